@@ -1,0 +1,14 @@
+//! The Call Placement Service of RFC 8816 as a pure machine.
+//!
+//! A request and the time go in, an answer and what must happen before it may be sent come out. This crate
+//! knows telephone numbers, placements, cover and the HTTP interface of RFC 8816 §9. It does not know sockets,
+//! disks, clocks, threads or where placements are kept: the last is behind [`PlacementStore`].
+
+pub mod limits;
+mod number;
+mod placement;
+mod time;
+
+pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};
+pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal};
+pub use time::{Clock, Retention, RetentionError, Timestamp};
