@@ -4,11 +4,17 @@
 //! knows telephone numbers, placements, cover and the HTTP interface of RFC 8816 §9. It does not know sockets,
 //! disks, clocks, threads or where placements are kept: the last is behind [`PlacementStore`].
 
+mod cover;
 pub mod limits;
 mod number;
 mod placement;
+mod random;
+mod service;
 mod time;
 
+pub use cover::{CoverSchedule, CoverSecret, Dummy, SealingSuite, X25519Suite};
 pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};
 pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal};
+pub use random::Random;
+pub use service::{Answer, Effect, Item, Problem, Request, Response, Service, Storing};
 pub use time::{Clock, Retention, RetentionError, Timestamp};

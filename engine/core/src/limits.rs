@@ -18,3 +18,31 @@ pub const NUMBER_TEXT_BYTES_MAX: usize = 96;
 pub const BODY_BUCKETS_BYTES: [usize; 5] = [640, 1024, 2048, 4096, 8192];
 /// The largest body.
 pub const BODY_BYTES_MAX: usize = BODY_BUCKETS_BYTES[BODY_BUCKETS_BYTES.len() - 1];
+
+/// Live placements of one number. A number called more often than this within a retention is a call centre's,
+/// which provisions blocks; beyond it a store is refused with 503, so that one number's list stays bounded.
+pub const RECORDS_PER_NUMBER_MAX: u32 = 256;
+/// By how much, as a share 1/n, the bound of a number is lowered at random each retention. A storer who fills a
+/// number learns from the refusal only roughly how many placements of others it held.
+pub const RECORDS_PER_NUMBER_BLUR: u32 = 4;
+
+/// Windows of one retention that share a cover key. At 60 s a key is forgotten after about an hour.
+pub const COVER_EPOCH_WINDOWS: u64 = 60;
+/// Cover keys held ready: the oldest epoch that may be live and the one after it.
+pub const COVER_EPOCHS_CACHED: usize = 2;
+/// Epochs a stored cover secret may lie behind the clock (about 11 years at 60 s). Beyond it is damage, and a
+/// new secret is made.
+pub const COVER_EPOCHS_BEHIND_MAX: u64 = 100_000;
+/// Overlay arrivals of one number in one window. With mean 1 a larger count has probability 1 in 12,000.
+pub const COVER_ARRIVALS_PER_WINDOW_MAX: u32 = 6;
+/// Real items of one answer for which the time of a dummy body is spent. Beyond it a number is visibly busy.
+pub const EQUALISED_BODIES_MAX: usize = 8;
+
+/// Numbers in one block retrieval. A larger block is refused with 400.
+pub const BLOCK_NUMBERS_MAX: u64 = 100;
+/// Bytes of one block answer. Beyond it the list says `"truncated": true`; the client asks for smaller blocks.
+pub const BLOCK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of path and query. A longer target is refused with 414.
+pub const TARGET_BYTES_MAX: usize = 1024;
+/// What a client is told to wait when the store is full or cannot reach its disk.
+pub const RETRY_AFTER_S: u32 = 5;

@@ -1,0 +1,318 @@
+//! The service: a request and the time go in, an answer and what must come before it go out.
+//!
+//! One `Service` serves one thread; the services of an engine share the placements and the cover secret, nothing
+//! else, so they all give the same answers. It does no I/O, reads no clock and knows no journal: durability is
+//! an [`Effect`] for its caller.
+
+mod message;
+mod problem;
+mod route;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::cover::CoverSchedule;
+use crate::limits::{
+    BLOCK_ANSWER_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, EQUALISED_BODIES_MAX,
+    RECORDS_PER_NUMBER_BLUR, RECORDS_PER_NUMBER_MAX,
+};
+use crate::number::{NumberBlock, TelephoneNumber};
+use crate::placement::{NewPlacement, PlacementId, PlacementStore};
+use crate::random::{IdStream, Random};
+use crate::time::Timestamp;
+
+pub use message::{Answer, Effect, Request, Response};
+pub use problem::Problem;
+use route::{ListForm, PASSPORT_TYPE, Route, accepts, is_passport, list_form};
+
+/// One item of a number as everybody sees it: a placement or cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: PlacementId,
+    /// From this moment on it is gone.
+    pub expires_at: Timestamp,
+    /// The sealed bytes; one of [`BODY_BUCKETS_BYTES`] long.
+    pub body: Vec<u8>,
+}
+
+/// Whether stores can be acknowledged at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storing {
+    /// They can.
+    Possible,
+    /// The disk cannot be written: stores are refused, retrievals go on.
+    Impossible,
+}
+
+/// The Call Placement Service of one thread.
+pub struct Service {
+    cover: CoverSchedule,
+    ids: IdStream,
+    blur_key: [u8; 32],
+    records_per_number_max: u32,
+    scratch: Vec<u8>,
+}
+
+impl Service {
+    /// A service that shows the cover of `cover` and draws ids from `random`.
+    pub fn new(cover: CoverSchedule, random: &dyn Random) -> Self {
+        Self {
+            cover,
+            ids: IdStream::new(random.key()),
+            blur_key: random.key(),
+            records_per_number_max: RECORDS_PER_NUMBER_MAX,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Answers one HTTP request of RFC 8816 §9.
+    pub fn handle(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        request: &Request<'_>,
+        storing: Storing,
+        now: Timestamp,
+    ) -> Answer {
+        self.dispatch(store, request, storing, now).unwrap_or_else(|problem| Answer::now(problem.response()))
+    }
+
+    /// Keeps a sealed PASSporT under the called number, for one retention from `now`. The caller then makes it
+    /// durable.
+    ///
+    /// # Errors
+    /// [`Problem::BodySize`], [`Problem::BodyTooLarge`], [`Problem::Full`]; nothing was kept.
+    pub fn store(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        number: TelephoneNumber,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<PlacementId, Problem> {
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Problem::BodyTooLarge);
+        }
+        if !BODY_BUCKETS_BYTES.contains(&body.len()) {
+            return Err(Problem::BodySize(body.len()));
+        }
+        let id = self.ids.next_id();
+        let expires_at = now.plus_millis(self.cover.retention().as_millis());
+        let records_max = self.records_max(number, now);
+        let placement = NewPlacement { number, id, expires_at, body };
+        store.append(&placement, records_max, now).map_err(Problem::Full)?;
+        Ok(id)
+    }
+
+    /// Everything under the called number at `now`, placements and cover, in the order of ids. At least one item.
+    ///
+    /// The time it takes depends on how many items there are, not on which of them are real.
+    pub fn retrieve(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        number: TelephoneNumber,
+        now: Timestamp,
+    ) -> Vec<Item> {
+        self.cover.advance(now);
+        let mut items = Vec::new();
+        store.for_each_live(number, now, &mut |real| {
+            items.push(Item { id: real.id, expires_at: real.expires_at, body: real.body.to_vec() });
+        });
+        for real in items.iter().take(EQUALISED_BODIES_MAX) {
+            self.cover.spend_a_body(&real.id, &mut self.scratch);
+        }
+        for dummy in self.cover.live(number, now) {
+            let mut body = Vec::with_capacity(dummy.body_bytes);
+            self.cover.write_body(&dummy, &mut body);
+            items.push(Item { id: dummy.id, expires_at: dummy.expires_at, body });
+        }
+        items.sort_unstable_by_key(|item| item.id);
+        items
+    }
+
+    /// The item `id` of a number, if it is live at `now`.
+    pub fn item(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        number: TelephoneNumber,
+        id: PlacementId,
+        now: Timestamp,
+    ) -> Option<Item> {
+        self.cover.advance(now);
+        let mut found = None;
+        store.for_each_live(number, now, &mut |real| {
+            if real.id == id {
+                found = Some(Item { id, expires_at: real.expires_at, body: real.body.to_vec() });
+            }
+        });
+        let dummy = self.cover.live(number, now).into_iter().find(|dummy| dummy.id == id);
+        match (&found, dummy) {
+            (None, Some(dummy)) => {
+                let mut body = Vec::with_capacity(dummy.body_bytes);
+                self.cover.write_body(&dummy, &mut body);
+                found = Some(Item { id, expires_at: dummy.expires_at, body });
+            }
+            _ => self.cover.spend_a_body(&id, &mut self.scratch),
+        }
+        found
+    }
+
+    /// The ids under the called number at `now`, in order. At least one.
+    pub fn list(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        number: TelephoneNumber,
+        now: Timestamp,
+    ) -> Vec<PlacementId> {
+        self.cover.advance(now);
+        let mut ids: Vec<_> = self.cover.live(number, now).iter().map(|dummy| dummy.id).collect();
+        store.for_each_live(number, now, &mut |real| ids.push(real.id));
+        ids.sort_unstable();
+        ids
+    }
+
+    fn dispatch(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        request: &Request<'_>,
+        storing: Storing,
+        now: Timestamp,
+    ) -> Result<Answer, Problem> {
+        match Route::of(request)? {
+            Route::Health => Ok(Answer::now(health(storing))),
+            Route::Store(number) => {
+                if !is_passport(request.content_type) {
+                    return Err(Problem::MediaType);
+                }
+                if storing == Storing::Impossible {
+                    return Err(Problem::Unavailable);
+                }
+                let id = self.store(store, number, request.body, now)?;
+                let response = Response { status: 201, headers: Vec::new(), body: Vec::new() };
+                let response = response.with("location", item_path(number, id));
+                Ok(Answer { response, effect: Effect::MakeDurable })
+            }
+            Route::List { number, inline: false } => {
+                let form = list_form(request.accept)?;
+                let ids = self.list(store, number, now);
+                let paths = ids.into_iter().map(|id| item_path(number, id)).collect();
+                Ok(Answer::now(listing(paths, form, request.authority, false)))
+            }
+            Route::List { number, inline: true } => {
+                accepts(request.accept, "application/json")?;
+                let items = self.retrieve(store, number, now);
+                Ok(Answer::now(inline_listing(number, &items)))
+            }
+            Route::ListBlock(block) => {
+                let form = list_form(request.accept)?;
+                let (paths, truncated) = self.block_paths(store, block, now);
+                Ok(Answer::now(listing(paths, form, request.authority, truncated)))
+            }
+            Route::Item(number, id) => {
+                accepts(request.accept, PASSPORT_TYPE)?;
+                let item = self.item(store, number, id, now).ok_or(Problem::NoSuchItem)?;
+                Ok(Answer::now(item_response(number, item, request.authority)))
+            }
+        }
+    }
+
+    /// The paths of everything under a block: the union of what its numbers would list, cut at the bound of one
+    /// answer. Numbers come in order, items by id, so a cut cannot prefer cover to placements.
+    fn block_paths(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        block: NumberBlock,
+        now: Timestamp,
+    ) -> (Vec<String>, bool) {
+        let mut paths: Vec<String> = Vec::new();
+        let mut bytes = 64;
+        for number in block.numbers() {
+            for id in self.list(store, number, now) {
+                let path = item_path(number, id);
+                // Room for the longest authority in front, as text/uri-list wants it.
+                bytes += path.len() + 280;
+                if bytes > BLOCK_ANSWER_BYTES_MAX {
+                    return (paths, true);
+                }
+                paths.push(path);
+            }
+        }
+        (paths, false)
+    }
+
+    /// The bound of a number for the current retention, blurred: see [`RECORDS_PER_NUMBER_BLUR`].
+    fn records_max(&self, number: TelephoneNumber, now: Timestamp) -> u32 {
+        let window = now.as_millis() / self.cover.retention().as_millis();
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&number.to_bits().to_le_bytes());
+        input[8..].copy_from_slice(&window.to_le_bytes());
+        let hash = blake3::keyed_hash(&self.blur_key, &input);
+        let word = u32::from_le_bytes(core::array::from_fn(|index| hash.as_bytes()[index]));
+        self.records_per_number_max - word % (self.records_per_number_max / RECORDS_PER_NUMBER_BLUR)
+    }
+}
+
+fn item_path(number: TelephoneNumber, id: PlacementId) -> String {
+    format!("{}/{id}", collection_path(number))
+}
+
+/// `#` starts a fragment in a URL, so it is escaped; `*` needs no escape.
+fn collection_path(number: TelephoneNumber) -> String {
+    format!("/cps/{}/ppts", number.to_string().replace('#', "%23"))
+}
+
+fn absolute(authority: Option<&str>, path: &str) -> String {
+    match authority {
+        Some(authority) => format!("https://{authority}{path}"),
+        None => path.to_owned(),
+    }
+}
+
+fn retrieved(content_type: &str, body: Vec<u8>) -> Response {
+    Response::new(200, content_type, body).with("cache-control", "no-store")
+}
+
+fn listing(paths: Vec<String>, form: ListForm, authority: Option<&str>, truncated: bool) -> Response {
+    match form {
+        ListForm::Json => {
+            let mut list = json!({ "ppts": paths });
+            if truncated {
+                list["truncated"] = Value::Bool(true);
+            }
+            retrieved("application/json", list.to_string().into_bytes())
+        }
+        ListForm::UriList => {
+            let mut text = String::new();
+            if truncated {
+                text.push_str("# truncated\r\n");
+            }
+            for path in &paths {
+                text.push_str(&absolute(authority, path));
+                text.push_str("\r\n");
+            }
+            retrieved("text/uri-list", text.into_bytes())
+        }
+    }
+}
+
+fn inline_listing(number: TelephoneNumber, items: &[Item]) -> Response {
+    let ppts: Vec<_> = items
+        .iter()
+        .map(|item| json!({ "href": item_path(number, item.id), "passport": URL_SAFE_NO_PAD.encode(&item.body) }))
+        .collect();
+    retrieved("application/json", json!({ "ppts": ppts }).to_string().into_bytes())
+}
+
+fn item_response(number: TelephoneNumber, item: Item, authority: Option<&str>) -> Response {
+    let collection = absolute(authority, &collection_path(number));
+    retrieved(PASSPORT_TYPE, item.body).with("link", format!("<{collection}>; rel=\"collection\""))
+}
+
+fn health(storing: Storing) -> Response {
+    let (status, message) = match storing {
+        Storing::Possible => (200, "OK"),
+        Storing::Impossible => (503, "placements cannot be written to disk; retrieval goes on"),
+    };
+    let body = json!({ "status": status, "message": message }).to_string().into_bytes();
+    Response::new(status, "application/json", body).with("cache-control", "no-store")
+}

@@ -1,0 +1,196 @@
+//! Every refusal of the service, worded for the person who reads it, as `application/problem+json` (RFC 9457).
+
+use core::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::message::Response;
+use crate::limits::{BLOCK_NUMBERS_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RETRY_AFTER_S, TARGET_BYTES_MAX};
+use crate::number::{BlockError, NumberError};
+use crate::placement::{IdError, Refusal};
+
+/// Why a request is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The number in the path is none.
+    Number(NumberError),
+    /// The block in the path is none.
+    Block(BlockError),
+    /// The block holds more numbers than one answer may cover.
+    BlockTooLarge(u64),
+    /// A block was asked for with bodies, or stored under.
+    BlockListOnly,
+    /// The item id in the path is none.
+    Id(IdError),
+    /// The query is none the resource knows.
+    Query,
+    /// No such resource.
+    NotFound,
+    /// No live item of that id: it has expired or never was.
+    NoSuchItem,
+    /// The resource does not take this method; the methods it takes.
+    Method(&'static str),
+    /// The client takes none of the media types there are; those types.
+    NotAcceptable(&'static str),
+    /// The body is not said to be a PASSporT.
+    MediaType,
+    /// Path and query are too long.
+    TargetTooLong,
+    /// The body has none of the sizes a sealed PASSporT may have; its size in bytes.
+    BodySize(usize),
+    /// The body is larger than any sealed PASSporT.
+    BodyTooLarge,
+    /// The request did not arrive in time.
+    Timeout,
+    /// The request is no HTTP the service reads; why.
+    Malformed(&'static str),
+    /// The store keeps nothing more for now.
+    Full(Refusal),
+    /// The store cannot be reached or written; nothing is acknowledged meanwhile.
+    Unavailable,
+}
+
+impl Problem {
+    /// The HTTP status that says it.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Number(_)
+            | Self::Block(_)
+            | Self::BlockTooLarge(_)
+            | Self::BlockListOnly
+            | Self::Id(_)
+            | Self::Query
+            | Self::Malformed(_) => 400,
+            Self::NotFound | Self::NoSuchItem => 404,
+            Self::Method(_) => 405,
+            Self::NotAcceptable(_) => 406,
+            Self::Timeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::TargetTooLong => 414,
+            Self::MediaType => 415,
+            Self::BodySize(_) => 422,
+            Self::Full(_) | Self::Unavailable => 503,
+        }
+    }
+
+    /// The answer that says it.
+    #[cold]
+    pub fn response(&self) -> Response {
+        let mut members = Map::new();
+        members.insert("type".into(), json!(format!("urn:herald:problem:{}", self.kind())));
+        members.insert("title".into(), json!(self.title()));
+        members.insert("status".into(), json!(self.status()));
+        members.insert("detail".into(), json!(self.to_string()));
+        self.add_members(&mut members);
+        let body = Value::Object(members).to_string().into_bytes();
+        let response = Response::new(self.status(), "application/problem+json", body);
+        match self {
+            Self::Method(allowed) => response.with("allow", *allowed),
+            Self::Full(_) | Self::Unavailable => response.with("retry-after", RETRY_AFTER_S.to_string()),
+            _ => response,
+        }
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "number",
+            Self::Block(_) | Self::BlockTooLarge(_) | Self::BlockListOnly => "block",
+            Self::Id(_) => "id",
+            Self::Query => "query",
+            Self::NotFound => "resource",
+            Self::NoSuchItem => "item",
+            Self::Method(_) => "method",
+            Self::NotAcceptable(_) => "accept",
+            Self::MediaType => "media-type",
+            Self::TargetTooLong => "target",
+            Self::BodySize(_) | Self::BodyTooLarge => "body-size",
+            Self::Timeout => "timeout",
+            Self::Malformed(_) => "malformed",
+            Self::Full(_) => "full",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "Not a telephone number",
+            Self::Block(_) => "Not a block of telephone numbers",
+            Self::BlockTooLarge(_) => "Block too large",
+            Self::BlockListOnly => "A block can only be listed",
+            Self::Id(_) => "Not an item id",
+            Self::Query => "Unknown query",
+            Self::NotFound => "No such resource",
+            Self::NoSuchItem => "No such item",
+            Self::Method(_) => "Method not allowed",
+            Self::NotAcceptable(_) => "Not acceptable",
+            Self::MediaType => "Not a PASSporT",
+            Self::TargetTooLong => "Request target too long",
+            Self::BodySize(_) => "Not the size of a sealed PASSporT",
+            Self::BodyTooLarge => "Body too large",
+            Self::Timeout => "Request timed out",
+            Self::Malformed(_) => "Malformed request",
+            Self::Full(_) => "The store is full",
+            Self::Unavailable => "The store is unavailable",
+        }
+    }
+
+    fn add_members(&self, members: &mut Map<String, Value>) {
+        match self {
+            Self::Number(error) => {
+                members.insert("position".into(), json!(error.position()));
+            }
+            Self::BodySize(_) | Self::BodyTooLarge => {
+                members.insert("allowed_bytes".into(), json!(BODY_BUCKETS_BYTES));
+            }
+            Self::BlockTooLarge(_) => {
+                members.insert("numbers_max".into(), json!(BLOCK_NUMBERS_MAX));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(error) => error.fmt(f),
+            Self::Block(error) => error.fmt(f),
+            Self::BlockTooLarge(count) => {
+                write!(f, "a block of {count} numbers was asked for; {BLOCK_NUMBERS_MAX} are allowed at once")
+            }
+            Self::BlockListOnly => f.write_str("store and fetch bodies under a single number; list blocks without inline"),
+            Self::Id(error) => error.fmt(f),
+            Self::Query => f.write_str("the list of a number takes inline=1 and nothing else; other resources take no query"),
+            Self::NotFound => f.write_str(
+                "resources are /cps/{number}/ppts, /cps/{number}/ppts/{id}, /cps/{first}-{count}/ppts and /health",
+            ),
+            Self::NoSuchItem => f.write_str("no item of this id is live; items expire, so list the number again"),
+            Self::Method(allowed) => write!(f, "this resource takes {allowed}"),
+            Self::NotAcceptable(types) => write!(f, "this resource is offered as {types}"),
+            Self::MediaType => f.write_str("send the sealed PASSporT with Content-Type: application/passport"),
+            Self::TargetTooLong => write!(f, "path and query may have {TARGET_BYTES_MAX} bytes together"),
+            Self::BodySize(bytes) => write!(
+                f,
+                "the body has {bytes} bytes; a sealed PASSporT is padded to one of {BODY_BUCKETS_BYTES:?} bytes, \
+                 so that its size tells nothing"
+            ),
+            Self::BodyTooLarge => write!(
+                f,
+                "a body may have {BODY_BYTES_MAX} bytes at most; sizes taken are {BODY_BUCKETS_BYTES:?}"
+            ),
+            Self::Timeout => f.write_str("the request did not arrive in time; send it again"),
+            Self::Malformed(why) => f.write_str(why),
+            Self::Full(Refusal::NumberFull) => {
+                f.write_str("too many placements wait under this number; try again later")
+            }
+            Self::Full(Refusal::StoreFull) => {
+                f.write_str("the memory for placements is full of live ones; try again later")
+            }
+            Self::Unavailable => f.write_str(
+                "placements cannot be written to disk at the moment, so none is acknowledged; try again later",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Problem {}
