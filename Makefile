@@ -1,0 +1,81 @@
+# Herald's everyday commands. `make` lists them. Everything that is compiled goes to CARGO_TARGET_DIR, or to target/.
+#
+# CC and CXX are left alone on purpose: a change of either makes cargo compile RocksDB again.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# A compiler cache where the distribution put one in front of the compilers.
+ifneq ($(wildcard /usr/lib/ccache),)
+export PATH := /usr/lib/ccache:$(PATH)
+endif
+
+# Evaluated when a recipe runs, since `make rocksdb` may have installed the library it finds.
+WITH_ROCKSDB = env $$(scripts/rocksdb.sh env)
+
+# Where `make install` puts things, below DESTDIR.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+MAN1DIR ?= $(PREFIX)/share/man/man1
+MAN3DIR ?= $(PREFIX)/share/man/man3
+
+# What `make install` installs, from the release build and from the checkout. An interface that is added appends
+# its files here.
+INSTALL_PACKAGES := herald herald-capi
+INSTALL_PROGRAMS := $(TARGET)/release/herald
+INSTALL_LIBRARIES :=
+INSTALL_HEADERS := $(wildcard include/*.h include/*.hpp)
+INSTALL_PKGCONFIG :=
+INSTALL_MAN1 :=
+INSTALL_MAN3 :=
+
+.PHONY: help deps rocksdb demo test lint bench fuzz loom install clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## check the tools; on Debian and Ubuntu install what is missing
+	@scripts/deps.sh
+
+rocksdb: deps ## make RocksDB ready; minutes the first time, if it has to be compiled
+	@scripts/rocksdb.sh build
+
+demo: rocksdb ## build the program and show a call placed and checked
+	$(WITH_ROCKSDB) $(CARGO) build -p herald
+	$(TARGET)/debug/herald demo
+
+test: rocksdb ## run every test there is
+	$(WITH_ROCKSDB) scripts/test.sh
+
+lint: rocksdb ## check formatting and lints, warnings counted as errors
+	$(WITH_ROCKSDB) scripts/lint.sh
+
+bench: rocksdb ## measure against yardsticks
+	$(WITH_ROCKSDB) bash benches/run.sh
+
+fuzz: deps ## fuzz every parser, FUZZ_SECONDS each (60)
+	bash tests/fuzz/run.sh $(or $(FUZZ_SECONDS),60)
+
+loom: deps ## try all interleavings of the log's atomics
+	bash engine/log/loom.sh
+
+install: rocksdb ## build a release and install it below DESTDIR and PREFIX
+	$(WITH_ROCKSDB) $(CARGO) build --release $(addprefix -p ,$(INSTALL_PACKAGES))
+	install -d "$(DESTDIR)$(BINDIR)"
+	install -m 755 $(INSTALL_PROGRAMS) "$(DESTDIR)$(BINDIR)"
+	$(call install_files,$(INSTALL_LIBRARIES),$(LIBDIR))
+	$(call install_files,$(INSTALL_HEADERS),$(INCLUDEDIR))
+	$(call install_files,$(INSTALL_PKGCONFIG),$(PKGCONFIGDIR))
+	$(call install_files,$(INSTALL_MAN1),$(MAN1DIR))
+	$(call install_files,$(INSTALL_MAN3),$(MAN3DIR))
+
+clean: ## delete what was built, RocksDB too
+	$(CARGO) clean
+
+# install_files FILES, FOLDER: nothing for an empty list.
+install_files = $(if $(strip $(1)),install -d "$(DESTDIR)$(2)" && install -m 644 $(1) "$(DESTDIR)$(2)")

@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# What the other scripts share: where things are, how to speak, how to become root. Sourced, never run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034 # The scripts that source this file use it.
+target=${CARGO_TARGET_DIR:-$root/target}
+
+say() { printf '%s\n' "$*"; }
+
+complain() { printf '%s\n' "$*" >&2; }
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Whether this system installs packages with apt-get.
+has_apt() { has apt-get && has dpkg; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        complain "not root and no sudo: run this as root: $*"
+        return 2
+    fi
+}
+
+# apt_install PACKAGE...: installs them and says which.
+apt_install() {
+    say "installing with apt-get: $*"
+    as_root apt-get update -qq </dev/null || return
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" </dev/null
+}
+
+# elapsed SECONDS: as 3:07.
+elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
