@@ -8,8 +8,8 @@ use crate::limits::{NUMBER_SIGNS_MAX, NUMBER_TEXT_BYTES_MAX};
 /// A canonical telephone number: 1 to 15 signs out of `0`–`9`, `*` and `#` (RFC 8224 §8.3).
 ///
 /// It is one machine word: four bits a sign, most significant first, so that comparing words compares numbers
-/// sign by sign. `Debug` and `Display` differ on purpose: `Debug` shows only the last two signs, since full
-/// numbers must not reach a log.
+/// sign by sign. `Debug` and `Display` differ on purpose: `Debug` shows at most the last two signs and never the
+/// first, since full numbers must not reach a log.
 ///
 /// ```
 /// use herald_core::TelephoneNumber;
@@ -101,7 +101,7 @@ impl fmt::Debug for TelephoneNumber {
         let count = self.sign_count();
         f.write_str("TelephoneNumber(")?;
         for (index, sign) in self.signs().enumerate() {
-            let shown = if index + 2 < count { '.' } else { char::from(sign) };
+            let shown = if index == 0 || index + 2 < count { '.' } else { char::from(sign) };
             fmt::Write::write_char(f, shown)?;
         }
         f.write_str(")")
@@ -275,7 +275,7 @@ impl NumberBlock {
     /// # Errors
     /// If the numbers would have more than 15 digits or `prefix` is not all digits.
     pub fn from_prefix(prefix: TelephoneNumber, free_digit_count: usize) -> Result<Self, BlockError> {
-        let sign_count = prefix.sign_count() + free_digit_count;
+        let sign_count = prefix.sign_count().saturating_add(free_digit_count);
         if sign_count > NUMBER_SIGNS_MAX {
             return Err(BlockError::PastEnd);
         }

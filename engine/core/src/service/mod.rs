@@ -205,7 +205,8 @@ impl Service {
             }
             Route::ListBlock(block) => {
                 let form = list_form(request.accept)?;
-                let (paths, truncated) = self.block_paths(store, block, now);
+                let around_bytes = bytes_around(form, request.authority);
+                let (paths, truncated) = self.block_paths(store, block, around_bytes, now);
                 Ok(Answer::now(listing(paths, form, request.authority, truncated)))
             }
             Route::Item(number, id) => {
@@ -217,20 +218,21 @@ impl Service {
     }
 
     /// The paths of everything under a block: the union of what its numbers would list, cut at the bound of one
-    /// answer. Numbers come in order, items by id, so a cut cannot prefer cover to placements.
+    /// answer, in which each path has `around_bytes` around it. Numbers come in order, items by id, so a cut
+    /// cannot prefer cover to placements.
     fn block_paths(
         &mut self,
         store: &mut dyn PlacementStore,
         block: NumberBlock,
+        around_bytes: usize,
         now: Timestamp,
     ) -> (Vec<String>, bool) {
         let mut paths: Vec<String> = Vec::new();
-        let mut bytes = 64;
+        let mut bytes = LIST_FRAME_BYTES;
         for number in block.numbers() {
             for id in self.list(store, number, now) {
                 let path = item_path(number, id);
-                // Room for the longest authority in front, as text/uri-list wants it.
-                bytes += path.len() + 280;
+                bytes += path.len() + around_bytes;
                 if bytes > BLOCK_ANSWER_BYTES_MAX {
                     return (paths, true);
                 }
@@ -249,6 +251,17 @@ impl Service {
         let hash = blake3::keyed_hash(&self.blur_key, &input);
         let word = u32::from_le_bytes(core::array::from_fn(|index| hash.as_bytes()[index]));
         self.records_per_number_max - word % (self.records_per_number_max / RECORDS_PER_NUMBER_BLUR)
+    }
+}
+
+/// What a list has before and behind its items, at most: `{"ppts":[` and `],"truncated":true}`.
+const LIST_FRAME_BYTES: usize = 32;
+
+/// What a list has around each path: quotes and a comma, or scheme, authority and end of line.
+fn bytes_around(form: ListForm, authority: Option<&str>) -> usize {
+    match form {
+        ListForm::Json => "\"\",".len(),
+        ListForm::UriList => absolute(authority, "\r\n").len(),
     }
 }
 
