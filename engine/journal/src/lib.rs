@@ -1,1 +1,25 @@
-//! placeholder
+//! The placement log's persistence on RocksDB.
+//!
+//! A journal copies what the log has published, in contiguous ranges, into few, large, time-ordered values; one
+//! column family holds the placements that expire in the same ten seconds and is dropped whole. It knows the
+//! log and the disk; it does not know requests, cover or sockets. `docs/FORMAT.md` describes every byte.
+//!
+//! - [`BlockStore`] is the disk: [`RocksStore`] is the real one, tests bring one that fails on purpose.
+//! - [`Journal`] turns the log into blocks, one pass at a time, without a thread or a clock of its own.
+//! - [`Commits`] tells appenders when their placement is durable.
+//! - [`JournalThread`] drives passes.
+
+mod block;
+mod commits;
+mod journal;
+pub mod limits;
+mod rocks;
+mod store;
+mod thread;
+
+pub use block::{BlockError, BlockKey, block_records};
+pub use commits::{CommitState, Commits, Ticket};
+pub use journal::{Journal, PassOutcome};
+pub use rocks::RocksStore;
+pub use store::{BlockStore, Fault, FaultKind, Meta};
+pub use thread::{Durability, JournalThread};

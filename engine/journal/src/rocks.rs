@@ -1,0 +1,241 @@
+//! The real disk: RocksDB, one column family per generation.
+//!
+//! A generation is usually dropped before its memory is flushed, so its bytes are written once, to the
+//! write-ahead log. That log is cut at each new generation (by flushing the small default column family), so
+//! that its files go when their generations do.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use herald_core::{NewPlacement, Timestamp};
+use herald_log::RecordRef;
+use rocksdb::{
+    ColumnFamilyDescriptor, DB, DBRecoveryMode, Error, FlushOptions, IteratorMode, LogLevel, Options,
+    WriteBatch, WriteOptions,
+};
+
+use crate::block::{BlockKey, block_records};
+use crate::limits::GENERATION_MS;
+use crate::store::{BlockStore, Fault, FaultKind, Meta};
+
+const FORMAT: u32 = 1;
+const DEFAULT_FAMILY: &str = "default";
+
+/// Blocks in a RocksDB folder.
+pub struct RocksStore {
+    path: PathBuf,
+    memory_bytes: usize,
+    /// None only while reopening has failed.
+    db: Option<DB>,
+}
+
+impl RocksStore {
+    /// Opens the folder at `path`, making it if there is none. `memory_bytes` bounds the blocks that wait in
+    /// memory (see [`MEMORY_BYTES_DEFAULT`](crate::limits::MEMORY_BYTES_DEFAULT)).
+    ///
+    /// # Errors
+    /// [`FaultKind::InUse`] if another engine has it open, [`FaultKind::Format`] if another version wrote it,
+    /// or the disk's own words.
+    pub fn open(path: &Path, memory_bytes: usize) -> Result<Self, Fault> {
+        let db = open_db(path, memory_bytes)?;
+        let mut store = Self { path: path.to_owned(), memory_bytes, db: Some(db) };
+        match store.meta(Meta::Format)? {
+            None => store.put_meta(Meta::Format, &FORMAT.to_le_bytes())?,
+            Some(found) if found == FORMAT.to_le_bytes() => {}
+            Some(found) => {
+                return Err(Fault::new(
+                    FaultKind::Format,
+                    format!("the journal has format {found:?}; this version reads {FORMAT} only"),
+                ));
+            }
+        }
+        Ok(store)
+    }
+
+    /// The small value `meta`, if there is one.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn meta(&self, meta: Meta) -> Result<Option<Vec<u8>>, Fault> {
+        self.db()?.get(meta.name()).map_err(fault)
+    }
+
+    /// Visits every placement that is live at `now`, in the order they expire. No expiry lies more than
+    /// `retention_ms` ahead (it would, had the clock stepped back since).
+    ///
+    /// Returns how many blocks were damaged and passed over; what could be read of them was visited. Point-in-time
+    /// recovery has already dropped what was torn by a crash, so damage here is real.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn for_each_live(
+        &self,
+        now: Timestamp,
+        retention_ms: u64,
+        visit: &mut dyn FnMut(&NewPlacement<'_>),
+    ) -> Result<u64, Fault> {
+        let latest = now.plus_millis(retention_ms);
+        let mut damaged_count = 0;
+        for (generation, family) in self.families()? {
+            if (generation + 1).saturating_mul(GENERATION_MS) <= now.as_millis() {
+                continue;
+            }
+            let blocks = self.blocks_of(&family)?;
+            let mut live = Vec::new();
+            for block in &blocks {
+                damaged_count += u64::from(!collect_live(block, now, &mut live));
+            }
+            live.sort_by_key(|record| record.expires_at);
+            for record in live {
+                let expires_at = record.expires_at.min(latest);
+                visit(&NewPlacement { number: record.number, id: record.id, expires_at, body: record.body });
+            }
+        }
+        Ok(damaged_count)
+    }
+
+    fn db(&self) -> Result<&DB, Fault> {
+        self.db.as_ref().ok_or_else(closed)
+    }
+
+    fn families(&self) -> Result<BTreeMap<u64, String>, Fault> {
+        let names = DB::list_cf(&Options::default(), &self.path).map_err(fault)?;
+        Ok(names.into_iter().filter_map(|name| Some((generation_of(&name)?, name))).collect())
+    }
+
+    fn blocks_of(&self, family: &str) -> Result<Vec<Box<[u8]>>, Fault> {
+        let db = self.db()?;
+        let handle = db.cf_handle(family).ok_or_else(|| missing(family))?;
+        let blocks = db.iterator_cf(handle, IteratorMode::Start);
+        blocks.map(|entry| entry.map(|(_, value)| value).map_err(fault)).collect()
+    }
+}
+
+impl BlockStore for RocksStore {
+    fn open_generation(&mut self, generation: u64) -> Result<(), Fault> {
+        let name = family_name(generation);
+        let options = family_options(self.memory_bytes);
+        let db = self.db.as_mut().ok_or_else(closed)?;
+        if db.cf_handle(&name).is_none() {
+            db.create_cf(&name, &options).map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, blocks: &[(u64, BlockKey, Vec<u8>)]) -> Result<(), Fault> {
+        let db = self.db()?;
+        let mut batch = WriteBatch::default();
+        for (generation, key, value) in blocks {
+            let name = family_name(*generation);
+            let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
+            batch.put_cf(family, key.to_bytes(), value);
+        }
+        db.write_opt(batch, &WriteOptions::default()).map_err(fault)
+    }
+
+    fn sync(&mut self) -> Result<(), Fault> {
+        self.db()?.flush_wal(true).map_err(fault)
+    }
+
+    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault> {
+        let over: Vec<_> = self.families()?.into_iter().filter(|(found, _)| *found < generation).collect();
+        let db = self.db.as_mut().ok_or_else(closed)?;
+        for (_, name) in &over {
+            db.drop_cf(name).map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault> {
+        let db = self.db()?;
+        db.put(meta.name(), value).map_err(fault)?;
+        // Flushing the default family starts a new file of the write-ahead log, so that the old ones can go with
+        // the generations they belong to.
+        let mut options = FlushOptions::default();
+        options.set_wait(true);
+        db.flush_opt(&options).map_err(fault)
+    }
+
+    fn reopen(&mut self) -> Result<(), Fault> {
+        self.db = None;
+        self.db = Some(open_db(&self.path, self.memory_bytes)?);
+        Ok(())
+    }
+}
+
+fn open_db(path: &Path, memory_bytes: usize) -> Result<DB, Fault> {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_db_write_buffer_size(memory_bytes);
+    options.set_wal_bytes_per_sync(1 << 20);
+    options.set_avoid_unnecessary_blocking_io(true);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_log_level(LogLevel::Warn);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    let names = match path.join("CURRENT").exists() {
+        true => DB::list_cf(&options, path).map_err(fault)?,
+        false => vec![DEFAULT_FAMILY.to_owned()],
+    };
+    let families = names.into_iter().map(|name| {
+        let options = if name == DEFAULT_FAMILY { Options::default() } else { family_options(memory_bytes) };
+        ColumnFamilyDescriptor::new(name, options)
+    });
+    DB::open_cf_descriptors(&options, path, families).map_err(fault)
+}
+
+/// A generation: few large values, read once if ever. Sealed bytes do not compress.
+fn family_options(memory_bytes: usize) -> Options {
+    let mut options = Options::default();
+    options.set_write_buffer_size(memory_bytes);
+    options.set_arena_block_size(4 << 20);
+    options.set_disable_auto_compactions(true);
+    options.set_level_zero_slowdown_writes_trigger(i32::MAX);
+    options.set_level_zero_stop_writes_trigger(i32::MAX);
+    options
+}
+
+/// Adds the live records of a block. Returns whether the block was sound.
+fn collect_live<'a>(block: &'a [u8], now: Timestamp, live: &mut Vec<RecordRef<'a>>) -> bool {
+    let Ok(records) = block_records(block) else { return false };
+    for record in records {
+        match record {
+            Ok(record) if record.expires_at > now => live.push(record),
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+fn family_name(generation: u64) -> String {
+    format!("g{generation:016x}")
+}
+
+fn generation_of(name: &str) -> Option<u64> {
+    u64::from_str_radix(name.strip_prefix('g')?, 16).ok()
+}
+
+#[cold]
+fn fault(error: Error) -> Fault {
+    let message = error.into_string();
+    let kind = match () {
+        () if message.contains("No space left") || message.contains("File too large") => FaultKind::DiskFull,
+        () if message.contains("lock") && message.contains("LOCK") => FaultKind::InUse,
+        () if message.starts_with("Corruption") => FaultKind::Damaged,
+        () => FaultKind::Io,
+    };
+    Fault::new(kind, message)
+}
+
+#[cold]
+fn missing(family: &str) -> Fault {
+    Fault::new(FaultKind::Damaged, format!("column family {family} is missing"))
+}
+
+#[cold]
+fn closed() -> Fault {
+    Fault::new(FaultKind::Io, "it could not be reopened after a failure")
+}

@@ -1,0 +1,127 @@
+//! The disk as the journal sees it.
+
+use core::fmt;
+
+use crate::block::BlockKey;
+
+/// Small values that must outlive a restart, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Meta {
+    /// The version of the format, 4 bytes.
+    Format,
+    /// The cover secret.
+    Cover,
+    /// The engine's clock when it was last written, 8 bytes.
+    Clock,
+}
+
+impl Meta {
+    /// The name it is stored under.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Cover => "cover",
+            Self::Clock => "clock",
+        }
+    }
+}
+
+/// Where blocks are kept. One thread at a time.
+///
+/// After an error nothing more may be assumed of what was written since the last successful
+/// [`sync`](Self::sync): the journal then [reopens](Self::reopen) and writes it again.
+pub trait BlockStore: Send {
+    /// Makes room for a generation, if there is none yet. Called before its first block.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn open_generation(&mut self, generation: u64) -> Result<(), Fault>;
+
+    /// Hands blocks of open generations to the kernel, all or none.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn write(&mut self, blocks: &[(u64, BlockKey, Vec<u8>)]) -> Result<(), Fault>;
+
+    /// Returns when everything written is on the disk.
+    ///
+    /// # Errors
+    /// If the disk refuses. A later success says nothing about what was written before the failure.
+    fn sync(&mut self) -> Result<(), Fault>;
+
+    /// Drops every generation before `generation`, whole.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault>;
+
+    /// Keeps a small value durably.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault>;
+
+    /// Begins again from what the disk has, after a failure.
+    ///
+    /// # Errors
+    /// If the disk still refuses.
+    fn reopen(&mut self) -> Result<(), Fault>;
+}
+
+/// What kind of failure the disk reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No space is left.
+    DiskFull,
+    /// Another process or engine has the folder open.
+    InUse,
+    /// The folder was written by a version this one does not read.
+    Format,
+    /// What is stored is damaged.
+    Damaged,
+    /// Anything else: permissions, input/output errors.
+    Io,
+}
+
+/// A failure of the disk, with its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    kind: FaultKind,
+    message: String,
+}
+
+impl Fault {
+    /// A failure of this kind, in these words.
+    #[cold]
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// Its kind.
+    pub const fn kind(&self) -> FaultKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            FaultKind::DiskFull => write!(
+                f,
+                "no space is left for the journal; free some, stores resume by themselves ({})",
+                self.message
+            ),
+            FaultKind::InUse => write!(
+                f,
+                "the journal's folder is open in another engine; give each engine its own, or connect to \
+                 that one ({})",
+                self.message
+            ),
+            FaultKind::Format => f.write_str(&self.message),
+            FaultKind::Damaged => write!(f, "the journal is damaged: {}", self.message),
+            FaultKind::Io => write!(f, "the journal cannot be read or written: {}", self.message),
+        }
+    }
+}
+
+impl core::error::Error for Fault {}

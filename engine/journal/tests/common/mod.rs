@@ -1,0 +1,146 @@
+//! A log, placements in it, and a disk in memory that fails on command.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use herald_core::{NewPlacement, PlacementId, PlacementStore, TelephoneNumber, Timestamp};
+use herald_journal::{BlockKey, BlockStore, Fault, FaultKind, Meta, block_records};
+use herald_log::{LogConfig, LogHandle, PlacementLog};
+use parking_lot::Mutex;
+
+pub const RETENTION_MS: u64 = 60_000;
+
+pub fn new_log() -> Arc<PlacementLog> {
+    let config =
+        LogConfig { arena_bytes: 64 << 20, segment_bytes: 256 << 10, hash_key: [7; 32], handles_max: 8 };
+    PlacementLog::create(config).expect("a log of 64 MiB")
+}
+
+pub fn number(index: u64) -> TelephoneNumber {
+    format!("1222555{index:04}").parse().expect("a number")
+}
+
+pub fn id(index: u64) -> PlacementId {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&index.to_le_bytes());
+    PlacementId::from_bytes(bytes)
+}
+
+pub fn body(index: u64) -> Vec<u8> {
+    (0..640).map(|at| (index.wrapping_mul(31) + at) as u8).collect()
+}
+
+pub fn append(log: &mut LogHandle, index: u64, now: Timestamp) {
+    let body = body(index);
+    let placement = NewPlacement {
+        number: number(index % 1000),
+        id: id(index),
+        expires_at: now.plus_millis(RETENTION_MS),
+        body: &body,
+    };
+    log.append(&placement, 10_000, now).expect("room in the log");
+}
+
+/// What a disk holds, by id.
+pub type Held = BTreeMap<PlacementId, (TelephoneNumber, Timestamp, Vec<u8>)>;
+
+/// A disk in memory: what was written, and what of it was synced.
+#[derive(Default)]
+pub struct Disk {
+    written: BTreeMap<(u64, BlockKey), Vec<u8>>,
+    synced: BTreeMap<(u64, BlockKey), Vec<u8>>,
+    open: Vec<u64>,
+    pub metas: BTreeMap<Meta, Vec<u8>>,
+    /// Calls until one fails; each call after that fails too, until it is set anew.
+    pub calls_left: Option<usize>,
+    pub reopened_count: usize,
+}
+
+impl Disk {
+    /// What is there after a power cut.
+    pub fn synced(&self) -> Held {
+        let mut held = Held::new();
+        for block in self.synced.values() {
+            for record in block_records(block).expect("a block") {
+                let record = record.expect("a record");
+                held.insert(record.id, (record.number, record.expires_at, record.body.to_vec()));
+            }
+        }
+        held
+    }
+
+    /// Whether the placement of this index would survive a power cut. Looks at raw bytes: ids are unique.
+    pub fn has_synced(&self, index: u64) -> bool {
+        let wanted = id(index);
+        self.synced.values().any(|block| block.windows(16).step_by(8).any(|bytes| bytes == wanted.as_bytes()))
+    }
+
+    fn call(&mut self) -> Result<(), Fault> {
+        match &mut self.calls_left {
+            Some(0) => Err(Fault::new(FaultKind::DiskFull, "no space, says the test")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The disk as the journal holds it; the test keeps the other end.
+#[derive(Clone, Default)]
+pub struct TestStore(pub Arc<Mutex<Disk>>);
+
+impl BlockStore for TestStore {
+    fn open_generation(&mut self, generation: u64) -> Result<(), Fault> {
+        let mut disk = self.0.lock();
+        disk.call()?;
+        disk.open.push(generation);
+        Ok(())
+    }
+
+    fn write(&mut self, blocks: &[(u64, BlockKey, Vec<u8>)]) -> Result<(), Fault> {
+        let mut disk = self.0.lock();
+        disk.call()?;
+        for (generation, key, block) in blocks {
+            assert!(disk.open.contains(generation), "a block of a generation that was not opened");
+            disk.written.insert((*generation, *key), block.clone());
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Fault> {
+        let mut disk = self.0.lock();
+        if let Err(fault) = disk.call() {
+            // As Linux does: after a failed fsync the pages are clean and gone.
+            disk.written = disk.synced.clone();
+            return Err(fault);
+        }
+        disk.synced = disk.written.clone();
+        Ok(())
+    }
+
+    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault> {
+        let mut disk = self.0.lock();
+        disk.call()?;
+        disk.written.retain(|(found, _), _| *found >= generation);
+        disk.synced.retain(|(found, _), _| *found >= generation);
+        disk.open.retain(|found| *found >= generation);
+        Ok(())
+    }
+
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault> {
+        let mut disk = self.0.lock();
+        disk.call()?;
+        disk.metas.insert(meta, value.to_vec());
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), Fault> {
+        let mut disk = self.0.lock();
+        disk.call()?;
+        disk.reopened_count += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! Passes against a disk that fails on command: what is acknowledged is on the disk, whatever the disk does.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::{Disk, TestStore, append, body, id, new_log, number};
+use herald_core::{Clock, CoverSecret, Random, Retention, Timestamp};
+use herald_journal::{CommitState, Commits, Durability, Journal, JournalThread, Meta};
+use parking_lot::Mutex;
+
+const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
+
+#[test]
+fn every_place_where_the_disk_fails_leaves_nothing_acknowledged_that_is_not_there() {
+    let mut failures = 0;
+    for fails_at in 0..40 {
+        let log = new_log();
+        let mut handle = log.handle().unwrap();
+        let store = TestStore::default();
+        let commits = Arc::new(Commits::default());
+        let mut journal = Journal::new(log.clone(), store.clone(), commits.clone(), START);
+        store.0.lock().calls_left = Some(fails_at);
+        let mut acknowledged = Vec::new();
+        for round in 0..12 {
+            let now = START.plus_millis(round * 1_500);
+            append(&mut handle, round, now);
+            let ticket = commits.ticket();
+            assert_eq!(commits.state(ticket), CommitState::Pending);
+            let result = journal.pass(now, true);
+            match commits.state(ticket) {
+                CommitState::Durable => acknowledged.push(round),
+                state => {
+                    assert_eq!((state, result.is_err()), (CommitState::Failed, true));
+                    failures += 1;
+                }
+            }
+            let held = store.0.lock().synced();
+            assert!(acknowledged.iter().all(|&index| held.contains_key(&id(index))), "failing at {fails_at}");
+        }
+        store.0.lock().calls_left = None;
+        journal.pass(START.plus_millis(20_000), true).unwrap();
+        let held = store.0.lock().synced();
+        for round in 0..12 {
+            let expires_at = START.plus_millis(round * 1_500 + common::RETENTION_MS);
+            assert_eq!(held[&id(round)], (number(round), expires_at, body(round)), "failing at {fails_at}");
+        }
+    }
+    assert!(failures > 100, "the disk failed {failures} times only");
+}
+
+#[test]
+fn what_the_kernel_lost_in_a_failed_sync_is_written_again() {
+    let log = new_log();
+    let mut handle = log.handle().unwrap();
+    let store = TestStore::default();
+    let mut journal = Journal::new(log.clone(), store.clone(), Arc::default(), START);
+    append(&mut handle, 1, START);
+    journal.pass(START, false).unwrap();
+    store.0.lock().calls_left = Some(0);
+    journal.pass(START, true).unwrap_err();
+    store.0.lock().calls_left = None;
+    journal.pass(START, true).unwrap();
+    let disk = store.0.lock();
+    assert_eq!(disk.reopened_count, 1);
+    assert!(disk.synced().contains_key(&id(1)));
+}
+
+#[test]
+fn expired_generations_are_dropped_whole_and_live_ones_stay() {
+    let log = new_log();
+    let mut handle = log.handle().unwrap();
+    let store = TestStore::default();
+    let mut journal = Journal::new(log.clone(), store.clone(), Arc::default(), START);
+    for second in 0..300 {
+        let now = START.plus_millis(second * 1_000);
+        append(&mut handle, second, now);
+        journal.pass(now, true).unwrap();
+        let held = store.0.lock().synced();
+        let oldest_live = second.saturating_sub(59);
+        assert!((oldest_live..=second).all(|index| held.contains_key(&id(index))), "at {second} s");
+        assert!(held.len() <= 71, "{} placements at {second} s", held.len());
+    }
+}
+
+#[test]
+fn the_cover_secret_on_disk_forgets_with_the_clock_even_if_the_disk_failed_meanwhile() {
+    struct Fixed;
+    impl Random for Fixed {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(9);
+        }
+    }
+    let retention = Retention::DEFAULT;
+    let secret = CoverSecret::generate(&Fixed, retention, START);
+    let store = TestStore::default();
+    let mut journal = Journal::new(new_log(), store.clone(), Arc::default(), START);
+    journal.keep_cover(secret.clone(), retention).unwrap();
+    let stored = |disk: &Disk| disk.metas[&Meta::Cover].clone();
+    let first = stored(&store.0.lock());
+    assert_eq!(first, secret.to_bytes());
+    let later = START.plus_millis(2 * 3_600_000);
+    store.0.lock().calls_left = Some(2);
+    journal.pass(later, true).unwrap_err();
+    store.0.lock().calls_left = None;
+    journal.pass(later, true).unwrap();
+    let mut advanced = secret;
+    assert!(advanced.advance(retention, later));
+    assert_eq!(stored(&store.0.lock()), advanced.to_bytes());
+}
+
+struct TestClock(Mutex<Timestamp>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock()
+    }
+}
+
+#[test]
+fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
+    let log = new_log();
+    let store = TestStore::default();
+    let commits = Arc::new(Commits::default());
+    let journal = Journal::new(log.clone(), store.clone(), commits.clone(), START);
+    let clock = Arc::new(TestClock(Mutex::new(START)));
+    let faults = Arc::new(Mutex::new(Vec::new()));
+    let heard = faults.clone();
+    let thread = JournalThread::start(journal, commits.clone(), Durability::Synced, clock, move |fault| {
+        heard.lock().push(fault.cloned());
+    })
+    .unwrap();
+    let failed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for appender in 0..4 {
+            let (log, store, commits, failed) = (&log, &store, &commits, &failed);
+            scope.spawn(move || {
+                let mut handle = log.handle().unwrap();
+                for index in 0..500 {
+                    let index = appender * 1_000_000 + index;
+                    append(&mut handle, index, START);
+                    match commits.wait(commits.ticket(), Duration::from_secs(20)) {
+                        CommitState::Durable => assert!(store.0.lock().has_synced(index)),
+                        _ => failed.store(true, Ordering::Relaxed),
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            let (commits, log) = (&commits, &log);
+            let mut handle = log.handle().unwrap();
+            append(&mut handle, 99_000_000, START);
+            commits.wait(commits.ticket(), Duration::from_secs(20));
+            store.0.lock().calls_left = Some(3);
+        });
+        while !failed.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        store.0.lock().calls_left = None;
+    });
+    drop(thread);
+    assert_eq!(store.0.lock().synced().len(), 2001);
+    let faults = faults.lock();
+    assert!(faults[0].is_some() && faults.last() == Some(&None), "{faults:?}");
+}

@@ -1,0 +1,117 @@
+//! The real RocksDB: what was written is found again after a restart, in order, and goes when it expires.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{Held, RETENTION_MS, append, body, id, new_log, number};
+use herald_core::Timestamp;
+use herald_journal::{BlockStore, FaultKind, Journal, Meta, RocksStore};
+
+const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
+const MEMORY: usize = 64 << 20;
+
+fn live(path: &Path, now: Timestamp) -> Held {
+    let store = RocksStore::open(path, MEMORY).unwrap();
+    let mut held = Held::new();
+    let mut last = Timestamp::default();
+    let damaged = store.for_each_live(now, RETENTION_MS, &mut |placement| {
+        assert!(placement.expires_at >= last, "not in the order of expiry");
+        last = placement.expires_at;
+        held.insert(placement.id, (placement.number, placement.expires_at, placement.body.to_vec()));
+    });
+    assert_eq!(damaged, Ok(0));
+    held
+}
+
+fn fill(path: &Path, count: u64, step_ms: u64) -> Timestamp {
+    let log = new_log();
+    let mut handles = [log.handle().unwrap(), log.handle().unwrap()];
+    let mut now = START;
+    let store = RocksStore::open(path, MEMORY).unwrap();
+    let mut journal = Journal::new(log, store, Arc::default(), START);
+    for index in 0..count {
+        now = START.plus_millis(index * step_ms);
+        append(&mut handles[(index % 2) as usize], index, now);
+        journal.pass(now, index % 7 == 0 || index + 1 == count).unwrap();
+    }
+    now
+}
+
+#[test]
+fn a_reopened_journal_holds_every_live_placement_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = fill(folder.path(), 500, 100);
+    let held = live(folder.path(), now);
+    assert_eq!(held.len(), 500);
+    for index in 0..500 {
+        let expires_at = START.plus_millis(index * 100 + RETENTION_MS);
+        assert_eq!(held[&id(index)], (number(index), expires_at, body(index)));
+    }
+    let later = START.plus_millis(RETENTION_MS + 25_000);
+    assert_eq!(live(folder.path(), later).len(), 249, "those that expire at 25 s or before are gone");
+}
+
+#[test]
+fn a_clock_that_stepped_back_does_not_prolong_a_placement_beyond_one_retention() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path(), 10, 1);
+    let long_ago = Timestamp::from_millis(START.as_millis() - 3_600_000);
+    let held = live(folder.path(), long_ago);
+    assert_eq!(held.len(), 10);
+    assert!(held.values().all(|(_, expires_at, _)| *expires_at == long_ago.plus_millis(RETENTION_MS)));
+}
+
+#[test]
+fn the_folder_does_not_grow_over_many_retentions() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = |path: &Path| -> u64 {
+        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    };
+    let log = new_log();
+    let mut handle = log.handle().unwrap();
+    let mut journal =
+        Journal::new(log, RocksStore::open(folder.path(), MEMORY).unwrap(), Arc::default(), START);
+    let mut most = 0;
+    for index in 0..6_000 {
+        let now = START.plus_millis(index * 100);
+        append(&mut handle, index, now);
+        if index % 10 == 0 {
+            journal.pass(now, false).unwrap();
+            most = most.max(bytes(folder.path()));
+        }
+    }
+    // 700 live placements of 640 bytes, a tenth of all that was written; the rest is RocksDB's own small files.
+    assert!(most < 1_500_000, "the folder reached {most} bytes");
+}
+
+#[test]
+fn a_torn_tail_of_the_write_ahead_log_loses_only_what_follows_the_tear() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = fill(folder.path(), 60, 1);
+    let wal = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .max_by_key(|path| path.metadata().unwrap().len())
+        .unwrap();
+    let bytes = std::fs::read(&wal).unwrap();
+    std::fs::write(&wal, &bytes[..bytes.len() - bytes.len() / 3]).unwrap();
+    let held = live(folder.path(), now);
+    assert!((20..60).contains(&held.len()), "{} of 60 are left", held.len());
+    assert!((0..held.len() as u64).all(|index| held.contains_key(&id(index))), "a hole in what is left");
+}
+
+#[test]
+fn a_folder_in_use_another_format_and_a_reopen_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = RocksStore::open(folder.path(), MEMORY).unwrap();
+    let refused = RocksStore::open(folder.path(), MEMORY).map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind(), FaultKind::InUse, "{refused}");
+    store.reopen().unwrap();
+    store.put_meta(Meta::Format, &99u32.to_le_bytes()).unwrap();
+    drop(store);
+    let refused = RocksStore::open(folder.path(), MEMORY).map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind(), FaultKind::Format, "{refused}");
+}
