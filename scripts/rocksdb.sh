@@ -87,9 +87,14 @@ files_done() {
 }
 
 progress_line() { # SECONDS STAMP
-    local total
+    local total compiled
     total=$(files_total)
-    printf 'RocksDB: %d of %s C++ files compiled, %s' "$(files_done "$2")" "${total:-?}" "$(elapsed "$1")"
+    compiled=$(files_done "$2")
+    if [ "$compiled" -eq 0 ]; then
+        printf 'RocksDB: building the tools that build it, %s' "$(elapsed "$1")"
+    else
+        printf 'RocksDB: %d of %s C++ files compiled, %s' "$compiled" "${total:-?}" "$(elapsed "$1")"
+    fi
 }
 
 watch() { # PID STAMP

@@ -5,6 +5,7 @@
 //! crate knows text, `git ls-files` and Cargo manifests. It does not know Rust's grammar beyond comments,
 //! literals, attributes and braces, and it leaves to clippy what clippy checks.
 
+pub mod compiled_once;
 pub mod dependencies;
 pub mod files;
 pub mod lexer;

@@ -269,7 +269,7 @@ pub fn members_and_manifests_differ(root: &Manifest, manifests: &[Manifest]) -> 
                 .strip_prefix(folder)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if !members.contains(&manifest.folder()) && !excluded.iter().any(|folder| below(folder)) {
+        if !members.contains(&manifest.folder()) && !excluded.iter().any(below) {
             findings.push(manifest.finding("name", "neither a member of the workspace nor excluded from it"));
         }
     }

@@ -2,7 +2,7 @@
 
 use herald_tidy::files::TextFile;
 use herald_tidy::manifest::{self, Manifest};
-use herald_tidy::{Finding, dependencies, lexer, lock, source};
+use herald_tidy::{Finding, compiled_once, dependencies, lexer, lock, source};
 
 type Rule = fn(&str, &str) -> Vec<Finding>;
 
@@ -195,4 +195,14 @@ fn banned_and_doubled_crates_are_found_in_the_lock_file() {
                 [[package]]\nname = \"syn\"\nversion = \"2.0.0\"";
     check(lock::banned_crates, "Cargo.lock", text, &[8]);
     check(lock::doubled_crates, "Cargo.lock", text, &[2]);
+}
+
+#[test]
+fn a_build_that_would_compile_rocksdb_again_is_found() {
+    let one = "0 herald v1 (x) \n1 librocksdb-sys v1 static\n2 syn v2 full\n1 syn v2 full,visit\n";
+    let same = "0 librocksdb-sys v1 static\n1 syn v2 full\n";
+    let other = "0 librocksdb-sys v1 static\n1 syn v2 full,visit\n";
+    assert_eq!(compiled_once::subtree(one).len(), 2);
+    assert!(compiled_once::differences(one, same).is_empty());
+    assert_eq!(compiled_once::differences(one, other), ["syn v2 full", "syn v2 full,visit"]);
 }

@@ -1,11 +1,12 @@
 //! Every rule over the whole checkout: one test a rule.
 
 use std::collections::HashSet;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use herald_tidy::files::{TextFile, known_to_git, root};
 use herald_tidy::manifest::{self, Manifest};
-use herald_tidy::{Finding, dependencies, lexer, lock, source};
+use herald_tidy::{Finding, compiled_once, dependencies, lexer, lock, source};
 
 fn files() -> &'static [TextFile] {
     static FILES: OnceLock<Vec<TextFile>> = OnceLock::new();
@@ -152,4 +153,27 @@ fn no_banned_crate_is_locked() {
 fn no_crate_that_must_be_single_is_locked_twice() {
     let locked = file("Cargo.lock");
     check(lock::doubled_crates(&locked.path, &locked.text));
+}
+
+fn cargo_tree(selection: &[&str]) -> String {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut tree = Command::new(cargo);
+    tree.args(["tree", "--offline", "--no-dedupe", "--prefix", "depth", "-f", " {p} {f}"]).args(selection);
+    let output = tree.current_dir(root()).output().expect("cargo runs this test");
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo writes UTF-8")
+}
+
+#[test]
+fn rocksdb_is_compiled_once_whether_alone_for_the_program_or_for_the_tests() {
+    let tests = cargo_tree(&["--workspace"]);
+    assert!(!compiled_once::subtree(&tests).is_empty(), "the workspace has no {}", compiled_once::CRATE);
+    for selection in [&["-p", compiled_once::CRATE][..], &["-p", "herald", "-e", "normal,build"]] {
+        let differences = compiled_once::differences(&tests, &cargo_tree(selection));
+        assert!(
+            differences.is_empty(),
+            "{selection:?} resolves other features than --workspace, so RocksDB's C++ is compiled again:\n{}",
+            differences.join("\n")
+        );
+    }
 }
