@@ -1,0 +1,66 @@
+//! Walking a chain: from the newest record of a bucket to older ones, as far as addresses are good.
+//!
+//! Knows neither the index (it is given where to begin) nor the time (its callers stop at the first expired
+//! record).
+#![expect(
+    unsafe_code,
+    reason = "reads records in place; the pin and the generation prove that they stand still"
+)]
+
+use crate::arena::Bytes;
+use crate::log::PlacementLog;
+use crate::pins::Pin;
+use crate::record::{HEADER_BYTES, Header};
+
+/// A record in the arena, lent while the pin lasts.
+pub(crate) struct Record<'a> {
+    pub(crate) address: u64,
+    pub(crate) header: Header,
+    pub(crate) body: Bytes<'a>,
+}
+
+/// The records of a chain, newest first. Ends where the chain ends or at the first address whose segment has
+/// been taken back; all behind that have expired. O(1) a record.
+pub(crate) struct Chain<'a> {
+    log: &'a PlacementLog,
+    pin: &'a Pin<'a>,
+    address: u64,
+}
+
+impl PlacementLog {
+    /// The chain that begins at `address`, which the caller loaded from a bucket of this log, with `Acquire` and
+    /// under `pin`.
+    #[inline]
+    pub(crate) fn chain<'a>(&'a self, pin: &'a Pin<'a>, address: u64) -> Chain<'a> {
+        Chain { log: self, pin, address }
+    }
+}
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = Record<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Record<'a>> {
+        let address = core::mem::take(&mut self.address);
+        if address == 0 {
+            return None;
+        }
+        let place = self.log.geometry.place(address);
+        let readable = self.log.segments.readable_generation(place.segment_index, self.pin)?;
+        if readable != place.generation {
+            return None;
+        }
+        let offset = self.log.geometry.arena_offset(place.segment_index, place.offset);
+        // SAFETY: the address was published with Release after the record was written and came here by Acquire
+        // loads, from the bucket or from a younger record whose writer had so acquired it; records don't change
+        // once published. Its segment was readable under the pin with the address's generation, so nobody writes
+        // it before the pin is dropped, and `'a` ends before that.
+        let header = unsafe { self.log.arena.bytes(offset, HEADER_BYTES) };
+        let header = Header::from_bytes(header.first_chunk().expect("HEADER_BYTES were asked for"));
+        let body_bytes = usize::try_from(header.body_bytes).expect("usize has 64 bits");
+        // SAFETY: as above; the body follows its header in the same segment.
+        let body = unsafe { self.log.arena.bytes(offset + HEADER_BYTES, body_bytes) };
+        self.address = header.previous;
+        Some(Record { address, header, body })
+    }
+}

@@ -1,0 +1,224 @@
+//! What a log is made from, checked, and the sizes that follow from it. Maps nothing.
+
+use core::fmt;
+
+use crate::limits;
+
+/// What a [`PlacementLog`](crate::PlacementLog) is made from.
+#[derive(Clone)]
+pub struct LogConfig {
+    /// Bytes of memory for placements: a multiple of `segment_bytes`, at least
+    /// [`limits::SEGMENTS_PER_HANDLE_MIN`] segments a handle, at most [`limits::ARENA_BYTES_MAX`]. The index
+    /// takes 1 to 2.4 % more.
+    pub arena_bytes: usize,
+    /// Bytes of a segment, the unit of reclamation: a power of two, [`limits::SEGMENT_BYTES_MIN`] ..=
+    /// [`limits::SEGMENT_BYTES_MAX`].
+    pub segment_bytes: usize,
+    /// Secret random bytes that decide which numbers share a bucket. SipHash takes the first 16.
+    pub hash_key: [u8; 32],
+    /// Handles that may exist at once: 1 to [`limits::HANDLES_MAX`].
+    pub handles_max: usize,
+}
+
+impl fmt::Debug for LogConfig {
+    /// Leaves the key out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogConfig")
+            .field("arena_bytes", &self.arena_bytes)
+            .field("segment_bytes", &self.segment_bytes)
+            .field("handles_max", &self.handles_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a log or a handle cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogError {
+    /// The number of handles is out of bounds.
+    Handles {
+        /// The number asked for.
+        handles_max: usize,
+    },
+    /// The size of a segment is out of bounds or not a power of two.
+    Segment {
+        /// The size asked for.
+        segment_bytes: usize,
+    },
+    /// The arena is not whole segments, too small for the handles, or too large.
+    Arena {
+        /// The size asked for.
+        arena_bytes: usize,
+        /// The least it may be with the segments and handles asked for.
+        arena_bytes_min: usize,
+    },
+    /// The operating system does not give the memory.
+    Map {
+        /// The size asked for.
+        arena_bytes: usize,
+        /// Its error number.
+        os_error: i32,
+    },
+    /// Every handle is in use.
+    HandlesTaken {
+        /// How many there are.
+        handles_max: usize,
+    },
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Handles { handles_max } => {
+                write!(f, "a log of {handles_max} handles; give 1 to {}", limits::HANDLES_MAX)
+            }
+            Self::Segment { segment_bytes } => write!(
+                f,
+                "segments of {segment_bytes} bytes; give a power of two from {} to {}",
+                limits::SEGMENT_BYTES_MIN,
+                limits::SEGMENT_BYTES_MAX
+            ),
+            Self::Arena { arena_bytes, arena_bytes_min } => write!(
+                f,
+                "an arena of {arena_bytes} bytes; give whole segments, {arena_bytes_min} to {} bytes",
+                limits::ARENA_BYTES_MAX
+            ),
+            Self::Map { arena_bytes, os_error } => write!(
+                f,
+                "no memory for an arena of {arena_bytes} bytes ({}); give it less or raise the limit",
+                std::io::Error::from_raw_os_error(os_error)
+            ),
+            Self::HandlesTaken { handles_max } => {
+                write!(f, "all {handles_max} handles of the log are in use; drop one or make it with more")
+            }
+        }
+    }
+}
+
+impl core::error::Error for LogError {}
+
+/// The sizes of a log whose configuration has been checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) arena_bytes: usize,
+    pub(crate) segment_bytes: usize,
+    pub(crate) segment_count: usize,
+    pub(crate) bucket_count: usize,
+    pub(crate) handles_max: usize,
+    word_bits: u32,
+    segment_bits: u32,
+}
+
+/// Records begin at multiples of this, in bytes.
+pub(crate) const WORD_BYTES: usize = 8;
+
+impl Geometry {
+    pub(crate) fn new(config: &LogConfig) -> Result<Self, LogError> {
+        let &LogConfig { arena_bytes, segment_bytes, handles_max, .. } = config;
+        if !(1..=limits::HANDLES_MAX).contains(&handles_max) {
+            return Err(LogError::Handles { handles_max });
+        }
+        let segment_bounds = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
+        if !segment_bytes.is_power_of_two() || !segment_bounds.contains(&segment_bytes) {
+            return Err(LogError::Segment { segment_bytes });
+        }
+        let arena_bytes_min = segment_bytes * limits::SEGMENTS_PER_HANDLE_MIN * handles_max;
+        let arena_bounds = arena_bytes_min..=limits::ARENA_BYTES_MAX;
+        if !arena_bytes.is_multiple_of(segment_bytes) || !arena_bounds.contains(&arena_bytes) {
+            return Err(LogError::Arena { arena_bytes, arena_bytes_min });
+        }
+        let segment_count = arena_bytes / segment_bytes;
+        Ok(Self {
+            arena_bytes,
+            segment_bytes,
+            segment_count,
+            bucket_count: (arena_bytes / limits::ARENA_BYTES_PER_BUCKET).max(1).next_power_of_two(),
+            handles_max,
+            word_bits: (segment_bytes / WORD_BYTES).ilog2(),
+            segment_bits: segment_count.next_power_of_two().ilog2(),
+        })
+    }
+
+    /// The last generation a segment may have; then its addresses are used up.
+    pub(crate) const fn generation_max(&self) -> u64 {
+        let bits = self.word_bits + self.segment_bits;
+        // A segment's state word spends some bits on the state.
+        let shift = if bits > crate::segments::STATE_BITS { bits } else { crate::segments::STATE_BITS };
+        u64::MAX >> shift
+    }
+
+    /// The address of a record. Offsets are in bytes, multiples of [`WORD_BYTES`].
+    #[inline]
+    pub(crate) fn address(&self, place: Place) -> u64 {
+        (place.generation << (self.segment_bits + self.word_bits))
+            | (wide(place.segment_index) << self.word_bits)
+            | wide(place.offset / WORD_BYTES)
+    }
+
+    /// Where the record of `address` is, or was.
+    #[inline]
+    pub(crate) fn place(&self, address: u64) -> Place {
+        let mask = |bits: u32| (1u64 << bits) - 1;
+        Place {
+            generation: address >> (self.segment_bits + self.word_bits),
+            segment_index: narrow((address >> self.word_bits) & mask(self.segment_bits)),
+            offset: narrow(address & mask(self.word_bits)) * WORD_BYTES,
+        }
+    }
+
+    /// The offset in the arena, in bytes, of a place.
+    #[inline]
+    pub(crate) const fn arena_offset(&self, segment_index: usize, offset: usize) -> usize {
+        segment_index * self.segment_bytes + offset
+    }
+}
+
+/// A place in the arena at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// How often the segment had been taken into use, this time included: at least 1, so no address is 0.
+    pub(crate) generation: u64,
+    /// Which segment.
+    pub(crate) segment_index: usize,
+    /// Bytes from the segment's start.
+    pub(crate) offset: usize,
+}
+
+/// A size as a 64-bit word.
+#[inline]
+pub(crate) fn wide(size: usize) -> u64 {
+    u64::try_from(size).expect("usize has 64 bits, asserted in lib.rs")
+}
+
+/// A 64-bit word as a size.
+#[inline]
+pub(crate) fn narrow(word: u64) -> usize {
+    usize::try_from(word).expect("usize has 64 bits, asserted in lib.rs")
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn geometry(arena_bytes: usize, segment_bytes: usize) -> Geometry {
+        let config = LogConfig { arena_bytes, segment_bytes, hash_key: [0; 32], handles_max: 1 };
+        Geometry::new(&config).expect("a valid configuration")
+    }
+
+    #[test]
+    fn every_place_has_an_address_of_its_own_that_leads_back() {
+        for (arena_bytes, segment_bytes) in [(1 << 18, 1 << 14), (17 << 14, 1 << 14), (1 << 40, 1 << 20)] {
+            let geometry = geometry(arena_bytes, segment_bytes);
+            let last = geometry.segment_count - 1;
+            for generation in [1, 2, geometry.generation_max()] {
+                for segment_index in [0, 1, last] {
+                    for offset in [0, 8, segment_bytes - 8] {
+                        let place = Place { generation, segment_index, offset };
+                        let address = geometry.address(place);
+                        assert_ne!(address, 0);
+                        assert_eq!(geometry.place(address), place);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Lending the journal what has been published: each byte once for each cursor.
+//!
+//! Knows nothing of disks, and does not wait for anybody.
+#![expect(
+    unsafe_code,
+    reason = "lends ranges of the arena; the pin and the published length prove them still"
+)]
+
+use core::ops::ControlFlow;
+
+use herald_core::Timestamp;
+
+use crate::config::{narrow, wide};
+use crate::log::PlacementLog;
+use crate::pins::Pin;
+use crate::segments::Published;
+
+/// How much a drain has seen: one entry per segment. A fresh cursor has seen nothing.
+///
+/// Going back to an older clone sees what came after it again, as far as it has not expired and been taken
+/// back.
+#[derive(Clone, Debug, Default)]
+pub struct DrainCursor {
+    seen: Vec<Seen>,
+}
+
+/// How much of which tenure of a segment has been seen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    sequence: u64,
+    bytes: u64,
+}
+
+/// Whole records, one after the other, as they lie in a segment. [`records`](crate::records) reads them.
+#[derive(Clone, Copy, Debug)]
+pub struct LogRange<'a> {
+    /// The segment's place in the order in which this process opened segments: 1 or more, never reused by the
+    /// process. Another process counts from 1 again.
+    pub segment: u64,
+    /// Where in the segment the range begins, in bytes.
+    pub offset: u64,
+    /// The records.
+    pub bytes: &'a [u8],
+    /// All of them have expired by then.
+    pub expires_max: Timestamp,
+}
+
+impl PlacementLog {
+    /// Lends `visit` every range that has been published and that `cursor` has not seen, at most one a segment,
+    /// in no order of time.
+    ///
+    /// An append that returned before this was called is among them, unless it has expired and its segment was
+    /// taken back. Restored placements are not. `Break` ends the drain; the range it answered counts as seen.
+    /// While a visit lasts, segments given up meanwhile are not used again, so copy and return.
+    ///
+    /// O(segments); the first drain of a cursor allocates. Any thread; one drain waits for another to end, so
+    /// `visit` must not drain the same log.
+    pub fn drain(&self, cursor: &mut DrainCursor, visit: &mut dyn FnMut(LogRange<'_>) -> ControlFlow<()>) {
+        let _turn = self.drain_turn.lock();
+        cursor.seen.resize(self.segments.count(), Seen::default());
+        for (index, seen) in cursor.seen.iter_mut().enumerate() {
+            let pin = self.pins.pin(self.geometry.handles_max);
+            let Some(published) = self.segments.published(index, &pin) else { continue };
+            let offset = if seen.sequence == published.sequence { seen.bytes } else { 0 };
+            if offset == published.bytes {
+                continue;
+            }
+            let flow = self.lend(index, offset, published, &pin, visit);
+            *seen = Seen { sequence: published.sequence, bytes: published.bytes };
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+
+    fn lend(
+        &self,
+        index: usize,
+        offset: u64,
+        published: Published,
+        _pin: &Pin<'_>,
+        visit: &mut dyn FnMut(LogRange<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let start = self.geometry.arena_offset(index, narrow(offset));
+        // SAFETY: `published` was taken under the pin from a segment in use, so nobody writes the segment from its
+        // start before the pin is dropped, after this call; its owner writes only beyond the published length,
+        // which is larger than `offset` and was acquired together with the bytes.
+        let bytes = unsafe { self.arena.bytes(start, narrow(published.bytes - offset)) };
+        debug_assert!(wide(bytes.len()) == published.bytes - offset);
+        visit(LogRange {
+            segment: published.sequence,
+            offset,
+            bytes: &bytes,
+            expires_max: published.expires_max,
+        })
+    }
+}

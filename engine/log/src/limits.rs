@@ -1,0 +1,45 @@
+//! Every bound of the log, with its unit, its reason and what happens there.
+
+use herald_core::limits::BODY_BYTES_MAX;
+
+/// Bytes of the largest record: header and largest body. An append with a larger body is a programming error
+/// and panics; [`records`](crate::records) answers such a length with an error.
+pub const RECORD_BYTES_MAX: usize = crate::record::HEADER_BYTES + BODY_BYTES_MAX;
+
+/// The smallest segment, in bytes: it must hold the largest record. Smaller is refused at creation.
+#[cfg(not(loom))]
+pub const SEGMENT_BYTES_MIN: usize = 16 << 10;
+/// The smallest segment under loom, whose models need segments of one record.
+#[cfg(loom)]
+pub const SEGMENT_BYTES_MIN: usize = 64;
+/// The largest segment, in bytes. A segment is the unit of reclamation: a larger one would hold expired
+/// records for long. More is refused at creation.
+pub const SEGMENT_BYTES_MAX: usize = 1 << 28;
+
+/// The largest arena, in bytes (1 TiB). It leaves 27 bits of an address to count how often a segment was
+/// reused: four years at one reuse a second, after which the segment is laid aside. More is refused at
+/// creation.
+pub const ARENA_BYTES_MAX: usize = 1 << 40;
+
+/// Segments there must be for each handle. A slow writer opens a new segment eight times per retention
+/// ([`OPEN_SEGMENT_AGE_SHARE`]) and each of them waits one retention more, so nine or ten are in use at rest;
+/// the others leave room for a burst. Fewer is refused at creation.
+#[cfg(not(loom))]
+pub const SEGMENTS_PER_HANDLE_MIN: usize = 16;
+/// Under loom one segment a handle will do: the models make segments scarce on purpose.
+#[cfg(loom)]
+pub const SEGMENTS_PER_HANDLE_MIN: usize = 1;
+
+/// An open segment is left for a new one when its first record is older than retention divided by this, so
+/// that a slow writer keeps an expired record in memory for at most an eighth of the retention.
+pub const OPEN_SEGMENT_AGE_SHARE: u64 = 8;
+
+/// Handles of one log: one per thread, and taking back a segment looks at each. More is refused at creation.
+pub const HANDLES_MAX: usize = 1024;
+
+/// Bytes of arena for each bucket of the index, before rounding the count up to a power of two: the smallest
+/// record of sealed traffic, so that chains hold about one number each even when the arena is full.
+pub const ARENA_BYTES_PER_BUCKET: usize = 640 + crate::record::HEADER_BYTES;
+
+#[cfg(not(loom))]
+const _: () = assert!(SEGMENT_BYTES_MIN >= RECORD_BYTES_MAX);

@@ -1,0 +1,306 @@
+//! The life of segments: free, open for one handle, sealed, free again under the next generation.
+//!
+//! ```text
+//! Free ──claim──▶ Held ──▶ Open ──seal──▶ Sealed ──retire──▶ Held ──▶ Free, generation + 1
+//! ```
+//! State and generation are one word, the *tenure*, so that one load tells whether an address is still good.
+//! Only the thread that won the step into `Held`, or the handle that has the segment open, may change it
+//! further. Knows nothing of records, chains or memory.
+
+use core::sync::atomic::Ordering;
+
+use herald_core::Timestamp;
+
+use crate::config::wide;
+use crate::pins::{Pin, Pins};
+use crate::sync::{AtomicU64, Padded, drained_order};
+
+/// Low bits of a tenure that are not the generation.
+pub(crate) const STATE_BITS: u32 = 3;
+
+/// Where the records of a segment come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Appended in this process: the journal wants them.
+    Appended,
+    /// Read back from the journal.
+    Restored,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    Held,
+    Open(Source),
+    Sealed(Source),
+}
+
+/// Generation and state of a segment in one word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tenure(u64);
+
+impl Tenure {
+    const STATES: [State; 6] = [
+        State::Free,
+        State::Held,
+        State::Open(Source::Appended),
+        State::Open(Source::Restored),
+        State::Sealed(Source::Appended),
+        State::Sealed(Source::Restored),
+    ];
+
+    fn new(generation: u64, state: State) -> Self {
+        let code = Self::STATES.iter().position(|&each| each == state).expect("all states are listed");
+        Self((generation << STATE_BITS) | wide(code))
+    }
+
+    fn generation(self) -> u64 {
+        self.0 >> STATE_BITS
+    }
+
+    fn state(self) -> State {
+        match self.0 & ((1 << STATE_BITS) - 1) {
+            0 => State::Free,
+            2 => State::Open(Source::Appended),
+            3 => State::Open(Source::Restored),
+            4 => State::Sealed(Source::Appended),
+            5 => State::Sealed(Source::Restored),
+            _ => State::Held,
+        }
+    }
+}
+
+/// All segments of a log.
+pub(crate) struct Segments {
+    segments: Box<[Segment]>,
+    sequence: AtomicU64,
+    generation_max: u64,
+}
+
+/// What is known of a segment. Apart from `tenure`, fields are written while it is held or by the handle that
+/// has it open, and stand still for a thread that saw a readable tenure under its pin.
+struct Segment {
+    seldom: Padded<Seldom>,
+    often: Padded<Often>,
+}
+
+/// Written once a tenure; read by every walk.
+struct Seldom {
+    tenure: AtomicU64,
+    /// The epoch that must have passed before the segment may be written again.
+    retired_at: AtomicU64,
+    /// How many segments had been opened with this one.
+    sequence: AtomicU64,
+}
+
+/// Written by every append to the segment.
+struct Often {
+    /// No record in it expires later, in milliseconds.
+    expires_max: AtomicU64,
+    /// Bytes from its start that are whole published records.
+    published_bytes: AtomicU64,
+}
+
+/// A segment just opened for the caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimed {
+    pub(crate) index: usize,
+    pub(crate) generation: u64,
+}
+
+/// What a drain needs to know of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    pub(crate) sequence: u64,
+    pub(crate) bytes: u64,
+    pub(crate) expires_max: Timestamp,
+}
+
+impl Segments {
+    pub(crate) fn new(segment_count: usize, generation_max: u64) -> Self {
+        let segments = (0..segment_count).map(|_| Segment::new()).collect();
+        Self { segments, sequence: AtomicU64::new(0), generation_max }
+    }
+
+    /// The generation whose addresses into the segment are good, if any are.
+    ///
+    /// While the pin lasts, what such addresses lead to is not written.
+    #[inline]
+    pub(crate) fn readable_generation(&self, index: usize, _pin: &Pin<'_>) -> Option<u64> {
+        let tenure = self.segments[index].tenure();
+        matches!(tenure.state(), State::Open(_) | State::Sealed(_)).then(|| tenure.generation())
+    }
+
+    /// Opens a free segment for the caller alone, who must not be pinned. O(segments + handles).
+    pub(crate) fn claim(&self, pins: &Pins, source: Source) -> Option<Claimed> {
+        let horizon = pins.horizon();
+        let mut each = self.segments.iter().enumerate();
+        each.find_map(|(index, segment)| {
+            let generation = segment.hold_free(horizon)?;
+            // Relaxed: only the value counts, no two may be equal.
+            let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+            segment.open(generation, source, sequence);
+            Some(Claimed { index, generation })
+        })
+    }
+
+    /// Takes back every sealed segment whose last record has expired at `now`. O(segments).
+    pub(crate) fn retire_expired(&self, pins: &Pins, now: Timestamp) {
+        for segment in &self.segments {
+            segment.retire_if_expired(pins, now, self.generation_max);
+        }
+    }
+
+    /// Ends the caller's own open segment.
+    pub(crate) fn seal(&self, claimed: Claimed, source: Source) {
+        self.segments[claimed.index].set(claimed.generation, State::Sealed(source));
+    }
+
+    /// Offers the caller's own open segment to drains up to `published_bytes`.
+    #[inline]
+    pub(crate) fn offer(&self, index: usize, published_bytes: usize, expires_max: Timestamp) {
+        let often = &self.segments[index].often.0;
+        // Relaxed: ordered before a drain's load by the store below, before a retire's by the seal.
+        often.expires_max.store(expires_max.as_millis(), Ordering::Relaxed);
+        // Release: pairs with the Acquire of `published`; the bytes and the expiry come with the length.
+        often.published_bytes.store(wide(published_bytes), drained_order());
+    }
+
+    /// What the segment has for a drain, `None` if it is not in use or was restored.
+    pub(crate) fn published(&self, index: usize, _pin: &Pin<'_>) -> Option<Published> {
+        let segment = &self.segments[index];
+        let (State::Open(Source::Appended) | State::Sealed(Source::Appended)) = segment.tenure().state()
+        else {
+            return None;
+        };
+        // Acquire: pairs with the Release of `offer`.
+        let bytes = segment.often.0.published_bytes.load(Ordering::Acquire);
+        // Relaxed, both: ordered by the Acquire loads of the tenure and of the length.
+        let sequence = segment.seldom.0.sequence.load(Ordering::Relaxed);
+        let expires_max = Timestamp::from_millis(segment.often.0.expires_max.load(Ordering::Relaxed));
+        Some(Published { sequence, bytes, expires_max })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.segments.len()
+    }
+
+    pub(crate) fn free_count(&self) -> usize {
+        self.segments.iter().filter(|segment| segment.tenure().state() == State::Free).count()
+    }
+
+    pub(crate) fn opened_count(&self) -> u64 {
+        // Relaxed: a figure for people.
+        self.sequence.load(Ordering::Relaxed)
+    }
+}
+
+impl Segment {
+    fn new() -> Self {
+        let seldom = Seldom {
+            tenure: AtomicU64::new(Tenure::new(1, State::Free).0),
+            retired_at: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+        };
+        let often = Often { expires_max: AtomicU64::new(0), published_bytes: AtomicU64::new(0) };
+        Self { seldom: Padded(seldom), often: Padded(often) }
+    }
+
+    #[inline]
+    fn tenure(&self) -> Tenure {
+        // Acquire: pairs with the Release of `set`; the fields written before the step are seen.
+        Tenure(self.seldom.0.tenure.load(Ordering::Acquire))
+    }
+
+    /// Steps to a state; only for the thread that holds the segment or has it open.
+    fn set(&self, generation: u64, state: State) {
+        // Release: pairs with the Acquire of `tenure` and of the steps into `Held`.
+        self.seldom.0.tenure.store(Tenure::new(generation, state).0, Ordering::Release);
+    }
+
+    /// Makes the segment this thread's alone if it is still as in `from`.
+    fn hold(&self, from: Tenure, generation: u64) -> bool {
+        let held = Tenure::new(generation, State::Held);
+        // Acquire: pairs with the Release of `set`; what its last holder or owner did comes before what this
+        // thread will do. Relaxed on failure: nothing is done then.
+        let step =
+            self.seldom.0.tenure.compare_exchange(from.0, held.0, Ordering::Acquire, Ordering::Relaxed);
+        step.is_ok()
+    }
+
+    /// Holds the segment if it is free and everybody inside came after it was given up. Returns its generation.
+    fn hold_free(&self, horizon: u64) -> Option<u64> {
+        let tenure = self.tenure();
+        // Relaxed: belongs to the tenure just acquired, and `hold` fails if that is over.
+        let passed = self.seldom.0.retired_at.load(Ordering::Relaxed) <= horizon;
+        let held = tenure.state() == State::Free && passed && self.hold(tenure, tenure.generation());
+        held.then(|| tenure.generation())
+    }
+
+    fn open(&self, generation: u64, source: Source, sequence: u64) {
+        // Relaxed, all: the Release of `set` hands them over.
+        self.seldom.0.sequence.store(sequence, Ordering::Relaxed);
+        self.often.0.expires_max.store(0, Ordering::Relaxed);
+        self.often.0.published_bytes.store(0, Ordering::Relaxed);
+        self.set(generation, State::Open(source));
+    }
+
+    fn retire_if_expired(&self, pins: &Pins, now: Timestamp, generation_max: u64) {
+        let tenure = self.tenure();
+        let next = tenure.generation() + 1;
+        // Relaxed: belongs to the sealed tenure just acquired, and `hold` fails if that is over.
+        let expired = self.often.0.expires_max.load(Ordering::Relaxed) <= now.as_millis();
+        // With its addresses used up it is laid aside: sealed for ever, expired, never written again.
+        if !matches!(tenure.state(), State::Sealed(_)) || !expired || next > generation_max {
+            return;
+        }
+        if self.hold(tenure, next) {
+            let epoch = pins.advance();
+            // Relaxed: the Release of `set` hands it over.
+            self.seldom.0.retired_at.store(epoch, Ordering::Relaxed);
+            self.set(next, State::Free);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenure_gives_back_the_generation_and_state_it_was_made_from() {
+        for state in Tenure::STATES {
+            for generation in [1, 2, u64::MAX >> STATE_BITS] {
+                let tenure = Tenure::new(generation, state);
+                assert_eq!((tenure.generation(), tenure.state()), (generation, state));
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_whose_addresses_are_used_up_is_laid_aside() {
+        let (pins, segments) = (Pins::new(1), Segments::new(1, 3));
+        for generation in 1..=3 {
+            let claimed = segments.claim(&pins, Source::Appended).expect("one segment is free");
+            assert_eq!(claimed.generation, generation);
+            segments.seal(claimed, Source::Appended);
+            segments.retire_expired(&pins, Timestamp::from_millis(0));
+        }
+        assert!(segments.claim(&pins, Source::Appended).is_none());
+        assert_eq!(segments.readable_generation(0, &pins.pin(0)), Some(3));
+    }
+
+    #[test]
+    fn a_segment_given_up_under_a_pin_is_free_only_when_the_pin_is_gone() {
+        let (pins, segments) = (Pins::new(1), Segments::new(1, 100));
+        let claimed = segments.claim(&pins, Source::Appended).expect("one segment is free");
+        segments.seal(claimed, Source::Appended);
+        let pin = pins.pin(0);
+        assert_eq!(segments.readable_generation(0, &pin), Some(1));
+        segments.retire_expired(&pins, Timestamp::from_millis(0));
+        assert_eq!(segments.readable_generation(0, &pin), None);
+        assert!(segments.claim(&pins, Source::Appended).is_none());
+        drop(pin);
+        assert_eq!(segments.claim(&pins, Source::Appended).map(|claimed| claimed.generation), Some(2));
+    }
+}

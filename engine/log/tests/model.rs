@@ -1,0 +1,102 @@
+//! The log against its plain twin: a million random operations, no difference.
+#![cfg(not(loom))]
+
+mod common;
+
+use common::{Random, at, id, number, placement};
+use herald_core::{PlacementId, PlacementStore, Timestamp};
+use herald_log::{LogConfig, LogHandle, PlacementLog, PlainStore};
+
+const OPERATIONS: u64 = 1_000_000;
+const NUMBERS: u64 = 300;
+const RETENTION_MS: u64 = 5_000;
+const HANDLES: usize = 4;
+
+struct Both {
+    random: Random,
+    handles: Vec<LogHandle>,
+    twin: PlainStore,
+    now_ms: u64,
+    buffer: Vec<u8>,
+    refused: u64,
+    walked: u64,
+}
+
+#[test]
+fn a_million_random_operations_on_the_log_and_its_twin_give_equal_answers() {
+    for (seed, hash_key) in [(0x6865_7261_6c64, [3; 32]), (1, [250; 32])] {
+        run(seed, hash_key, OPERATIONS / 2);
+    }
+}
+
+fn run(seed: u64, hash_key: [u8; 32], operations: u64) {
+    let config = LogConfig { arena_bytes: 48 << 20, segment_bytes: 1 << 16, hash_key, handles_max: HANDLES };
+    let log = PlacementLog::create(config).expect("a valid configuration");
+    let mut both = Both {
+        random: Random(seed),
+        handles: (0..HANDLES).map(|_| log.handle().expect("a handle each")).collect(),
+        twin: PlainStore::new(1 << 30),
+        now_ms: 1_700_000_000_000,
+        buffer: vec![0; 8192],
+        refused: 0,
+        walked: 0,
+    };
+    for operation in 0..operations {
+        both.now_ms += both.random.below(3);
+        let chosen = usize::try_from(both.random.below(4)).expect("small");
+        match both.random.below(100) {
+            0..55 => both.append(chosen, operation, seed),
+            55..99 => both.walk(chosen, operation, seed),
+            // Now and then a thread goes and another comes, or nothing happens for long.
+            _ if both.random.below(50) == 0 => both.now_ms += both.random.below(2 * RETENTION_MS),
+            _ => {
+                both.handles.remove(chosen);
+                both.handles.push(log.handle().expect("one was just dropped"));
+            }
+        }
+    }
+    assert!(both.refused > operations / 100, "the bound of records was hit {} times only", both.refused);
+    assert!(both.walked > operations, "only {} placements were seen in walks", both.walked);
+    let stats = log.stats();
+    let rounds = stats.segments_opened / 768;
+    assert!(rounds >= 3 && stats.segments_total == 768, "memory went round {rounds} times only");
+}
+
+impl Both {
+    fn append(&mut self, chosen: usize, operation: u64, seed: u64) {
+        let to = self.random.below(NUMBERS).min(self.random.below(NUMBERS));
+        let size = match self.random.below(8) {
+            0 => 1 + self.random.below(8192),
+            1 => 1 + self.random.below(80),
+            2 => 1024,
+            _ => 640,
+        };
+        let body = &mut self.buffer[..usize::try_from(size).expect("at most 8192")];
+        let new = placement(number(to), id(operation, self.random.next()), self.now_ms + RETENTION_MS, body);
+        let records_max = u32::try_from(self.random.below(16)).expect("small");
+        let ours = self.handles[chosen].append(&new, records_max, at(self.now_ms));
+        let theirs = self.twin.append(&new, records_max, at(self.now_ms));
+        assert_eq!(ours, theirs, "append {operation}, seed {seed:#x}");
+        self.refused += u64::from(ours.is_err());
+    }
+
+    fn walk(&mut self, chosen: usize, operation: u64, seed: u64) {
+        let of = self.random.below(NUMBERS + 10);
+        // Retrievals may have read the clock a little earlier.
+        let now = at(self.now_ms - self.random.below(2));
+        let ours = seen(&mut self.handles[chosen], of, now);
+        let theirs = seen(&mut self.twin, of, now);
+        assert!(ours == theirs, "walk {operation}, seed {seed:#x}: {} and {}", ours.len(), theirs.len());
+        self.walked += u64::try_from(ours.len()).expect("small");
+    }
+}
+
+type Seen = Vec<(PlacementId, Timestamp, Vec<u8>)>;
+
+fn seen(store: &mut impl PlacementStore, of: u64, now: Timestamp) -> Seen {
+    let mut items = Vec::new();
+    store.for_each_live(number(of), now, &mut |item| {
+        items.push((item.id, item.expires_at, item.body.to_vec()));
+    });
+    items
+}
