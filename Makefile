@@ -55,7 +55,8 @@ test: rocksdb ## run every test there is
 lint: rocksdb ## check formatting and lints, warnings counted as errors
 	$(WITH_ROCKSDB) scripts/lint.sh
 
-bench: rocksdb ## measure against yardsticks
+bench: deps ## measure against yardsticks
+	@scripts/rocksdb.sh build release
 	$(WITH_ROCKSDB) bash benches/run.sh
 
 fuzz: deps ## fuzz every parser, FUZZ_SECONDS each (60)
@@ -64,7 +65,8 @@ fuzz: deps ## fuzz every parser, FUZZ_SECONDS each (60)
 loom: deps ## try all interleavings of the log's atomics
 	bash engine/log/loom.sh
 
-install: rocksdb ## build a release and install it below DESTDIR and PREFIX
+install: deps ## build a release and install it below DESTDIR and PREFIX
+	@scripts/rocksdb.sh build release
 	$(WITH_ROCKSDB) $(CARGO) build --release $(addprefix -p ,$(INSTALL_PACKAGES))
 	install -d "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(INSTALL_PROGRAMS) "$(DESTDIR)$(BINDIR)"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Which RocksDB the journal is linked with, and building it while one can see how far it is.
 #
-#   rocksdb.sh env     prints the environment cargo needs, KEY=VALUE a line, nothing for the bundled library
-#   rocksdb.sh build   makes it ready: installed from the distribution if that one fits, else the bundled one
-#   rocksdb.sh count   prints how many of how many C++ files are compiled in the target folder
+#   rocksdb.sh env               prints the environment cargo needs, KEY=VALUE a line, nothing for the bundled library
+#   rocksdb.sh build [release]   makes it ready: installed from the distribution if that one fits, else the
+#                                bundled one, compiled into the target folder's debug or release half
+#   rocksdb.sh count [release]   prints how many of how many C++ files are compiled there
 #
 # ROCKSDB_LIB_DIR set: that folder's librocksdb. ROCKSDB_COMPILE=1: the bundled one whatever is installed.
 set -euo pipefail
@@ -14,6 +15,9 @@ set -euo pipefail
 needed_symbol=rocksdb_write_buffer_manager_destroy
 # The first major version packaged with that symbol: older candidates are not worth installing.
 major_min=9
+# Cargo's folder for the profile: debug or release.
+half=debug
+[ "${2:-}" != release ] || half=release
 # Seconds between lines when nobody looks at a terminal.
 report_every_s=30
 
@@ -81,7 +85,7 @@ files_total() {
 
 # files_done [STAMP]: object files there are, only those newer than STAMP if it is given.
 files_done() {
-    local folder=$target/debug/build
+    local folder=$target/$half/build
     [ -d "$folder" ] || { echo 0; return; }
     find "$folder" -path '*/librocksdb-sys-*/out/*' -name '*.o' ${1:+-newer "$1"} 2>/dev/null | wc -l
 }
@@ -115,16 +119,17 @@ watch() { # PID STAMP
 }
 
 build_bundled() {
-    local log=$target/rocksdb-build.log stamp=$target/rocksdb-build.stamp began=$SECONDS pid
+    local release=() log=$target/rocksdb-build.log stamp=$target/rocksdb-build.stamp began=$SECONDS pid
+    [ "$half" = debug ] || release=(--release)
     mkdir -p "$target"
     : >"$stamp"
-    if ! compgen -G "$target/debug/build/librocksdb-sys-*/out/librocksdb.a" >/dev/null; then
+    if ! compgen -G "$target/$half/build/librocksdb-sys-*/out/librocksdb.a" >/dev/null; then
         say "RocksDB: no library of the distribution fits, so the bundled C++ is compiled once;" \
             "about 10 minutes on two cores"
     fi
     # A process group of its own, so that an interrupt ends the compilers too.
     set -m
-    (cd "$root" && exec cargo build -p librocksdb-sys) >"$log" 2>&1 </dev/null &
+    (cd "$root" && exec cargo build "${release[@]}" -p librocksdb-sys) >"$log" 2>&1 </dev/null &
     pid=$!
     set +m
     # shellcheck disable=SC2064 # The process is known now.
@@ -161,7 +166,7 @@ env) print_env ;;
 build) build ;;
 count) printf '%s of %s\n' "$(files_done)" "$(files_total)" ;;
 *)
-    complain "usage: $0 env | build | count"
+    complain "usage: $0 env | build [release] | count [release]"
     exit 2
     ;;
 esac
