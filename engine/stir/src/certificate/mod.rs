@@ -1,0 +1,12 @@
+//! Certificates of STIR (RFC 8226): chains, the roots they lead to, and the numbers they stand for. It does not
+//! fetch anything and does not know PASSporTs.
+
+mod chain;
+mod facts;
+mod tlv;
+mod tn_auth_list;
+mod trust;
+
+pub use chain::{CertificateChain, VerifiedChain};
+pub use tn_auth_list::{Coverage, RangeError, TnAuthList, TnEntry, TnRange};
+pub use trust::TrustStore;

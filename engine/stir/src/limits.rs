@@ -1,0 +1,44 @@
+//! Every bound of the crate, with its unit, its reason and what happens there.
+
+/// Bytes of a full-form PASSporT, when nothing is configured. What is sealed must fit the largest placement of
+/// 8192 bytes, so nothing longer can arrive out of band. A longer token is refused unread (438).
+pub const PASSPORT_BYTES_DEFAULT: usize = 8 * 1024;
+/// The most a configuration may allow: SIP stacks refuse larger messages anyway.
+pub const PASSPORT_BYTES_MAX: usize = 64 * 1024;
+/// Objects and arrays inside one another in a header or payload. Registered claims need 4 (`jcd` of RFC 9795
+/// needs 8); the reader recurses once a level, so the bound is also one on the stack. Deeper is refused (438).
+pub const JSON_DEPTH_MAX: usize = 16;
+/// Destinations of one PASSporT. A conference of more is placed as several. More are refused (438).
+pub const DESTINATIONS_MAX: usize = 64;
+/// Bytes of one URI identity. SIP stacks allow no more in a header field. A longer one is refused (438).
+pub const URI_BYTES_MAX: usize = 512;
+/// Bytes of an `x5u`. A longer one is refused (436).
+pub const X5U_BYTES_MAX: usize = 1024;
+/// Bytes of `origid`: a UUID has 36, real signers use up to 64. A longer one is refused (438).
+pub const ORIGID_BYTES_MAX: usize = 128;
+/// PASSporTs inside one another in a `div-o` (RFC 8946 §5): each level costs a third more bytes and one more
+/// signature. A deeper one is refused (438).
+pub const DIVERSION_DEPTH_MAX: usize = 4;
+
+/// How old `iat` may be, in seconds, when nothing is configured (RFC 8224 §6.2.2 recommends 60). Older is
+/// stale (403).
+pub const FRESHNESS_DEFAULT_S: u64 = 60;
+/// How far `iat` may lie ahead of our clock, in seconds, when nothing is configured: two honest clocks differ.
+/// Further ahead is refused (403).
+pub const AHEAD_DEFAULT_S: u64 = 60;
+
+/// Bytes of a certificate chain file. Six certificates with long TNAuthLists stay below. A larger one is
+/// refused unread (436).
+pub const CHAIN_BYTES_MAX: usize = 64 * 1024;
+/// Certificates of one chain, root included (RFC 9060 hierarchies have 4 at most). More are refused (437).
+pub const CHAIN_CERTIFICATES_MAX: usize = 6;
+/// Entries of one TNAuthList. It bounds the work of a coverage test. More are refused as malformed (437).
+pub const TN_ENTRIES_MAX: usize = 4096;
+/// Bytes of a service provider code: an OCN has 4, an SPID fewer than 16. A longer one is malformed (437).
+pub const SPC_BYTES_MAX: usize = 64;
+
+/// Bytes of the length that stands before the PASSporT inside a sealed placement.
+pub const SEALED_LENGTH_BYTES: usize = 2;
+/// Keys that one [`open`](crate::open) tries: own key, predecessor and a few numbers of one owner. Each costs
+/// a key agreement of some 50 µs. Keys beyond it are an error of the caller.
+pub const OPENING_KEYS_MAX: usize = 8;

@@ -1,0 +1,111 @@
+//! The JOSE header of a PASSporT (RFC 8225 §4): algorithm, type and where the certificate is. It does not
+//! fetch or judge the certificate.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Leniency;
+use crate::error::Fault;
+use crate::json::Json;
+use crate::limits::{CHAIN_CERTIFICATES_MAX, X5U_BYTES_MAX};
+
+/// Where the signer's certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateReference {
+    /// `x5u`: an https URL that serves the chain in PEM.
+    Url(String),
+    /// `x5c`: the chain itself in DER, signer first. It goes before any `x5u` beside it, which must not be
+    /// fetched.
+    Inline(Vec<Vec<u8>>),
+}
+
+/// Writes the header in the form of RFC 8225 §9.
+pub(super) fn write(certificate: &CertificateReference, ppt: Option<&str>) -> String {
+    let mut members = BTreeMap::from([
+        ("alg".to_owned(), Json::Text("ES256".into())),
+        ("typ".to_owned(), Json::Text("passport".into())),
+    ]);
+    if let Some(ppt) = ppt {
+        members.insert("ppt".into(), Json::Text(ppt.into()));
+    }
+    match certificate {
+        CertificateReference::Url(url) => members.insert("x5u".into(), Json::Text(url.clone())),
+        CertificateReference::Inline(chain) => {
+            let texts = chain.iter().map(|der| Json::Text(STANDARD.encode(der))).collect();
+            members.insert("x5c".into(), Json::Array(texts))
+        }
+    };
+    Json::Object(members).to_text().expect("a header holds texts only")
+}
+
+/// What a header says.
+pub(super) struct Header {
+    pub(super) ppt: Option<String>,
+    pub(super) certificate: CertificateReference,
+}
+
+/// Reads a header: algorithm first, since nothing else has a meaning under another one.
+pub(super) fn read(members: &BTreeMap<String, Json>, leniency: &Leniency) -> Result<Header, Fault> {
+    if text(members, "alg") != Some("ES256") {
+        return Err(Fault::Algorithm);
+    }
+    if text(members, "typ") != Some("passport") {
+        return Err(Fault::Type);
+    }
+    if members.contains_key("crit") {
+        return Err(Fault::Critical);
+    }
+    let ppt = match members.get("ppt") {
+        None => None,
+        Some(Json::Text(ppt)) if !ppt.is_empty() => Some(ppt.clone()),
+        Some(_) => return Err(Fault::HeaderMember("ppt")),
+    };
+    Ok(Header { ppt, certificate: read_certificate(members, leniency)? })
+}
+
+fn text<'a>(members: &'a BTreeMap<String, Json>, name: &str) -> Option<&'a str> {
+    members.get(name).and_then(Json::as_text)
+}
+
+fn read_certificate(
+    members: &BTreeMap<String, Json>,
+    leniency: &Leniency,
+) -> Result<CertificateReference, Fault> {
+    if let Some(chain) = members.get("x5c") {
+        return read_inline(chain).map(CertificateReference::Inline);
+    }
+    let url = members.get("x5u").ok_or(Fault::NoCertificateReference)?;
+    let url = url.as_text().ok_or(Fault::X5u)?;
+    if url.is_empty() {
+        return Err(Fault::NoCertificateReference);
+    }
+    check_url(url, leniency)?;
+    Ok(CertificateReference::Url(url.to_owned()))
+}
+
+fn read_inline(chain: &Json) -> Result<Vec<Vec<u8>>, Fault> {
+    const FAULT: Fault = Fault::HeaderMember("x5c");
+    let Json::Array(texts) = chain else { return Err(FAULT) };
+    if texts.is_empty() || texts.len() > CHAIN_CERTIFICATES_MAX {
+        return Err(FAULT);
+    }
+    let decode = |text: &Json| STANDARD.decode(text.as_text()?).ok();
+    texts.iter().map(decode).collect::<Option<_>>().ok_or(FAULT)
+}
+
+/// A sane URL to fetch a certificate from: http or https, a host, no user information, visible ASCII.
+fn check_url(url: &str, leniency: &Leniency) -> Result<(), Fault> {
+    if url.len() > X5U_BYTES_MAX || !url.bytes().all(|sign| sign.is_ascii_graphic() && sign != b'\\') {
+        return Err(Fault::X5u);
+    }
+    let (scheme, rest) = url.split_once("://").ok_or(Fault::X5uScheme)?;
+    let secure = scheme.eq_ignore_ascii_case("https");
+    if !secure && !(leniency.x5u_http && scheme.eq_ignore_ascii_case("http")) {
+        return Err(Fault::X5uScheme);
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    if host.is_empty() || authority.contains('@') { Err(Fault::X5u) } else { Ok(()) }
+}

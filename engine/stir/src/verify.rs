@@ -1,0 +1,193 @@
+//! The verification service (RFC 8224 §6.2) as a function: a token, the certificates, the call and the time go
+//! in, a verdict comes out. Cheap checks stand before dear ones. It does not fetch certificates and does not
+//! know which numbers belong to a service provider code.
+
+use herald_core::Timestamp;
+
+use crate::certificate::{CertificateChain, Coverage, TrustStore, VerifiedChain};
+use crate::error::Fault;
+use crate::limits::{AHEAD_DEFAULT_S, DIVERSION_DEPTH_MAX, FRESHNESS_DEFAULT_S};
+use crate::passport::{CertificateReference, Identity, Leniency, Passport, PassportType};
+
+/// What the signalling says about the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallFacts {
+    /// The caller.
+    pub orig: Identity,
+    /// The called party.
+    pub dest: Identity,
+}
+
+/// What a PASSporT must satisfy.
+#[derive(Clone, Debug)]
+pub struct VerificationPolicy {
+    /// The roots and revocation lists.
+    pub trust: TrustStore,
+    /// How old `iat` may be, in seconds.
+    pub freshness_s: u64,
+    /// How far `iat` may lie ahead, in seconds.
+    pub ahead_s: u64,
+    /// Whether a service provider code alone stands for a number. It does by default: nearly all certificates in
+    /// use name a code only. Who knows which numbers a code has can look at the verdict's [`Authority`].
+    pub accept_only_by_spc: bool,
+    /// What is forgiven in form.
+    pub leniency: Leniency,
+}
+
+/// The answer: what was accepted, or why not.
+pub type Verdict = Result<Accepted, Fault>;
+
+/// A PASSporT that holds for the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The PASSporT.
+    pub passport: Passport,
+    /// By what right it was signed.
+    pub authority: Authority,
+    /// For a `div-o`, the original PASSporT, verified as well.
+    pub original: Option<Passport>,
+}
+
+/// By what right a PASSporT was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The certificate names the number.
+    Number,
+    /// The certificate names these service provider codes, and not the number.
+    OnlyBySpc(Vec<String>),
+    /// The PASSporT vouches for a priority (`rph`): authority over numbers does not apply (RFC 8443 §6), and
+    /// authority over the priority was not judged.
+    Unjudged,
+}
+
+impl VerificationPolicy {
+    /// The strict policy with 60 seconds of freshness.
+    pub const fn new(trust: TrustStore) -> Self {
+        Self {
+            trust,
+            freshness_s: FRESHNESS_DEFAULT_S,
+            ahead_s: AHEAD_DEFAULT_S,
+            accept_only_by_spc: true,
+            leniency: Leniency::STRICT,
+        }
+    }
+
+    /// Judges `token` for `call` at `now`. `chain_pem` answers with what an `x5u` serves; it is asked once for
+    /// each PASSporT that has no `x5c`, the ones within a `div-o` included.
+    ///
+    /// Of a `div` the certificate must stand for the party that diverted, and the PASSporT it diverted is
+    /// another token, which the caller must judge and compare itself. Digests of `rcdi`, `msgi` and stapled
+    /// answers are not judged.
+    ///
+    /// # Errors
+    /// The first [`Fault`], with its [`stage`](Fault::stage) and [`sip_code`](Fault::sip_code).
+    pub fn verify(
+        &self,
+        token: &[u8],
+        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        call: &CallFacts,
+        now: Timestamp,
+    ) -> Verdict {
+        let passport = self.read(token, now)?;
+        if passport.claims().orig != call.orig {
+            return Err(Fault::OrigMismatch);
+        }
+        if !passport.claims().dest.contains(&call.dest) {
+            return Err(Fault::DestMismatch);
+        }
+        let authority = self.check_signer(&passport, chain_pem, now)?;
+        let original = self.follow_diversions(&passport, chain_pem, now)?;
+        Ok(Accepted { passport, authority, original })
+    }
+
+    /// Reads a token and checks what needs neither call nor certificate.
+    fn read(&self, token: &[u8], now: Timestamp) -> Result<Passport, Fault> {
+        let passport = Passport::parse(token, &self.leniency)?;
+        if matches!(passport.claims().kind, PassportType::Unknown(_)) {
+            return Err(Fault::UnknownType);
+        }
+        self.check_time(passport.claims().iat_s, now)?;
+        Ok(passport)
+    }
+
+    fn check_time(&self, iat_s: i64, now: Timestamp) -> Result<(), Fault> {
+        let iat_s = u64::try_from(iat_s).map_err(|_| Fault::Iat)?;
+        let now_s = now.as_millis() / 1000;
+        let (age_s, ahead_s) = (now_s.saturating_sub(iat_s), iat_s.saturating_sub(now_s));
+        if age_s > self.freshness_s {
+            return Err(Fault::Stale { age_s, age_max_s: self.freshness_s });
+        }
+        if ahead_s > self.ahead_s {
+            return Err(Fault::Ahead { ahead_s, ahead_max_s: self.ahead_s });
+        }
+        Ok(())
+    }
+
+    /// Checks certificate, signature and authority: what can fail without a signature verification comes first.
+    fn check_signer(
+        &self,
+        passport: &Passport,
+        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<Authority, Fault> {
+        let chain = match passport.certificate() {
+            CertificateReference::Inline(chain) => CertificateChain::from_der(chain, &self.leniency)?,
+            CertificateReference::Url(url) => {
+                CertificateChain::from_pem(&chain_pem(url).ok_or(Fault::NoCertificate)?, &self.leniency)?
+            }
+        };
+        let key = chain.signer_key()?;
+        chain.signer_numbers()?;
+        passport.verify_signature(key)?;
+        let verified = chain.verify(&self.trust, now)?;
+        self.judge_authority(passport, &chain, &verified)
+    }
+
+    fn judge_authority(
+        &self,
+        passport: &Passport,
+        chain: &CertificateChain,
+        verified: &VerifiedChain<'_>,
+    ) -> Result<Authority, Fault> {
+        let claims = passport.claims();
+        let signed_for = match &claims.kind {
+            PassportType::Rph => return Ok(Authority::Unjudged),
+            PassportType::Div { from } | PassportType::DivO { from, .. } => from,
+            _ => &claims.orig,
+        };
+        let coverage = match signed_for {
+            Identity::Tn(number) => verified.coverage(*number)?,
+            Identity::Uri(_) => verified.coverage_by_spc()?,
+        };
+        match coverage {
+            Coverage::Covered => Ok(Authority::Number),
+            Coverage::OnlyBySpc if self.accept_only_by_spc => {
+                Ok(Authority::OnlyBySpc(chain.signer_numbers()?.spcs().map(str::to_owned).collect()))
+            }
+            Coverage::OnlyBySpc => Err(Fault::OnlyBySpc),
+            Coverage::NotCovered => Err(Fault::NotCovered),
+        }
+    }
+
+    /// Verifies the PASSporTs within a `div-o`, outermost first (RFC 8946 §6), and returns the original.
+    fn follow_diversions(
+        &self,
+        outermost: &Passport,
+        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<Option<Passport>, Fault> {
+        let nested = |fault| Fault::Nested(Box::new(fault));
+        let mut inner: Option<Passport> = None;
+        for _ in 0..DIVERSION_DEPTH_MAX {
+            let outer = inner.as_ref().unwrap_or(outermost).claims();
+            let PassportType::DivO { from, opt } = &outer.kind else { return Ok(inner) };
+            let within = self.read(opt.as_bytes(), now).map_err(nested)?;
+            if within.claims().orig != outer.orig || !within.claims().dest.contains(from) {
+                return Err(Fault::Diversion);
+            }
+            self.check_signer(&within, chain_pem, now).map_err(nested)?;
+            inner = Some(within);
+        }
+        Err(Fault::DiversionDepth)
+    }
+}
