@@ -13,7 +13,7 @@ use herald_core::{
 };
 
 /// A moment in the middle of an epoch, 2027.
-pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000 + 12_345);
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_001_812_345);
 
 /// SplitMix64: small, and the same on every machine.
 #[derive(Clone, Debug)]
@@ -125,6 +125,14 @@ impl SealingSuite for PlainSuite {
     fn encapsulated_key(&self, seed: [u8; 32], out: &mut [u8]) {
         out.copy_from_slice(&seed);
     }
+}
+
+/// A public key as a sender makes one.
+pub(crate) fn sealed_key(rng: &mut Rng) -> [u8; 32] {
+    let (mut seed, mut key) = ([0; 32], [0; 32]);
+    rng.fill(&mut seed);
+    X25519Suite.encapsulated_key(seed, &mut key);
+    key
 }
 
 pub(crate) fn number(text: &str) -> TelephoneNumber {

@@ -6,11 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use herald_core::limits::{BODY_BUCKETS_BYTES, RETENTION_DEFAULT_MS};
-use herald_core::{
-    Item, PlacementId, Request, Response, SealingSuite, Service, Storing, TelephoneNumber, Timestamp,
-};
+use herald_core::{Item, PlacementId, Request, Response, Service, Storing, TelephoneNumber, Timestamp};
 
-use super::{MemoryStore, Rng};
+use crate::common::{MemoryStore, Rng};
 
 /// Something that takes placements and answers polls: the service, or a broken twin of it.
 pub(crate) trait Door {
@@ -106,7 +104,7 @@ impl Campaign {
         let mut rng = Rng::new(self.seed);
         let mut deeds = Vec::new();
         for index in 0..self.numbers {
-            let number = super::number(&(12_225_550_000 + index).to_string());
+            let number = crate::common::number(&(12_225_550_000 + index).to_string());
             for _ in 0..rng.below(self.stores_per_number_max + 1) {
                 let bytes = BODY_BUCKETS_BYTES[rng.index_below(BODY_BUCKETS_BYTES.len())];
                 let at = self.start.plus_millis(rng.below(self.length_ms));
@@ -124,12 +122,9 @@ impl Campaign {
 
 /// A body as a client seals it: a genuine encapsulated key and bytes that look random.
 pub(crate) fn sealed(rng: &mut Rng, bytes: usize) -> Vec<u8> {
-    let mut seed = [0; 32];
-    rng.fill(&mut seed);
     let mut body = vec![0; bytes];
-    let (key, rest) = body.split_at_mut(32);
-    herald_core::X25519Suite.encapsulated_key(seed, key);
-    rng.fill(rest);
+    body[..32].copy_from_slice(&crate::common::sealed_key(rng));
+    rng.fill(&mut body[32..]);
     body
 }
 
