@@ -42,7 +42,8 @@ pub struct LogStats {
 }
 
 impl PlacementLog {
-    /// Maps the arena, faults it in and makes an empty log. Takes about 0.3 s a GiB.
+    /// Maps the arena, faults it in and makes an empty log. Takes as long as the
+    /// kernel needs to clear it: tenths of a second a GiB, more on a machine that must first find the memory.
     ///
     /// # Errors
     /// [`LogError`]: a value of the configuration is out of bounds, or the system refuses the memory.

@@ -1,0 +1,288 @@
+//! loom's search through the interleavings and weak-memory results of small scenes on the real log, and the
+//! proof that the search notices: with one ordering weakened each scene must fail.
+//!
+//! A segment holds one record here, so every append opens a segment. Run by `engine/log/loom.sh`.
+#![cfg(loom)]
+
+use core::ops::ControlFlow;
+use std::sync::Arc;
+
+use herald_core::{NewPlacement, PlacementId, PlacementStore, Refusal, TelephoneNumber, Timestamp};
+use herald_log::{DrainCursor, LogConfig, LogHandle, PlacementLog, Weakening, records, weakened};
+use loom::thread;
+
+const SEGMENT_BYTES: usize = 64;
+
+fn log(segments: usize, handles_max: usize) -> Arc<PlacementLog> {
+    let arena_bytes = segments * SEGMENT_BYTES;
+    PlacementLog::create(LogConfig {
+        arena_bytes,
+        segment_bytes: SEGMENT_BYTES,
+        hash_key: [1; 32],
+        handles_max,
+    })
+    .expect("a valid configuration")
+}
+
+fn handle(log: &Arc<PlacementLog>) -> LogHandle {
+    log.handle().expect("one is free")
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn number() -> TelephoneNumber {
+    TelephoneNumber::parse(b"12225550100").expect("digits")
+}
+
+fn put(handle: &mut LogHandle, name: u8, records_max: u32, now: u64, expires_at: u64) -> Result<(), Refusal> {
+    let id = PlacementId::from_bytes([name; 16]);
+    let placement = NewPlacement { number: number(), id, expires_at: at(expires_at), body: &[name; 8] };
+    handle.append(&placement, records_max, at(now))
+}
+
+/// The names seen in a walk, newest first; each body is checked.
+fn names(handle: &mut LogHandle, now: u64) -> Vec<u8> {
+    let mut names = Vec::new();
+    handle.for_each_live(number(), at(now), &mut |item| {
+        let name = item.id.as_bytes()[0];
+        assert_eq!((item.id.as_bytes(), item.body), (&[name; 16], &[name; 8][..]), "torn");
+        assert!(item.expires_at > at(now), "expired");
+        names.push(name);
+    });
+    names
+}
+
+/// One thread appends while another walks.
+fn publish_and_walk() {
+    let log = log(2, 2);
+    let (mut writer, mut reader) = (handle(&log), handle(&log));
+    let appending = thread::spawn(move || put(&mut writer, 1, 9, 0, 10));
+    let seen = names(&mut reader, 5);
+    assert!(seen.is_empty() || seen == [1], "{seen:?}");
+    assert_eq!(appending.join().expect("no panic"), Ok(()));
+    assert_eq!(names(&mut reader, 5), [1]);
+}
+
+/// Two threads append to one chain, with room for both.
+fn two_appends() {
+    let log = log(2, 2);
+    let (mut first, mut second) = (handle(&log), handle(&log));
+    let appending = thread::spawn(move || put(&mut first, 1, 9, 0, 10));
+    // Read earlier, published perhaps later: the chain must stay in order of expiry.
+    assert_eq!(put(&mut second, 2, 9, 0, 8), Ok(()));
+    assert_eq!(appending.join().expect("no panic"), Ok(()));
+    let mut seen = names(&mut second, 5);
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2]);
+    let at_nine = names(&mut second, 9);
+    assert!(at_nine.contains(&1), "cut off by one that had expired: {at_nine:?}");
+}
+
+/// Two threads append to one number that has room for one.
+fn two_appends_at_the_bound() {
+    let log = log(2, 2);
+    let (mut first, mut second) = (handle(&log), handle(&log));
+    let appending = thread::spawn(move || put(&mut first, 1, 1, 0, 10).is_ok());
+    let mine = put(&mut second, 2, 1, 0, 10).is_ok();
+    let theirs = appending.join().expect("no panic");
+    assert!(mine != theirs, "one is kept, one refused");
+    assert_eq!(names(&mut second, 5), [if mine { 2 } else { 1 }]);
+}
+
+/// A writer takes back and overwrites what a reader may be reading.
+fn reclaim_and_walk() {
+    let log = log(1, 2);
+    // Two handles, one segment: made for this scene only.
+    let (mut writer, mut reader) = (handle(&log), handle(&log));
+    put(&mut writer, 1, 9, 0, 10).expect("room");
+    let writing = thread::spawn(move || put(&mut writer, 2, 9, 10, 20));
+    let seen = names(&mut reader, 9);
+    assert!(seen.len() <= 1, "{seen:?}");
+    let written = writing.join().expect("no panic");
+    let now = names(&mut reader, 10);
+    assert_eq!(now, if written.is_ok() { vec![2] } else { vec![] });
+}
+
+/// Two writers want the one segment that can be taken back, under the eyes of a reader.
+fn two_writers_want_one_segment() {
+    let log = log(1, 2);
+    let (mut first, mut second) = (handle(&log), handle(&log));
+    put(&mut first, 1, 9, 0, 10).expect("room");
+    let writing = thread::spawn(move || put(&mut first, 2, 9, 10, 20).is_ok());
+    let mine = put(&mut second, 3, 9, 11, 21).is_ok();
+    let theirs = writing.join().expect("no panic");
+    assert!(!(mine && theirs), "one segment, two owners");
+    let seen = names(&mut second, 12);
+    assert_eq!(seen.len(), usize::from(mine) + usize::from(theirs));
+}
+
+/// As in `reclaim_and_walk`, with a writer more: both overwrite in turn what the reader may be reading.
+fn two_writers_and_a_reader() {
+    let log = log(1, 3);
+    let (mut first, mut second, mut reader) = (handle(&log), handle(&log), handle(&log));
+    put(&mut first, 1, 9, 0, 10).expect("room");
+    let writing = thread::spawn(move || put(&mut first, 2, 9, 10, 20).is_ok());
+    let walking = thread::spawn(move || names(&mut reader, 9));
+    let mine = put(&mut second, 3, 9, 20, 30).is_ok();
+    writing.join().expect("no panic");
+    assert!(walking.join().expect("no panic").len() <= 1);
+    assert_eq!(names(&mut second, 20), if mine { vec![3] } else { vec![] });
+}
+
+/// A writer takes back the older of two segments of a chain and overwrites it while a reader walks both.
+fn reclaim_behind_a_live_record() {
+    let log = log(2, 2);
+    let (mut writer, mut reader) = (handle(&log), handle(&log));
+    put(&mut writer, 1, 9, 0, 10).expect("room");
+    put(&mut writer, 2, 9, 5, 15).expect("room");
+    let writing = thread::spawn(move || put(&mut writer, 3, 9, 10, 20).is_ok());
+    let seen = names(&mut reader, 9);
+    // Whoever is slower than ten milliseconds between clock and walk may miss what expired meanwhile.
+    let live = [vec![2, 1], vec![3, 2, 1], vec![2], vec![3, 2]];
+    assert!(live.contains(&seen), "{seen:?}");
+    let written = writing.join().expect("no panic");
+    assert_eq!(names(&mut reader, 10), if written { vec![3, 2] } else { vec![2] });
+}
+
+/// One thread lets go of its handle while another takes the place and the segment.
+fn a_handle_passes_on() {
+    let log = log(1, 1);
+    let mut first = handle(&log);
+    put(&mut first, 1, 9, 0, 10).expect("room");
+    let leaving = thread::spawn(move || {
+        assert_eq!(names(&mut first, 9), [1]);
+        drop(first);
+    });
+    if let Ok(mut second) = log.handle() {
+        assert_eq!(put(&mut second, 2, 9, 10, 20), Ok(()), "the last owner has left");
+        assert_eq!(names(&mut second, 10), [2]);
+    }
+    leaving.join().expect("no panic");
+    assert!(log.handle().is_ok());
+}
+
+/// A drain runs beside an append, and another follows.
+fn append_and_drain() {
+    let log = log(2, 2);
+    let mut writer = handle(&log);
+    let appending = thread::spawn({
+        move || {
+            put(&mut writer, 1, 9, 0, 10).expect("room");
+            put(&mut writer, 2, 9, 0, 10).expect("room");
+        }
+    });
+    let mut cursor = DrainCursor::default();
+    let mut seen = drain(&log, &mut cursor);
+    appending.join().expect("no panic");
+    seen.extend(drain(&log, &mut cursor));
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2]);
+}
+
+/// A writer takes back and overwrites what a drain may be lending.
+fn reclaim_and_drain() {
+    let log = log(1, 1);
+    let mut writer = handle(&log);
+    put(&mut writer, 1, 9, 0, 10).expect("room");
+    let writing = thread::spawn(move || put(&mut writer, 2, 9, 10, 20).is_ok());
+    let mut cursor = DrainCursor::default();
+    let mut seen = drain(&log, &mut cursor);
+    let written = writing.join().expect("no panic");
+    seen.extend(drain(&log, &mut cursor));
+    assert_eq!(seen.contains(&2), written);
+    assert!(seen.iter().filter(|&&name| name == 1).count() <= 1, "{seen:?}");
+}
+
+fn drain(log: &PlacementLog, cursor: &mut DrainCursor) -> Vec<u8> {
+    let mut names = Vec::new();
+    log.drain(cursor, &mut |range| {
+        for record in records(range.bytes) {
+            let record = record.expect("whole records");
+            let name = record.id.as_bytes()[0];
+            assert_eq!(record.body, [name; 8]);
+            names.push(name);
+        }
+        ControlFlow::Continue(())
+    });
+    names
+}
+
+#[test]
+fn a_record_is_seen_whole_or_not_at_all() {
+    loom::model(publish_and_walk);
+}
+
+#[test]
+fn of_two_appends_to_one_chain_both_stay() {
+    loom::model(two_appends);
+}
+
+#[test]
+fn of_two_appends_at_the_bound_one_is_refused() {
+    loom::model(two_appends_at_the_bound);
+}
+
+#[test]
+fn a_segment_is_not_written_while_somebody_reads_it() {
+    loom::model(reclaim_and_walk);
+}
+
+#[test]
+fn a_segment_has_one_owner() {
+    loom::model(two_writers_want_one_segment);
+}
+
+#[test]
+fn a_segment_has_one_owner_even_if_others_read_it() {
+    loom::model(two_writers_and_a_reader);
+}
+
+#[test]
+fn a_live_record_outlasts_the_segment_behind_it() {
+    loom::model(reclaim_behind_a_live_record);
+}
+
+#[test]
+fn a_handle_s_place_is_clean_when_another_takes_it() {
+    loom::model(a_handle_passes_on);
+}
+
+#[test]
+fn beside_a_writer_everything_is_drained_once() {
+    loom::model(append_and_drain);
+}
+
+#[test]
+fn a_segment_is_not_written_while_it_is_drained() {
+    loom::model(reclaim_and_drain);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_relaxed_publish_would_be_noticed() {
+    weakened(Weakening::Publish);
+    loom::model(publish_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_pin_without_its_fence_would_be_noticed() {
+    weakened(Weakening::PinFence);
+    loom::model(reclaim_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_relaxed_unpin_would_be_noticed() {
+    weakened(Weakening::Unpin);
+    loom::model(reclaim_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_relaxed_offer_to_the_drain_would_be_noticed() {
+    weakened(Weakening::Drained);
+    loom::model(append_and_drain);
+}
