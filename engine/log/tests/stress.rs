@@ -14,10 +14,13 @@ use herald_log::{LogConfig, LogHandle, PlacementLog, limits};
 const WRITERS: u64 = 2;
 const READERS: u64 = 2;
 const SEGMENTS: usize = 80;
-const APPENDS_PER_WRITER: u64 = 500_000;
+const APPENDS_PER_WRITER: u64 = 400_000;
 const NUMBERS_PER_WRITER: u64 = 20;
 /// Every append takes a millisecond of the shared clock, so about this many placements are live.
 const RETENTION_MS: u64 = 500;
+
+/// Refusals of a writer before the test gives up; each lets another thread go on.
+const REFUSALS_MAX: u64 = 50_000_000;
 
 struct Shared {
     log: Arc<PlacementLog>,
@@ -42,12 +45,14 @@ fn readers_find_nothing_torn_foreign_or_expired_and_miss_nothing_live() {
         done: AtomicBool::new(false),
         newest: (0..WRITERS * NUMBERS_PER_WRITER).map(|_| AtomicU64::new(0)).collect(),
     };
-    let (mut appended, mut seen, mut found) = (0, 0, 0);
+    let (mut seen, mut found) = (0, 0);
     thread::scope(|scope| {
         let shared = &shared;
         let writers: Vec<_> = (0..WRITERS).map(|writer| scope.spawn(move || shared.write(writer))).collect();
         let readers: Vec<_> = (0..READERS).map(|reader| scope.spawn(move || shared.read(reader))).collect();
-        appended = writers.into_iter().map(|writer| writer.join().expect("a writer failed")).sum();
+        for writer in writers {
+            writer.join().expect("a writer failed");
+        }
         shared.done.store(true, Ordering::Relaxed);
         for reader in readers {
             let (seen_by_it, found_by_it) = reader.join().expect("a reader failed");
@@ -56,7 +61,6 @@ fn readers_find_nothing_torn_foreign_or_expired_and_miss_nothing_live() {
         }
     });
     let rounds = shared.log.stats().segments_opened / 80;
-    assert!(appended > WRITERS * APPENDS_PER_WRITER / 2, "{appended} appends kept");
     assert!(rounds > 100, "memory went round {rounds} times");
     assert!(seen > 10_000 && found > 1000, "readers saw {seen} placements, {found} of them the newest");
 }
@@ -66,25 +70,30 @@ impl Shared {
         self.clock_ms.load(Ordering::SeqCst)
     }
 
-    /// Appends to numbers of its own; returns how many placements were kept.
-    fn write(&self, writer: u64) -> u64 {
+    /// Appends to numbers of its own until all are kept.
+    fn write(&self, writer: u64) {
         let mut handle = self.log.handle().expect("one each");
         let mut random = Random(writer);
         let mut body = [0; 2048];
-        let mut kept = 0;
+        let mut refused = 0u64;
         for name in 1..=APPENDS_PER_WRITER {
-            let now_ms = self.clock_ms.fetch_add(1, Ordering::SeqCst);
             let index = writer * NUMBERS_PER_WRITER + random.below(NUMBERS_PER_WRITER);
             let body = &mut body[..usize::try_from(1 + random.below(1200)).expect("small")];
-            let expires_at_ms = now_ms + RETENTION_MS;
-            let new = placement(number(index), id(name, index), expires_at_ms, body);
-            if handle.append(&new, 10_000, at(now_ms)).is_ok() {
-                let slot = &self.newest[usize::try_from(index).expect("small")];
-                slot.store(name << 32 | expires_at_ms, Ordering::Release);
-                kept += 1;
-            }
+            let expires_at_ms = loop {
+                let now_ms = self.clock_ms.fetch_add(1, Ordering::SeqCst);
+                let expires_at_ms = now_ms + RETENTION_MS;
+                let new = placement(number(index), id(name, index), expires_at_ms, body);
+                if handle.append(&new, 10_000, at(now_ms)).is_ok() {
+                    break expires_at_ms;
+                }
+                // A reader that lost its processor inside a walk holds the memory; let it go on.
+                refused += 1;
+                assert!(refused < REFUSALS_MAX, "refused although every reader has left long ago");
+                thread::yield_now();
+            };
+            let slot = &self.newest[usize::try_from(index).expect("small")];
+            slot.store(name << 32 | expires_at_ms, Ordering::Release);
         }
-        kept
     }
 
     /// Walks until the writers are done; returns how many placements it saw and how often the newest was due.
