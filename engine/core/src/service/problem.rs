@@ -18,7 +18,7 @@ pub enum Problem {
     Block(BlockError),
     /// The block holds more numbers than one answer may cover.
     BlockTooLarge(u64),
-    /// A block was asked for with bodies, or stored under.
+    /// A block was asked for with bodies.
     BlockListOnly,
     /// The item id in the path is none.
     Id(IdError),
@@ -158,7 +158,7 @@ impl fmt::Display for Problem {
             Self::BlockTooLarge(count) => {
                 write!(f, "a block of {count} numbers was asked for; {BLOCK_NUMBERS_MAX} are allowed at once")
             }
-            Self::BlockListOnly => f.write_str("store and fetch bodies under a single number; list blocks without inline"),
+            Self::BlockListOnly => f.write_str("bodies come with the list of a single number; list blocks without inline"),
             Self::Id(error) => error.fmt(f),
             Self::Query => f.write_str("the list of a number takes inline=1 and nothing else; other resources take no query"),
             Self::NotFound => f.write_str(

@@ -58,6 +58,9 @@ impl Route {
     }
 
     fn of_collection(method: &str, number: &str, query: Option<&str>) -> Result<Self, Problem> {
+        if is_block(number) {
+            return Self::of_block(method, number, query);
+        }
         let storing = method == "POST";
         if !storing {
             reading(method, "GET, HEAD, POST")?;
@@ -67,16 +70,21 @@ impl Route {
             Some("inline=1") if !storing => true,
             Some(_) => return Err(Problem::Query),
         };
-        if is_block(number) {
-            let block = NumberBlock::parse(number.as_bytes()).map_err(Problem::Block)?;
-            return match block.count() {
-                _ if storing || inline => Err(Problem::BlockListOnly),
-                count if count > BLOCK_NUMBERS_MAX => Err(Problem::BlockTooLarge(count)),
-                _ => Ok(Self::ListBlock(block)),
-            };
-        }
         let number = TelephoneNumber::parse(number.as_bytes()).map_err(Problem::Number)?;
         Ok(if storing { Self::Store(number) } else { Self::List { number, inline } })
+    }
+
+    fn of_block(method: &str, block: &str, query: Option<&str>) -> Result<Self, Problem> {
+        reading(method, "GET, HEAD")?;
+        if query == Some("inline=1") {
+            return Err(Problem::BlockListOnly);
+        }
+        no_query(query)?;
+        let block = NumberBlock::parse(block.as_bytes()).map_err(Problem::Block)?;
+        match block.count() {
+            count if count > BLOCK_NUMBERS_MAX => Err(Problem::BlockTooLarge(count)),
+            _ => Ok(Self::ListBlock(block)),
+        }
     }
 }
 
