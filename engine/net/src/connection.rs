@@ -36,6 +36,8 @@ pub(crate) struct Connection<S: Service> {
     peer: Option<Peer>,
     phase: Phase<S>,
     opened_at: Instant,
+    /// When HTTP began.
+    served_at: Instant,
     /// When an orderly close began.
     closing_since: Option<Instant>,
     idle: IdleWatch,
@@ -98,6 +100,7 @@ impl<S: Service> Connection<S> {
         shared.counters.accepted();
         Self {
             opened_at: shared.now.get(),
+            served_at: shared.now.get(),
             shared,
             account: Rc::new(account),
             state,
@@ -212,6 +215,7 @@ impl<S: Service> Connection<S> {
 
     fn serve(&mut self, io: Io, is_h2: bool) -> Phase<S> {
         let Some(peer) = self.peer.take() else { return Phase::Over };
+        self.served_at = self.shared.now.get();
         let exchanges =
             Exchanges { shared: self.shared.clone(), account: self.account.clone(), peer: Rc::new(peer) };
         if is_h2 {
@@ -223,6 +227,10 @@ impl<S: Service> Connection<S> {
 
     /// Asks HTTP to finish what is under way and close. False if there is nothing to finish.
     fn begin_close(&mut self) -> bool {
+        if self.account.under_way() == 0 && !self.state.is_readable() {
+            // Nothing is on its way in either direction, so there is nothing to wait for.
+            self.state.skip_linger();
+        }
         match &mut self.phase {
             Phase::Http1(http) => http.as_mut().graceful_shutdown(),
             Phase::Http2(http) => http.as_mut().graceful_shutdown(),
@@ -262,7 +270,7 @@ impl<S: Service> Connection<S> {
             return (since.max(self.account.idle_since()) + limits.close_timeout, Cause::Close);
         }
         if self.account.requests() == 0 {
-            return (self.opened_at + limits.hello_timeout + limits.header_timeout, Cause::Header);
+            return (self.served_at + limits.header_timeout, Cause::Header);
         }
         let delivered = self.state.bytes_delivered();
         if self.idle.requests != self.account.requests() {
@@ -344,7 +352,9 @@ fn http1_builder<S>(shared: &Shared<S>) -> http1::Builder {
         .max_buf_size(header_bytes.max(limits::HTTP1_BUFFER_BYTES_MIN))
         // The deadline of a head is kept here, from its first byte.
         .header_read_timeout(None)
-        .pipeline_flush(true);
+        // Held back while unread bytes are buffered, an answer would wait for the rest of the next request, and
+        // the 400 to a malformed one for ever.
+        .pipeline_flush(false);
     builder
 }
 

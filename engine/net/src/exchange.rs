@@ -8,6 +8,7 @@ use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -205,7 +206,12 @@ async fn exchange<S: Service>(
             poll_fn(|cx| under_way.account.poll_room(cx)).await;
             shared.service.answer(&peer, request).await
         }
-        Err(refusal) => refuse(&shared, refusal, is_http1),
+        Err(refused) => {
+            if !is_http1 {
+                discard(&shared, refused.rest).await;
+            }
+            refuse(&shared, refused.refusal, is_http1)
+        }
     };
     Ok(response.map(|bytes| AnswerBody { answer: Some(Answer::new(bytes, under_way)) }))
 }
@@ -223,14 +229,31 @@ fn refuse<S: Service>(shared: &Shared<S>, refusal: Refusal, is_http1: bool) -> R
     response
 }
 
+/// A refusal, and what is still to come of the refused request.
+struct Refused {
+    refusal: Refusal,
+    rest: Incoming,
+}
+
 async fn collect<S: Service>(
     shared: &Shared<S>,
     request: Request<Incoming>,
-) -> Result<Request<Bytes>, Refusal> {
-    let (parts, body) = request.into_parts();
-    check_head(&parts).map_err(Refusal::BadHead)?;
+) -> Result<Request<Bytes>, Refused> {
+    let (parts, mut body) = request.into_parts();
+    match collect_body(shared, &parts, &mut body).await {
+        Ok(bytes) => Ok(Request::from_parts(parts, bytes)),
+        Err(refusal) => Err(Refused { refusal, rest: body }),
+    }
+}
+
+async fn collect_body<S: Service>(
+    shared: &Shared<S>,
+    parts: &Parts,
+    body: &mut Incoming,
+) -> Result<Bytes, Refusal> {
+    check_head(parts).map_err(Refusal::BadHead)?;
     if body.is_end_stream() {
-        return Ok(Request::from_parts(parts, Bytes::new()));
+        return Ok(Bytes::new());
     }
     let limit_bytes = shared.limits.body_bytes_max;
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -238,19 +261,27 @@ async fn collect<S: Service>(
         return Err(Refusal::BodyTooLarge { limit_bytes });
     }
     let limit = shared.limits.body_timeout;
-    let mut reading = pin!(read_body(body, limit_bytes));
-    let mut timeout = pin!(shared.timers.sleep(shared.now.get() + limit));
-    let bytes = poll_fn(|cx| match reading.as_mut().poll(cx) {
-        Poll::Pending => timeout.as_mut().poll(cx).map(|()| Err(Refusal::BodyTimeout { limit })),
-        done => done,
-    });
-    Ok(Request::from_parts(parts, bytes.await?))
+    match within(shared, limit, read_body(body, limit_bytes)).await {
+        Some(outcome) => outcome,
+        None => Err(Refusal::BodyTimeout { limit }),
+    }
 }
 
-async fn read_body(mut body: Incoming, limit_bytes: usize) -> Result<Bytes, Refusal> {
+/// The future's output, or `None` once `limit` has passed.
+async fn within<S, T>(shared: &Shared<S>, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut timeout = pin!(shared.timers.sleep(shared.now.get() + limit));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => timeout.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+async fn read_body(body: &mut Incoming, limit_bytes: usize) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut joined = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
         let frame = frame.map_err(|_| Refusal::BodyBroken)?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > limit_bytes.saturating_sub(first.len() + joined.len()) {
@@ -266,6 +297,21 @@ async fn read_body(mut body: Incoming, limit_bytes: usize) -> Result<Bytes, Refu
         joined.extend_from_slice(&data);
     }
     Ok(if joined.is_empty() { first } else { Bytes::from(joined) })
+}
+
+/// Drops what a refused HTTP/2 request still sends, within bounds: a stream reset while the peer is sending may
+/// cost it the answer. HTTP/1.1 does the same for the whole connection when it closes.
+async fn discard<S: Service>(shared: &Shared<S>, mut rest: Incoming) {
+    let mut left = shared.limits.linger_bytes_max;
+    let reading = async {
+        while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    within(shared, shared.limits.close_timeout, reading).await;
 }
 
 /// What hyper lets pass and a proxy in front of us might read differently.

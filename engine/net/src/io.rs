@@ -228,7 +228,7 @@ impl Io {
     /// destroys our last bytes on their way (RFC 9112 §9.6).
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut waste = [0_u8; READ_CHUNK_BYTES];
-        while self.linger_left > 0 {
+        while self.linger_left > 0 && !self.state.skips_linger() {
             match ready!(self.poll_plain(cx, &mut waste)) {
                 Ok(0) | Err(_) => return Poll::Ready(Ok(())),
                 Ok(count) => self.linger_left = self.linger_left.saturating_sub(count),

@@ -2,7 +2,7 @@
 //!
 //! Read in call order: [`ListenSpec`] says what to listen on, [`Listeners`] binds it, a [`Reactor`] accepts from
 //! its share of the listeners and hands whole requests to a [`Service`], and a [`Server`] runs one reactor on each
-//! of its threads.
+//! of its threads. [`Client`] is the other side: blocking, one request at a time.
 //!
 //! There is no async runtime: hyper's connections are polled by a small executor inside the reactor, and mio
 //! says when a socket is ready. Reactors share nothing.
@@ -10,6 +10,7 @@
 //! This crate knows transport and its bounds ([`limits`]). It knows no route, no placement, no policy and no
 //! file but Unix sockets: certificates come as bytes, refusals are worded by the service.
 
+mod client;
 mod clock;
 mod connection;
 mod counters;
@@ -26,6 +27,7 @@ mod stream;
 mod timers;
 mod tls;
 
+pub use client::{Client, ClientError, Protocol};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use counters::CountersSnapshot;
 pub use error::NetError;

@@ -90,6 +90,7 @@ pub(crate) struct IoState {
     writable: AtomicBool,
     write_blocked: AtomicBool,
     closing: AtomicBool,
+    skips_linger: AtomicBool,
     read_left: AtomicUsize,
     bytes_delivered: AtomicU64,
     bytes_written: AtomicU64,
@@ -168,6 +169,15 @@ impl IoState {
 
     pub(crate) fn begin_close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// The close need not wait for the peer's.
+    pub(crate) fn skip_linger(&self) {
+        self.skips_linger.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn skips_linger(&self) -> bool {
+        self.skips_linger.load(Ordering::Relaxed)
     }
 
     /// Whether HTTP has ended and the socket is being closed.
