@@ -67,7 +67,9 @@ pub enum Fault {
     Base64(&'static str),
     /// Header or payload is not one JSON object in UTF-8 with every member once.
     Json(&'static str),
-    /// No `alg`, or not ES256.
+    /// No `alg` in the header.
+    NoAlgorithm,
+    /// `alg` is not ES256.
     Algorithm,
     /// A signature as long as one of ES384 or ES512.
     AlgorithmOfSignature(usize),
@@ -193,6 +195,7 @@ impl Fault {
             | Self::Json(_) => (Stage::Parse, 438),
             Self::Algorithm | Self::AlgorithmOfSignature(_) => (Stage::Algorithm, 437),
             Self::Type | Self::Critical | Self::HeaderMember(_) | Self::UnknownType => (Stage::Header, 438),
+            Self::NoAlgorithm => (Stage::Header, 437),
             Self::NoCertificateReference | Self::X5u => (Stage::Header, 436),
             Self::X5uScheme => (Stage::X5u, 436),
             Self::Iat | Self::Stale { .. } | Self::Ahead { .. } => (Stage::Iat, 403),
@@ -262,6 +265,7 @@ impl Fault {
     const fn sentence(&self) -> &'static str {
         match self {
             Self::CompactForm => "the PASSporT is in compact form; out of band it must be in full form",
+            Self::NoAlgorithm => "the header names no algorithm",
             Self::Algorithm => "the algorithm is not ES256",
             Self::Type => "typ is not passport",
             Self::Critical => "crit demands an extension that is not understood",

@@ -7,6 +7,39 @@
 //! Everything here is a function of its arguments. This crate does not know sockets, disks or clocks:
 //! certificates, revocation lists and the time are given by the caller, randomness comes through
 //! [`herald_core::Random`].
+//!
+//! ```
+//! use herald_core::{TelephoneNumber, Timestamp};
+//! use herald_stir::issue::{DevelopmentAuthority, Validity};
+//! use herald_stir::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (caller, called): (TelephoneNumber, TelephoneNumber) = ("12155551212".parse()?, "12355551212".parse()?);
+//! let now_s = 1_795_300_000;
+//! let validity = Validity { from_s: now_s - 60, to_s: now_s + 3600 };
+//!
+//! // Once: an authority, the caller's certificate, the called side's sealing key.
+//! let authority = DevelopmentAuthority::new("Example", validity, &SystemRandom)?;
+//! let numbers = TnAuthList::new(vec![TnEntry::One(caller)])?;
+//! let signer = authority.issue("Example signer", &numbers, validity, &SystemRandom)?;
+//! let sealing_key = SealingKey::generate(Suite::X25519, &SystemRandom);
+//!
+//! // The caller's side.
+//! let certificate = CertificateReference::Url("https://certs.example.net/signer.pem".into());
+//! let claims = Claims::base(caller.into(), called.into(), i64::try_from(now_s)?);
+//! let token = claims.sign(&certificate, &signer.key)?;
+//! let placement = seal(&token, called, &sealing_key.public_key(), &SystemRandom)?;
+//!
+//! // The called side.
+//! let token = open(&placement, called, &[sealing_key])?;
+//! let policy = VerificationPolicy::new(TrustStore::from_pem(authority.root_pem().as_bytes())?);
+//! let fetched = |_url: &str| Some(signer.chain_pem.clone().into_bytes());
+//! let call = CallFacts { orig: caller.into(), dest: called.into() };
+//! let verdict = policy.verify(token.as_bytes(), &fetched, &call, Timestamp::from_millis(now_s * 1000));
+//! assert_eq!(verdict?.authority, Authority::Number);
+//! # Ok(())
+//! # }
+//! ```
 
 mod certificate;
 mod error;
@@ -20,7 +53,8 @@ mod seal;
 mod verify;
 
 pub use certificate::{
-    CertificateChain, Coverage, RangeError, TnAuthList, TnEntry, TnRange, TrustStore, VerifiedChain,
+    Authority, CertificateChain, Coverage, RangeError, TnAuthList, TnEntry, TnRange, TrustStore,
+    VerifiedChain,
 };
 pub use error::{Fault, Stage, StirError};
 pub use es256::{SigningKey, VerifyingKey};
@@ -28,4 +62,4 @@ pub use json::Json;
 pub use passport::{Attestation, CertificateReference, Claims, Identity, Leniency, Passport, PassportType};
 pub use random::SystemRandom;
 pub use seal::{SealingKey, SealingPublicKey, Suite, open, seal};
-pub use verify::{Accepted, Authority, CallFacts, Verdict, VerificationPolicy};
+pub use verify::{Accepted, CallFacts, Verdict, VerificationPolicy};

@@ -4,7 +4,7 @@
 
 use herald_core::Timestamp;
 
-use crate::certificate::{CertificateChain, Coverage, TrustStore, VerifiedChain};
+use crate::certificate::{Authority, CertificateChain, TrustStore};
 use crate::error::Fault;
 use crate::limits::{AHEAD_DEFAULT_S, DIVERSION_DEPTH_MAX, FRESHNESS_DEFAULT_S};
 use crate::passport::{CertificateReference, Identity, Leniency, Passport, PassportType};
@@ -46,18 +46,6 @@ pub struct Accepted {
     pub authority: Authority,
     /// For a `div-o`, the original PASSporT, verified as well.
     pub original: Option<Passport>,
-}
-
-/// By what right a PASSporT was signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Authority {
-    /// The certificate names the number.
-    Number,
-    /// The certificate names these service provider codes, and not the number.
-    OnlyBySpc(Vec<String>),
-    /// The PASSporT vouches for a priority (`rph`): authority over numbers does not apply (RFC 8443 §6), and
-    /// authority over the priority was not judged.
-    Unjudged,
 }
 
 impl VerificationPolicy {
@@ -137,35 +125,17 @@ impl VerificationPolicy {
             }
         };
         let key = chain.signer_key()?;
-        chain.signer_numbers()?;
+        let signed_for = signed_for(passport);
+        if let Some(party) = signed_for
+            && chain.is_out_of_reach(party)?
+        {
+            return Err(Fault::NotCovered);
+        }
         passport.verify_signature(key)?;
         let verified = chain.verify(&self.trust, now)?;
-        self.judge_authority(passport, &chain, &verified)
-    }
-
-    fn judge_authority(
-        &self,
-        passport: &Passport,
-        chain: &CertificateChain,
-        verified: &VerifiedChain<'_>,
-    ) -> Result<Authority, Fault> {
-        let claims = passport.claims();
-        let signed_for = match &claims.kind {
-            PassportType::Rph => return Ok(Authority::Unjudged),
-            PassportType::Div { from } | PassportType::DivO { from, .. } => from,
-            _ => &claims.orig,
-        };
-        let coverage = match signed_for {
-            Identity::Tn(number) => verified.coverage(*number)?,
-            Identity::Uri(_) => verified.coverage_by_spc()?,
-        };
-        match coverage {
-            Coverage::Covered => Ok(Authority::Number),
-            Coverage::OnlyBySpc if self.accept_only_by_spc => {
-                Ok(Authority::OnlyBySpc(chain.signer_numbers()?.spcs().map(str::to_owned).collect()))
-            }
-            Coverage::OnlyBySpc => Err(Fault::OnlyBySpc),
-            Coverage::NotCovered => Err(Fault::NotCovered),
+        match signed_for.map_or(Ok(Authority::Unjudged), |party| verified.authority(party))? {
+            Authority::OnlyBySpc(_) if !self.accept_only_by_spc => Err(Fault::OnlyBySpc),
+            authority => Ok(authority),
         }
     }
 
@@ -189,5 +159,15 @@ impl VerificationPolicy {
             inner = Some(within);
         }
         Err(Fault::DiversionDepth)
+    }
+}
+
+/// Whom the signer must stand for: the caller, or who diverted the call (RFC 8946 §4). Nobody for a priority.
+const fn signed_for(passport: &Passport) -> Option<&Identity> {
+    let claims = passport.claims();
+    match &claims.kind {
+        PassportType::Rph => None,
+        PassportType::Div { from } | PassportType::DivO { from, .. } => Some(from),
+        _ => Some(&claims.orig),
     }
 }

@@ -1,6 +1,8 @@
 //! From claims to verdict: what is signed and sealed on one side is opened and believed on the other, and
 //! nothing else is.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Seeded, at_s, call, identity, number};

@@ -1,6 +1,6 @@
 //! A certificate chain: reading it, following it to a root, and the authority over numbers along it.
 
-use herald_core::{TelephoneNumber, Timestamp};
+use herald_core::Timestamp;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::ring::{ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA256, ECDSA_P384_SHA384};
@@ -15,7 +15,7 @@ use super::trust::TrustStore;
 use crate::error::Fault;
 use crate::es256::VerifyingKey;
 use crate::limits::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX};
-use crate::passport::Leniency;
+use crate::passport::{Identity, Leniency};
 
 /// How issuers sign certificates: ECDSA as in ATIS-1000080, on either common curve.
 const CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] =
@@ -87,7 +87,8 @@ impl CertificateChain {
     ///
     /// # Errors
     /// [`Fault::NoTnAuthList`], [`Fault::TnAuthList`], or one of the two for a certificate that says more than
-    /// is understood here: [`Fault::TnAuthListByReference`], [`Fault::ClaimConstraints`].
+    /// is understood here, and so might be taken for a larger right than it is:
+    /// [`Fault::TnAuthListByReference`], [`Fault::ClaimConstraints`].
     pub fn signer_numbers(&self) -> Result<&TnAuthList, Fault> {
         let signer = self.signer();
         if signer.constrains_claims {
@@ -101,6 +102,14 @@ impl CertificateChain {
         }
     }
 
+    /// Whether the signer's own list says nothing for `party`: enough to refuse, without a signature verified.
+    ///
+    /// # Errors
+    /// As [`signer_numbers`](Self::signer_numbers).
+    pub(crate) fn is_out_of_reach(&self, party: &Identity) -> Result<bool, Fault> {
+        Ok(coverage(self.signer_numbers()?, party) == Coverage::NotCovered)
+    }
+
     /// Follows the chain to a root of `trust` at time `now`: up to six signature verifications.
     ///
     /// # Errors
@@ -109,8 +118,7 @@ impl CertificateChain {
         let (signer, issuers) =
             self.certificates.split_first().expect("a chain has at least one certificate");
         let signer = EndEntityCert::try_from(signer).map_err(fault)?;
-        let crls = trust.crl_list();
-        let crls: Vec<&CertRevocationList<'_>> = crls.iter().collect();
+        let crls: Vec<&CertRevocationList<'_>> = trust.crls.iter().map(|crl| &**crl).collect();
         let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|builder| {
             builder
                 .with_depth(RevocationCheckDepth::Chain)
@@ -135,6 +143,19 @@ impl CertificateChain {
     }
 }
 
+/// By what right a PASSporT was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The certificates name the number.
+    Number,
+    /// Somewhere along the chain only these service provider codes stand for the number. Whether the number is
+    /// theirs must be looked up elsewhere.
+    OnlyBySpc(Vec<String>),
+    /// The PASSporT vouches for a priority (`rph`): authority over numbers does not apply (RFC 8443 §6), and
+    /// authority over the priority was not judged.
+    Unjudged,
+}
+
 /// A chain that leads to a root.
 #[derive(Clone, Debug)]
 pub struct VerifiedChain<'a> {
@@ -144,42 +165,29 @@ pub struct VerifiedChain<'a> {
 }
 
 impl VerifiedChain<'_> {
-    /// How far the signer stands for `number`: no further than its own list and the list of every issuer that
-    /// has one (RFC 8226 §9: in a CA certificate the list limits the path; RFC 9060 §5).
+    /// By what right the signer speaks for `party`: its own list and the list of every issuer that has one must
+    /// stand for it (RFC 8226 §9: in a CA certificate the list limits the path; RFC 9060 §5).
     ///
     /// # Errors
-    /// [`Fault`] of the stages cert and authz, if a list cannot be understood.
-    pub fn coverage(&self, number: TelephoneNumber) -> Result<Coverage, Fault> {
-        let signer = self.chain.signer_numbers()?;
-        let mut coverage = signer.coverage(number);
-        for list in self.issuer_lists() {
+    /// [`Fault::NotCovered`], or another of the stages cert and authz if a list cannot be understood.
+    pub fn authority(&self, party: &Identity) -> Result<Authority, Fault> {
+        let mut codes: Option<Vec<&str>> = None;
+        for list in core::iter::once(self.chain.signer_numbers()).chain(self.issuer_lists()) {
             let list = list?;
-            // A code of the signer counts under an issuer's list only if the issuer has that code as well.
-            let of_issuer = match (coverage, list.coverage(number)) {
-                (Coverage::OnlyBySpc, Coverage::OnlyBySpc) if !shares_spc(signer, list) => {
-                    Coverage::NotCovered
+            match (coverage(list, party), &mut codes) {
+                (Coverage::NotCovered, _) => return Err(Fault::NotCovered),
+                (Coverage::Covered, _) => {}
+                (Coverage::OnlyBySpc, None) => codes = Some(list.spcs().collect()),
+                (Coverage::OnlyBySpc, Some(codes)) => {
+                    codes.retain(|&code| list.spcs().any(|spc| spc == code))
                 }
-                (_, of_issuer) => of_issuer,
-            };
-            coverage = coverage.min(of_issuer);
-        }
-        Ok(coverage)
-    }
-
-    /// How far the signer stands for something that is not a telephone number: by a service provider code or
-    /// not at all, since a list of numbers says nothing about it.
-    ///
-    /// # Errors
-    /// As [`coverage`](Self::coverage).
-    pub fn coverage_by_spc(&self) -> Result<Coverage, Fault> {
-        let signer = self.chain.signer_numbers()?;
-        for list in self.issuer_lists() {
-            if !shares_spc(signer, list?) {
-                return Ok(Coverage::NotCovered);
             }
         }
-        let has_spc = signer.spcs().next().is_some();
-        Ok(if has_spc { Coverage::OnlyBySpc } else { Coverage::NotCovered })
+        match codes {
+            None => Ok(Authority::Number),
+            Some(codes) if codes.is_empty() => Err(Fault::NotCovered),
+            Some(codes) => Ok(Authority::OnlyBySpc(codes.into_iter().map(str::to_owned).collect())),
+        }
     }
 
     fn issuer_lists(&self) -> impl Iterator<Item = Result<&TnAuthList, Fault>> {
@@ -192,8 +200,14 @@ impl VerifiedChain<'_> {
     }
 }
 
-fn shares_spc(one: &TnAuthList, other: &TnAuthList) -> bool {
-    one.spcs().any(|spc| other.spcs().any(|another| spc == another))
+/// How far a list stands for a party. About a URI a list of numbers says nothing, so only a service provider
+/// code can stand for it.
+fn coverage(list: &TnAuthList, party: &Identity) -> Coverage {
+    match party {
+        Identity::Tn(number) => list.coverage(*number),
+        Identity::Uri(_) if list.spcs().next().is_some() => Coverage::OnlyBySpc,
+        Identity::Uri(_) => Coverage::NotCovered,
+    }
 }
 
 /// Signer first, each certificate issued by the next.

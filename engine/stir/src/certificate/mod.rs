@@ -7,6 +7,6 @@ mod tlv;
 mod tn_auth_list;
 mod trust;
 
-pub use chain::{CertificateChain, VerifiedChain};
+pub use chain::{Authority, CertificateChain, VerifiedChain};
 pub use tn_auth_list::{Coverage, RangeError, TnAuthList, TnEntry, TnRange};
 pub use trust::TrustStore;

@@ -2,6 +2,7 @@
 //! where they come from.
 
 use core::fmt;
+use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
@@ -13,7 +14,8 @@ use crate::error::StirError;
 #[derive(Clone)]
 pub struct TrustStore {
     pub(super) roots: Vec<TrustAnchor<'static>>,
-    pub(super) crls: Vec<OwnedCertRevocationList>,
+    /// Shared, since a list may be large and a policy is copied.
+    pub(super) crls: Vec<Arc<CertRevocationList<'static>>>,
 }
 
 impl TrustStore {
@@ -41,19 +43,12 @@ impl TrustStore {
     pub fn with_crls_pem(mut self, crls_pem: &[u8]) -> Result<Self, StirError> {
         const FAULT: StirError = StirError::Trust("certificate revocation lists");
         let crls = CertificateRevocationListDer::pem_slice_iter(crls_pem)
-            .map(|der| OwnedCertRevocationList::from_der(&der.ok()?).ok())
+            .map(|der| OwnedCertRevocationList::from_der(&der.ok()?).ok().map(|crl| Arc::new(crl.into())))
             .collect::<Option<Vec<_>>>()
             .filter(|crls| !crls.is_empty())
             .ok_or(FAULT)?;
         self.crls.extend(crls);
         Ok(self)
-    }
-}
-
-impl TrustStore {
-    /// The lists in the form the path builder takes them.
-    pub(super) fn crl_list(&self) -> Vec<CertRevocationList<'static>> {
-        self.crls.iter().cloned().map(CertRevocationList::Owned).collect()
     }
 }
 

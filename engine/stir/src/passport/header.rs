@@ -48,8 +48,10 @@ pub(super) struct Header {
 
 /// Reads a header: algorithm first, since nothing else has a meaning under another one.
 pub(super) fn read(members: &BTreeMap<String, Json>, leniency: &Leniency) -> Result<Header, Fault> {
-    if text(members, "alg") != Some("ES256") {
-        return Err(Fault::Algorithm);
+    match members.get("alg") {
+        None => return Err(Fault::NoAlgorithm),
+        Some(alg) if alg.as_text() == Some("ES256") => {}
+        Some(_) => return Err(Fault::Algorithm),
     }
     if text(members, "typ") != Some("passport") {
         return Err(Fault::Type);
@@ -101,8 +103,8 @@ fn check_url(url: &str, leniency: &Leniency) -> Result<(), Fault> {
         return Err(Fault::X5u);
     }
     let (scheme, rest) = url.split_once("://").ok_or(Fault::X5uScheme)?;
-    let secure = scheme.eq_ignore_ascii_case("https");
-    if !secure && !(leniency.x5u_http && scheme.eq_ignore_ascii_case("http")) {
+    let allowed = if leniency.x5u_http { &["https", "http"][..] } else { &["https"] };
+    if !allowed.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed)) {
         return Err(Fault::X5uScheme);
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The types of PASSporT (`ppt`) and the claims that belong to each. What a diversion chain or an integrity
 //! digest means is not judged here.
 
+use core::fmt;
 use std::collections::BTreeMap;
 
 use super::{Identity, Leniency};
@@ -35,8 +36,8 @@ impl Attestation {
     }
 }
 
-/// The type of a PASSporT, named by `ppt`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The type of a PASSporT, named by `ppt`. `Debug` shows that name only.
+#[derive(Clone, PartialEq, Eq)]
 pub enum PassportType {
     /// No `ppt` (RFC 8225).
     Base,
@@ -65,6 +66,12 @@ pub enum PassportType {
     Rph,
     /// Any other: a verifier must ignore the PASSporT.
     Unknown(String),
+}
+
+impl fmt::Debug for PassportType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PassportType({:?})", self.ppt())
+    }
 }
 
 impl PassportType {

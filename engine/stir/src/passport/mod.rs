@@ -6,6 +6,7 @@ mod identity;
 mod kind;
 mod parse;
 
+use core::fmt;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -16,13 +17,13 @@ pub use identity::Identity;
 pub use kind::{Attestation, PassportType};
 pub use parse::Passport;
 
-use crate::error::StirError;
+use crate::error::{Fault, StirError};
 use crate::es256::SigningKey;
 use crate::json::Json;
 use crate::limits::PASSPORT_BYTES_MAX;
 
-/// What a PASSporT says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a PASSporT says. `Debug` shows the names of extra claims only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
     /// Its type, with the claims that belong to it.
     pub kind: PassportType,
@@ -56,8 +57,8 @@ impl Claims {
     /// read back before it is handed out.
     pub fn sign(&self, certificate: &CertificateReference, key: &SigningKey) -> Result<String, StirError> {
         let header = header::write(certificate, self.kind.ppt());
-        let payload =
-            self.payload().to_text().ok_or(StirError::Claims(crate::Fault::Claim("of a number")))?;
+        const INEXACT: Fault = Fault::Claim("with a number that is not whole");
+        let payload = self.payload().to_text().ok_or(StirError::Claims(INEXACT))?;
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature = URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()));
         let token = format!("{input}.{signature}");
@@ -76,13 +77,25 @@ impl Claims {
     }
 }
 
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("kind", &self.kind)
+            .field("iat_s", &self.iat_s)
+            .field("orig", &self.orig)
+            .field("dest", &self.dest)
+            .field("extra", &self.extra.keys())
+            .finish()
+    }
+}
+
 /// What a reader forgives. The default, [`Leniency::STRICT`], forgives nothing; every setting names who needs
 /// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leniency {
     /// Bytes a token may have, up to [`PASSPORT_BYTES_MAX`].
     pub bytes_max: usize,
-    /// `=` at the end of a segment. Some hand-written signers keep it.
+    /// `=` at the end of a segment. Some encoders keep it; the signature is that of the token without.
     pub base64_padding: bool,
     /// `iat` as a text of digits, as in the signed examples of RFC 8225 §7.1 and RFC 8816 §9.
     pub iat_as_text: bool,

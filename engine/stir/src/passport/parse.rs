@@ -47,7 +47,8 @@ impl Passport {
         let read = header::read(members(&header_json), leniency)?;
         let signature = signature_bytes.as_slice().try_into().map_err(|_| length_fault(&signature_bytes))?;
         let claims = read_claims(payload_json, read.ppt.as_deref(), leniency)?;
-        let signing_input = token[..header.len() + 1 + payload.len()].to_owned();
+        // Only a lenient reader comes here with padding, and JWS signs what is in front of it (RFC 7515 §5.1).
+        let signing_input = format!("{}.{}", header.trim_end_matches('='), payload.trim_end_matches('='));
         Ok(Self { certificate: read.certificate, claims, signing_input, signature })
     }
 
