@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Runs the program, plays the example of RFC 8816 section 9 over HTTP/1.1 and HTTP/2, checks docs/openapi.yaml, and
+# checks the program against that document with schemathesis over TLS.
+#
+# The program must be built. Tools of Python go to a folder of their own in the user's cache, once.
+# HTTP_SECONDS: how long schemathesis may look, 60 if not set.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+herald=${CARGO_TARGET_DIR:-target}/debug/herald
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/herald/venv
+seconds=${HTTP_SECONDS:-60}
+tools=(schemathesis==4.32.5 openapi-spec-validator==0.9.0)
+# A start takes a second or two; a loaded machine is given more.
+start_seconds_max=60
+
+export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+# Nothing written beside the sources.
+export PYTHONDONTWRITEBYTECODE=1
+
+fail() {
+    printf 'tests/http: %s\n' "$*" >&2
+    exit 1
+}
+
+[ -x "$herald" ] || fail "$herald is not there; build it with: cargo build -p herald"
+
+scratch=$(mktemp -d)
+server=
+cleanup() {
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+install_tools() {
+    local stamp=$venv/installed
+    if [ "$(cat "$stamp" 2>/dev/null)" != "${tools[*]}" ]; then
+        printf 'installing %s\n' "${tools[*]}"
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check "${tools[@]}"
+        printf '%s' "${tools[*]}" >"$stamp"
+    fi
+}
+
+# Starts the program and sets $url and $ca from the line it prints when it is ready.
+start_server() {
+    "$herald" serve --dev --listen 127.0.0.1:0 --data "$scratch/data" >"$scratch/out" 2>"$scratch/err" &
+    server=$!
+    local line waited=0
+    until line=$(grep -m 1 '^listening https://.* ca=' "$scratch/out"); do
+        if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge $((10 * start_seconds_max)) ]; then
+            cat "$scratch/out" "$scratch/err" >&2
+            fail "the program did not say that it listens"
+        fi
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    url=${line#listening }
+    url=${url%% ca=*}
+    ca=${line#* ca=}
+    [ -r "$ca" ] || fail "the certificate $ca cannot be read"
+}
+
+# The document must be one, and the program must do what it says and nothing else.
+check_document() {
+    "$venv/bin/openapi-spec-validator" docs/openapi.yaml
+    # The tools leave caches in the current folder, so that is the scratch folder; paths are made absolute.
+    sed "s|^hooks = \"|&$PWD/|" tests/http/schemathesis.toml >"$scratch/schemathesis.toml"
+    local document=$PWD/docs/openapi.yaml
+    (
+        cd "$scratch"
+        timeout $((seconds + 30)) "$venv/bin/schemathesis" --config-file schemathesis.toml run "$document" \
+            --url "$url" --tls-verify "$ca" --max-time "$seconds" --no-color
+    )
+}
+
+still_alive() {
+    if ! kill -0 "$server" 2>/dev/null; then
+        cat "$scratch/err" >&2
+        fail "the program ended during $1"
+    fi
+}
+
+install_tools
+start_server
+printf '%s at %s\n' "$herald" "$url"
+tests/http/curl.sh "$url" "$ca"
+still_alive "the exchanges with curl"
+check_document
+still_alive "the check of the document"
+printf 'tests/http: all passed\n'
