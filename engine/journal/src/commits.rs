@@ -121,7 +121,11 @@ impl Commits {
     pub(crate) fn await_demand(&self, patience: Duration, heed_wants: bool) -> bool {
         let deadline = Instant::now() + patience;
         let mut waiting = self.waiting.lock();
-        while !waiting.closed && !(heed_wants && waiting.wanted > self.begun.load(Ordering::Relaxed)) {
+        loop {
+            let is_wanted = heed_wants && waiting.wanted > self.begun.load(Ordering::Relaxed);
+            if waiting.closed || is_wanted {
+                break;
+            }
             if self.wanted.wait_until(&mut waiting, deadline).timed_out() {
                 break;
             }

@@ -13,7 +13,7 @@ use herald_log::{DrainCursor, PlacementLog};
 use crate::block::{self, BlockKey};
 use crate::commits::Commits;
 use crate::limits::{BATCH_BYTES_MAX, GENERATION_MS};
-use crate::store::{BlockStore, Fault, Meta};
+use crate::store::{Block, BlockStore, Fault, Meta};
 
 /// Copies a log to a disk.
 pub struct Journal<S> {
@@ -117,11 +117,7 @@ impl<S: BlockStore> Journal<S> {
     }
 
     /// The next blocks behind `cursor`, and whether there are more than one batch holds.
-    fn collect(
-        &self,
-        cursor: &mut DrainCursor,
-        now: Timestamp,
-    ) -> (Vec<(u64, BlockKey, Vec<u8>)>, usize, bool) {
+    fn collect(&self, cursor: &mut DrainCursor, now: Timestamp) -> (Vec<Block>, usize, bool) {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut more = false;
@@ -129,7 +125,7 @@ impl<S: BlockStore> Journal<S> {
             if range.expires_max > now {
                 let key = BlockKey { run: self.run, segment: range.segment, offset: range.offset };
                 let generation = range.expires_max.as_millis() / GENERATION_MS;
-                batch.push((generation, key, block::encode(range.bytes)));
+                batch.push(Block { generation, key, value: block::encode(range.bytes) });
                 bytes += range.bytes.len();
             }
             more = bytes >= BATCH_BYTES_MAX;
@@ -138,8 +134,8 @@ impl<S: BlockStore> Journal<S> {
         (batch, bytes, more)
     }
 
-    fn open_generations(&mut self, batch: &[(u64, BlockKey, Vec<u8>)], now: Timestamp) -> Result<(), Fault> {
-        for (generation, _, _) in batch {
+    fn open_generations(&mut self, batch: &[Block], now: Timestamp) -> Result<(), Fault> {
+        for Block { generation, .. } in batch {
             if !self.generations.contains(generation) {
                 self.store.open_generation(*generation)?;
                 self.store.put_meta(Meta::Clock, &now.as_millis().to_le_bytes())?;

@@ -21,5 +21,5 @@ pub use block::{BlockError, BlockKey, block_records};
 pub use commits::{CommitState, Commits, Ticket};
 pub use journal::{Journal, PassOutcome};
 pub use rocks::RocksStore;
-pub use store::{BlockStore, Fault, FaultKind, Meta};
+pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
 pub use thread::{Durability, JournalThread};

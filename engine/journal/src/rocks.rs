@@ -14,9 +14,9 @@ use rocksdb::{
     WriteBatch, WriteOptions,
 };
 
-use crate::block::{BlockKey, block_records};
+use crate::block::block_records;
 use crate::limits::GENERATION_MS;
-use crate::store::{BlockStore, Fault, FaultKind, Meta};
+use crate::store::{Block, BlockStore, Fault, FaultKind, Meta};
 
 const FORMAT: u32 = 1;
 const DEFAULT_FAMILY: &str = "default";
@@ -122,10 +122,10 @@ impl BlockStore for RocksStore {
         Ok(())
     }
 
-    fn write(&mut self, blocks: &[(u64, BlockKey, Vec<u8>)]) -> Result<(), Fault> {
+    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault> {
         let db = self.db()?;
         let mut batch = WriteBatch::default();
-        for (generation, key, value) in blocks {
+        for Block { generation, key, value } in blocks {
             let name = family_name(*generation);
             let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
             batch.put_cf(family, key.to_bytes(), value);

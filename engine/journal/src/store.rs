@@ -26,6 +26,17 @@ impl Meta {
     }
 }
 
+/// One value to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The generation its placements expire in, in units of [`GENERATION_MS`](crate::limits::GENERATION_MS).
+    pub generation: u64,
+    /// Its key.
+    pub key: BlockKey,
+    /// Its bytes: see [`block_records`](crate::block_records).
+    pub value: Vec<u8>,
+}
+
 /// Where blocks are kept. One thread at a time.
 ///
 /// After an error nothing more may be assumed of what was written since the last successful
@@ -41,7 +52,7 @@ pub trait BlockStore: Send {
     ///
     /// # Errors
     /// If the disk refuses.
-    fn write(&mut self, blocks: &[(u64, BlockKey, Vec<u8>)]) -> Result<(), Fault>;
+    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault>;
 
     /// Returns when everything written is on the disk.
     ///

@@ -89,13 +89,15 @@ impl Drop for JournalThread {
     }
 }
 
+type FaultReport = Box<dyn Fn(Option<&Fault>) + Send>;
+
 struct Driver<S> {
     journal: Journal<S>,
     commits: Arc<Commits>,
     progress: Arc<Progress>,
     durability: Durability,
     clock: Arc<dyn Clock>,
-    report: Box<dyn Fn(Option<&Fault>) + Send>,
+    report: FaultReport,
     synced_at: Timestamp,
 }
 

@@ -1,1 +1,26 @@
-//! placeholder
+//! Herald put together: the property table, the engine's life, and in-process store and retrieve.
+//!
+//! The C API and the program stand on this crate alone. It holds no protocol of its own: requests are
+//! `herald-core`'s, bytes are `herald-net`'s, disks are `herald-journal`'s.
+
+mod calls;
+mod client;
+mod clock;
+mod config;
+mod door;
+mod engine;
+mod error;
+mod files;
+pub mod limits;
+mod shared;
+
+pub use calls::{CallError, CheckCall, CheckedCall, PlaceCall, PlacedCall};
+pub use client::{CpsClient, CpsError, RetrievedItem};
+pub use clock::{SystemClock, wall_clock};
+pub use config::{Config, ConfigError, PROPERTIES, Property, parse_duration, property};
+pub use engine::{Engine, Environment, Hosted, Level, Report};
+pub use error::{EngineError, EngineErrorKind};
+pub use herald_core as core;
+pub use herald_net as net;
+pub use herald_stir as stir;
+pub use herald_stir::SystemRandom;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use herald_core::{NewPlacement, PlacementId, PlacementStore, TelephoneNumber, Timestamp};
-use herald_journal::{BlockKey, BlockStore, Fault, FaultKind, Meta, block_records};
+use herald_journal::{Block, BlockKey, BlockStore, Fault, FaultKind, Meta, block_records};
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 use parking_lot::Mutex;
 
@@ -100,12 +100,12 @@ impl BlockStore for TestStore {
         Ok(())
     }
 
-    fn write(&mut self, blocks: &[(u64, BlockKey, Vec<u8>)]) -> Result<(), Fault> {
+    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault> {
         let mut disk = self.0.lock();
         disk.call()?;
-        for (generation, key, block) in blocks {
+        for Block { generation, key, value } in blocks {
             assert!(disk.open.contains(generation), "a block of a generation that was not opened");
-            disk.written.insert((*generation, *key), block.clone());
+            disk.written.insert((*generation, *key), value.clone());
         }
         Ok(())
     }

@@ -1,0 +1,344 @@
+//! The property table: every setting of the engine with its name, its form, its default and what it means.
+//!
+//! The same table serves the configuration file, the command line (`--name value`), the C API (name and value)
+//! and the documentation. It opens no file but the one it is told to read.
+
+use core::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use herald_core::Retention;
+use herald_journal::Durability;
+
+use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, REACTORS_MAX};
+
+/// One setting.
+#[derive(Debug)]
+pub struct Property {
+    /// Its name in files and in the C API; on the command line dashes may stand for underscores.
+    pub name: &'static str,
+    /// The form of its value.
+    pub form: &'static str,
+    /// Its default, in words where it is not a value.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    set: fn(&mut Config, &str) -> Result<(), &'static str>,
+}
+
+/// Every setting there is.
+pub const PROPERTIES: &[Property] = &[
+    Property {
+        name: "listen",
+        form: "ADDRESS:PORT[,ADDRESS:PORT...]",
+        default: "none",
+        meaning: "where HTTPS is served; port 0 lets the kernel choose",
+        set: |config, value| {
+            set_list(&mut config.listen, value, "addresses as in 127.0.0.1:8443 or [::]:8443")
+        },
+    },
+    Property {
+        name: "unix_socket",
+        form: "PATH",
+        default: "none",
+        meaning: "where the same interface is served without TLS to processes of this machine",
+        set: |config, value| set_path(&mut config.unix_socket, value),
+    },
+    Property {
+        name: "tls_certificate",
+        form: "PATH",
+        default: "none",
+        meaning: "the certificate chain of the HTTPS listeners, PEM, own certificate first",
+        set: |config, value| set_path(&mut config.tls_certificate, value),
+    },
+    Property {
+        name: "tls_key",
+        form: "PATH",
+        default: "none",
+        meaning: "the private key of that certificate, PEM",
+        set: |config, value| set_path(&mut config.tls_key, value),
+    },
+    Property {
+        name: "data",
+        form: "PATH",
+        default: "none",
+        meaning: "the folder of the journal; needed unless durability is memory",
+        set: |config, value| set_path(&mut config.data, value),
+    },
+    Property {
+        name: "durability",
+        form: "memory | buffered | synced",
+        default: "synced",
+        meaning: "when a store is acknowledged: memory at once and a restart loses all; buffered at once and a \
+                  killed process loses at most half a second; synced when the disk has it",
+        set: |config, value| {
+            config.durability = match value {
+                "memory" => Durability::Memory,
+                "buffered" => Durability::Buffered,
+                "synced" => Durability::Synced,
+                _ => return Err("memory, buffered or synced"),
+            };
+            Ok(())
+        },
+    },
+    Property {
+        name: "retention",
+        form: "DURATION (1s to 60s)",
+        default: "60s",
+        meaning: "how long a placement can be retrieved, the same for all",
+        set: |config, value| {
+            let millis = parse_duration(value).ok_or("a duration as in 60s or 1500ms")?.as_millis();
+            let millis = u64::try_from(millis).map_err(|_| "1s to 60s")?;
+            config.retention = Retention::from_millis(millis).map_err(|_| "1s to 60s")?;
+            Ok(())
+        },
+    },
+    Property {
+        name: "memory",
+        form: "SIZE (at least 16MiB)",
+        default: "256MiB",
+        meaning: "memory for placements, taken and touched at start; live ones of one retention must fit",
+        set: |config, value| {
+            config.arena_bytes = parse_size(value)
+                .filter(|&bytes| bytes >= ARENA_BYTES_MIN)
+                .ok_or("a size as in 256MiB or 4GiB, at least 16MiB")?;
+            Ok(())
+        },
+    },
+    Property {
+        name: "journal_memory",
+        form: "SIZE",
+        default: "512MiB",
+        meaning: "memory RocksDB may use for blocks not yet flushed; what expires within it is written once only",
+        set: |config, value| {
+            config.journal_bytes = parse_size(value)
+                .filter(|&bytes| bytes >= 1 << 20)
+                .ok_or("a size as in 512MiB, at least 1MiB")?;
+            Ok(())
+        },
+    },
+    Property {
+        name: "reactors",
+        form: "COUNT",
+        default: "one per core",
+        meaning: "threads that serve the listeners",
+        set: |config, value| {
+            let count = value.parse().ok().filter(|count| (1..=REACTORS_MAX).contains(count));
+            config.reactors = Some(count.ok_or("a count from 1 to 256")?);
+            Ok(())
+        },
+    },
+    Property {
+        name: "drain_grace",
+        form: "DURATION",
+        default: "10s",
+        meaning: "how long requests under way may take to finish when the engine stops",
+        set: |config, value| {
+            config.drain_grace = parse_duration(value).ok_or("a duration as in 10s or 500ms")?;
+            Ok(())
+        },
+    },
+];
+
+/// The settings of an engine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) unix_socket: Option<PathBuf>,
+    pub(crate) tls_certificate: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) durability: Durability,
+    pub(crate) retention: Retention,
+    pub(crate) arena_bytes: usize,
+    pub(crate) journal_bytes: usize,
+    pub(crate) reactors: Option<usize>,
+    pub(crate) drain_grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            unix_socket: None,
+            tls_certificate: None,
+            tls_key: None,
+            data: None,
+            durability: Durability::Synced,
+            retention: Retention::DEFAULT,
+            arena_bytes: ARENA_BYTES_DEFAULT,
+            journal_bytes: herald_journal::limits::MEMORY_BYTES_DEFAULT,
+            reactors: None,
+            drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),
+        }
+    }
+}
+
+impl Config {
+    /// Sets one property.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: an unknown name (with the nearest one), or a value of the wrong form.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let property = property(name).ok_or_else(|| ConfigError::unknown(name))?;
+        (property.set)(self, value).map_err(|wanted| ConfigError::value(property.name, value, wanted))
+    }
+
+    /// Sets every property of a TOML file's text. Values are strings, whole numbers, or lists of strings.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the line.
+    pub fn set_all(&mut self, text: &str) -> Result<(), ConfigError> {
+        let table = toml::de::DeTable::parse(text).map_err(|error| {
+            let line = error.span().map(|span| line_of(text, span.start));
+            ConfigError { line, message: error.message().to_owned() }
+        })?;
+        for (key, value) in table.get_ref() {
+            let line = line_of(text, key.span().start);
+            let words = value_words(value.get_ref()).ok_or_else(|| {
+                ConfigError::value(
+                    key.get_ref(),
+                    "this value",
+                    "a string, a whole number or a list of strings",
+                )
+            });
+            words
+                .and_then(|words| self.set(key.get_ref(), &words))
+                .map_err(|error| ConfigError { line: Some(line), ..error })?;
+        }
+        Ok(())
+    }
+
+    /// How long requests under way may take to finish when the engine stops.
+    pub const fn drain_grace(&self) -> Duration {
+        self.drain_grace
+    }
+
+    /// Whether anything is to be listened on.
+    pub const fn has_listeners(&self) -> bool {
+        !self.listen.is_empty() || self.unix_socket.is_some()
+    }
+}
+
+/// The property of this name; dashes count as underscores.
+pub fn property(name: &str) -> Option<&'static Property> {
+    let name = name.replace('-', "_");
+    PROPERTIES.iter().find(|property| property.name == name)
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    line: Option<usize>,
+    message: String,
+}
+
+impl ConfigError {
+    #[cold]
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { line: None, message: message.into() }
+    }
+
+    #[cold]
+    fn unknown(name: &str) -> Self {
+        let nearest = PROPERTIES.iter().min_by_key(|property| distance(property.name, name));
+        let nearest = nearest.map_or("", |property| property.name);
+        Self::new(format!("there is no property {name:?}; the nearest is {nearest:?}"))
+    }
+
+    #[cold]
+    fn value(name: &str, value: &str, wanted: &str) -> Self {
+        Self::new(format!("{name} does not take {value:?}; it takes {wanted}"))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+fn set_path(place: &mut Option<PathBuf>, value: &str) -> Result<(), &'static str> {
+    if value.is_empty() {
+        return Err("a path");
+    }
+    *place = Some(value.into());
+    Ok(())
+}
+
+fn set_list(place: &mut Vec<SocketAddr>, value: &str, wanted: &'static str) -> Result<(), &'static str> {
+    *place = value
+        .split(',')
+        .map(|address| address.trim().parse().map_err(|_| wanted))
+        .collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// `60s`, `1500ms`, `2m`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (count, unit) = split_unit(text)?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => return None,
+    };
+    count.checked_mul(millis).map(Duration::from_millis)
+}
+
+/// `256MiB`, `4GiB`, `65536`.
+fn parse_size(text: &str) -> Option<usize> {
+    let (count, unit) = split_unit(text)?;
+    let bytes = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    count.checked_mul(bytes)?.try_into().ok()
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, text[end..].trim()))
+}
+
+fn value_words(value: &toml::de::DeValue<'_>) -> Option<String> {
+    use toml::de::DeValue;
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Array(items) => {
+            let words: Option<Vec<_>> = items.iter().map(|item| value_words(item.get_ref())).collect();
+            words.map(|words| words.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
+}
+
+/// Levenshtein distance, for names of a few signs.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (above, sign) in left.chars().enumerate() {
+        let mut diagonal = above;
+        row[0] = above + 1;
+        for (index, other) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(sign != *other);
+            diagonal = row[index + 1];
+            row[index + 1] = replaced.min(diagonal + 1).min(row[index] + 1);
+        }
+    }
+    row[right.len()]
+}

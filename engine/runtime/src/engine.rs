@@ -1,0 +1,369 @@
+//! The engine's life: open (recover, bind), start (threads), serve, stop.
+
+use std::os::fd::RawFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_core::{Clock, CoverSecret, Item, PlacementId, Random, Retention, TelephoneNumber, Timestamp};
+use herald_journal::{Durability, Fault, Journal, JournalThread, Meta, RocksStore};
+use herald_log::{LogConfig, PlacementLog};
+use herald_net::{
+    Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
+};
+use herald_stir::SystemRandom;
+use parking_lot::Mutex;
+
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigError};
+use crate::door::Door;
+use crate::error::{EngineError, EngineErrorKind};
+use crate::files::read_pem;
+use crate::limits::{REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
+use crate::shared::Shared;
+
+/// How weighty a report is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The engine goes on as it should.
+    Info,
+    /// Something needs an eye.
+    Warning,
+    /// Something does not work until somebody acts.
+    Error,
+}
+
+type ReportFn = dyn Fn(Level, &str) + Send + Sync;
+
+/// Hears what an operator should know: one plain line each, on any thread, never a secret nor a full telephone
+/// number.
+pub type Report = Arc<ReportFn>;
+
+/// What the engine takes from its surroundings.
+pub struct Environment {
+    /// Makes the clock; it must not begin before the moment given.
+    pub clock: Box<dyn FnOnce(Timestamp) -> Arc<dyn Clock> + Send>,
+    /// Where keys and ids come from.
+    pub random: Arc<dyn Random>,
+    /// Where reports go.
+    pub report: Report,
+}
+
+impl Environment {
+    /// The machine's clock and randomness, with reports going to `report`.
+    pub fn system(report: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
+        Self {
+            clock: Box::new(|earliest| Arc::new(SystemClock::starting_at(earliest))),
+            random: Arc::new(SystemRandom),
+            report: Arc::new(report),
+        }
+    }
+}
+
+/// A Call Placement Service in process.
+///
+/// [`store`](Self::store) and [`retrieve`](Self::retrieve) may be called from any thread once it is started.
+pub struct Engine {
+    shared: Arc<Shared>,
+    config: Config,
+    report: Report,
+    journal: Option<Journal<RocksStore>>,
+    server: Option<Server>,
+    tls: Option<TlsSlot>,
+    started: bool,
+}
+
+/// The listeners of an engine, served by its host from one thread: poll the descriptor, then turn.
+pub struct Hosted {
+    reactor: Reactor<Door>,
+}
+
+impl Hosted {
+    /// Where it listens, with the ports that the kernel chose.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.reactor.addresses()
+    }
+
+    /// The one descriptor to poll for reading: readable when [`turn`](Self::turn) has work.
+    pub fn descriptor(&self) -> RawFd {
+        self.reactor.descriptor()
+    }
+
+    /// Serves what is ready, waiting up to `patience` for it; the work of one turn is bounded.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Network`] if polling fails; the listeners are then of no further use.
+    pub fn turn(&mut self, patience: Duration) -> Result<(), EngineError> {
+        self.reactor.turn(Some(patience))?;
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Opens an engine and recovers what the journal holds. Starts no thread and binds nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`]: a contradictory configuration, a folder in use, a damaged journal, memory that is not to
+    /// be had.
+    pub fn open(config: Config, environment: Environment) -> Result<Self, EngineError> {
+        check(&config)?;
+        let Environment { clock, random, report } = environment;
+        let store = match (&config.data, config.durability) {
+            (_, Durability::Memory) | (None, _) => None,
+            (Some(path), _) => Some(open_store(path, config.journal_bytes)?),
+        };
+        let clock = clock(last_clock(store.as_ref())?);
+        let now = clock.now();
+        let cover = load_cover(store.as_ref(), &*random, config.retention, now, &*report)?;
+        let log = PlacementLog::create(log_config(&config, &*random))?;
+        let shared = Shared::new(log, clock, random, config.durability, config.retention, cover);
+        if let Some(store) = &store {
+            recover(store, &shared, now, &*report)?;
+        }
+        let journal = store.map(|store| open_journal(store, &shared, now)).transpose()?;
+        Ok(Self {
+            shared: Arc::new(shared),
+            config,
+            report,
+            journal,
+            server: None,
+            tls: None,
+            started: false,
+        })
+    }
+
+    /// Starts the journal's thread, binds the listeners and starts one thread per reactor for them.
+    ///
+    /// # Errors
+    /// If it was started before, an address is taken, or a thread cannot be started.
+    pub fn start(&mut self) -> Result<(), EngineError> {
+        self.start_journal()?;
+        if !self.config.has_listeners() {
+            return Ok(());
+        }
+        let count = reactor_count(&self.config);
+        let doors = (0..count).map(|_| Door::open(self.shared.clone())).collect::<Result<Vec<_>, _>>()?;
+        let doors = Mutex::new(doors);
+        let config =
+            ServerConfig { listen: self.listen_specs()?, reactors: Some(count), ..ServerConfig::default() };
+        let server =
+            Server::start(config, move |_| doors.lock().pop().expect("there is a door for each reactor"))?;
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Starts the journal's thread only and binds the listeners for the calling thread to serve.
+    ///
+    /// # Errors
+    /// If it was started before, has no listeners, or an address is taken.
+    pub fn start_hosted(&mut self) -> Result<Hosted, EngineError> {
+        if !self.config.has_listeners() {
+            return Err(ConfigError::new(
+                "there is nothing for the host to serve: set listen or unix_socket",
+            )
+            .into());
+        }
+        self.start_journal()?;
+        let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
+        let door = Door::open(self.shared.clone())?;
+        Ok(Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? })
+    }
+
+    /// Where its own threads listen, with the ports that the kernel chose. Empty before the start.
+    pub fn addresses(&self) -> &[Address] {
+        self.server.as_ref().map_or(&[], Server::addresses)
+    }
+
+    /// Stores a sealed PASSporT under the called number. Returns when it is as durable as the engine promises:
+    /// with `synced` it waits for the disk. Any thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`] for a size that is no bucket, [`EngineErrorKind::Limit`] when full,
+    /// [`EngineErrorKind::Disk`] while the disk fails or before the engine is started.
+    pub fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
+        self.shared.store(number, body)
+    }
+
+    /// Everything under the called number, placements among cover, as every retriever sees it. Any thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Limit`] if too many threads are inside.
+    pub fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
+        self.shared.retrieve(number)
+    }
+
+    /// Stops: no new connections, up to the configured grace for requests under way, then the journal's last
+    /// write.
+    ///
+    /// # Errors
+    /// If a reactor had failed before.
+    pub fn stop(mut self) -> Result<(), EngineError> {
+        match self.server.take() {
+            Some(server) => Ok(server.shutdown(self.config.drain_grace)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads certificate and key again; connections that begin from now on see them. On an error nothing changes.
+    ///
+    /// # Errors
+    /// If a file cannot be read or the key does not belong to the certificate.
+    pub fn reload_certificates(&self) -> Result<(), EngineError> {
+        if let (Some(slot), Some(tls)) = (&self.tls, load_tls(&self.config)?) {
+            slot.replace(tls);
+        }
+        Ok(())
+    }
+
+    fn listen_specs(&mut self) -> Result<Vec<ListenSpec>, EngineError> {
+        let mut specs = Vec::new();
+        self.tls = load_tls(&self.config)?.map(TlsSlot::new);
+        if let Some(tls) = &self.tls {
+            let over_tls = |&address| ListenSpec::Tls { address, tls: tls.clone() };
+            specs.extend(self.config.listen.iter().map(over_tls));
+        }
+        if let Some(path) = &self.config.unix_socket {
+            specs.push(ListenSpec::Unix { path: path.clone(), mode: UNIX_SOCKET_MODE });
+        }
+        Ok(specs)
+    }
+
+    fn start_journal(&mut self) -> Result<(), EngineError> {
+        if core::mem::replace(&mut self.started, true) {
+            return Err(EngineError::new(EngineErrorKind::State, "the engine was started before"));
+        }
+        let Some(journal) = self.journal.take() else { return Ok(()) };
+        let report = self.report.clone();
+        let thread = JournalThread::start(
+            journal,
+            self.shared.commits.clone(),
+            self.config.durability,
+            self.shared.clock.clone(),
+            move |fault| report_fault(&*report, fault),
+        );
+        let thread = thread.map_err(|error| {
+            EngineError::new(EngineErrorKind::Limit, format!("the journal's thread does not start: {error}"))
+        })?;
+        self.shared.keep_journal(thread);
+        Ok(())
+    }
+}
+
+fn check(config: &Config) -> Result<(), ConfigError> {
+    if config.durability != Durability::Memory && config.data.is_none() {
+        return Err(ConfigError::new(
+            "data is not set: name the journal's folder, or set durability to memory and lose all at a restart",
+        ));
+    }
+    let tls = config.tls_certificate.is_some() && config.tls_key.is_some();
+    if !config.listen.is_empty() && !tls {
+        return Err(ConfigError::new("listen is set: set tls_certificate and tls_key too"));
+    }
+    Ok(())
+}
+
+fn open_store(path: &Path, memory_bytes: usize) -> Result<RocksStore, EngineError> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        EngineError::new(EngineErrorKind::Disk, format!("cannot make the folder {}: {error}", path.display()))
+    })?;
+    Ok(RocksStore::open(&path.join("journal"), memory_bytes)?)
+}
+
+/// When the journal was last known to be written; this life begins later.
+fn last_clock(store: Option<&RocksStore>) -> Result<Timestamp, Fault> {
+    let bytes = store.map(|store| store.meta(Meta::Clock)).transpose()?.flatten();
+    let millis = bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+    Ok(Timestamp::from_millis(millis.map_or(0, |millis| millis + 1)))
+}
+
+/// The cover secret of the last life, so that its dummies live on beside the placements; or a new one.
+fn load_cover(
+    store: Option<&RocksStore>,
+    random: &dyn Random,
+    retention: Retention,
+    now: Timestamp,
+    report: &ReportFn,
+) -> Result<CoverSecret, Fault> {
+    let bytes = store.map(|store| store.meta(Meta::Cover)).transpose()?.flatten();
+    let Some(bytes) = bytes else { return Ok(CoverSecret::generate(random, retention, now)) };
+    let secret =
+        bytes.as_slice().try_into().ok().and_then(|bytes| CoverSecret::from_bytes(bytes, retention, now));
+    Ok(secret.unwrap_or_else(|| {
+        report(Level::Warning, "the stored cover secret does not fit the clock; new cover begins");
+        CoverSecret::generate(random, retention, now)
+    }))
+}
+
+/// Puts every live placement of the journal back into memory.
+fn recover(
+    store: &RocksStore,
+    shared: &Shared,
+    now: Timestamp,
+    report: &ReportFn,
+) -> Result<(), EngineError> {
+    let mut log = shared.log.handle()?;
+    let mut recovered = 0u64;
+    let mut refused = 0u64;
+    let damaged_count = store.for_each_live(now, shared.retention.as_millis(), &mut |placement| match log
+        .restore(placement)
+    {
+        Ok(()) => recovered += 1,
+        Err(_) => refused += 1,
+    })?;
+    if damaged_count > 0 {
+        report(Level::Error, &format!("{damaged_count} damaged blocks of the journal were passed over"));
+    }
+    if refused > 0 {
+        return Err(EngineError::new(
+            EngineErrorKind::Limit,
+            format!(
+                "{refused} placements of the journal do not fit into memory; set memory higher, nothing is lost"
+            ),
+        ));
+    }
+    report(Level::Info, &format!("recovered {recovered} placements from the journal"));
+    Ok(())
+}
+
+fn open_journal(
+    store: RocksStore,
+    shared: &Shared,
+    now: Timestamp,
+) -> Result<Journal<RocksStore>, EngineError> {
+    let mut journal = Journal::new(shared.log.clone(), store, shared.commits.clone(), now);
+    journal.keep_cover(shared.cover.clone(), shared.retention)?;
+    Ok(journal)
+}
+
+/// Segments as large as the journal's blocks may be, but enough of them for every handle.
+fn log_config(config: &Config, random: &dyn Random) -> LogConfig {
+    let handles_max = SESSIONS_MAX + reactor_count(config) + 1;
+    let wanted = handles_max * herald_log::limits::SEGMENTS_PER_HANDLE_MIN;
+    let mut segment_bytes = SEGMENT_BYTES_MAX;
+    while config.arena_bytes / segment_bytes < wanted && segment_bytes > herald_log::limits::SEGMENT_BYTES_MIN
+    {
+        segment_bytes /= 2;
+    }
+    let arena_bytes = config.arena_bytes / segment_bytes * segment_bytes;
+    LogConfig { arena_bytes, segment_bytes, hash_key: random.key(), handles_max }
+}
+
+fn reactor_count(config: &Config) -> usize {
+    config
+        .reactors
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        .min(REACTORS_MAX)
+}
+
+fn load_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, EngineError> {
+    let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) else { return Ok(None) };
+    let (chain, key) = (read_pem(certificate)?, read_pem(key)?);
+    Ok(Some(herald_net::tls_server_config(&chain, &key, ClientCertificates::NotAsked)?))
+}
+
+fn report_fault(report: &ReportFn, fault: Option<&Fault>) {
+    match fault {
+        Some(fault) => report(Level::Error, &format!("stores are refused: {fault}")),
+        None => report(Level::Info, "the journal can be written again; stores are taken"),
+    }
+}

@@ -1,0 +1,22 @@
+//! Every bound of the engine as a whole, with its unit, its reason and what happens there.
+
+/// Memory for placements when nothing is configured: some 400,000 of the smallest size.
+pub const ARENA_BYTES_DEFAULT: usize = 256 << 20;
+/// Below this the writers' open segments would be most of it. A smaller setting is refused.
+pub const ARENA_BYTES_MIN: usize = 16 << 20;
+/// Bytes of a segment of the log at most: also the largest block the journal writes.
+pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
+/// Permission bits of the Unix socket: the engine's user and group may connect.
+pub const UNIX_SOCKET_MODE: u32 = 0o660;
+/// Threads that serve listeners. More than cores gains nothing; a larger setting is refused.
+pub const REACTORS_MAX: usize = 256;
+/// Threads of a host that are inside the engine at one moment. One more is told to try again.
+pub const SESSIONS_MAX: usize = 32;
+/// How long requests under way may take to finish when the engine stops, if nothing is configured.
+pub const DRAIN_GRACE_DEFAULT_S: u64 = 10;
+/// Bytes of a file of certificates or keys. A larger one is refused unread.
+pub const PEM_BYTES_MAX: u64 = 256 * 1024;
+/// How long a service elsewhere may take to answer: a phone is ringing.
+pub const CLIENT_DEADLINE_S: u64 = 5;
+/// Bytes of an answer of a service elsewhere: a few hundred items with bodies. A larger one is an error.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 8 << 20;
