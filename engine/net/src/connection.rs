@@ -24,6 +24,7 @@ use crate::io::Io;
 use crate::limits;
 use crate::service::{Peer, Service};
 use crate::stream::{IoState, Stream};
+use crate::timers::TimerKey;
 
 /// What an HTTP/2 client sends first (RFC 9113 §3.4). No HTTP/1.1 request begins like this.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,8 +44,10 @@ pub(crate) struct Connection<S: Service> {
     idle: IdleWatch,
     socket_stall: StallWatch,
     answer_stall: StallWatch,
-    /// The earliest moment a timer will wake this task.
-    armed: Option<Instant>,
+    /// The timer that will wake this task.
+    timer: Option<TimerKey>,
+    /// A handshake step was put off to a later turn.
+    was_put_off: bool,
 }
 
 enum Phase<S: Service> {
@@ -110,7 +113,8 @@ impl<S: Service> Connection<S> {
             idle: IdleWatch::default(),
             socket_stall: StallWatch::default(),
             answer_stall: StallWatch::default(),
-            armed: None,
+            timer: None,
+            was_put_off: false,
         }
     }
 
@@ -160,9 +164,12 @@ impl<S: Service> Connection<S> {
     }
 
     fn poll_handshake(&mut self, mut io: Io, cx: &mut Context<'_>) -> Poll<Phase<S>> {
-        if self.state.is_readable() && !self.shared.handshakes.take(cx.waker()) {
-            self.phase = Phase::Handshake(io);
-            return Poll::Pending;
+        if self.state.is_readable() {
+            self.was_put_off = !self.shared.handshakes.take(self.was_put_off, cx.waker());
+            if self.was_put_off {
+                self.phase = Phase::Handshake(io);
+                return Poll::Pending;
+            }
         }
         let outcome = match io.poll_handshake(cx) {
             Poll::Pending => {
@@ -297,11 +304,25 @@ impl<S: Service> Connection<S> {
             cx.waker().wake_by_ref();
             at = now + self.shared.limits.close_timeout;
         }
-        if self.armed.is_none_or(|armed| armed <= now || at < armed) {
-            self.shared.timers.wake_at(at, cx.waker().clone());
-            self.armed = Some(at);
-        }
+        self.arm(at, cx);
         Poll::Pending
+    }
+
+    /// Sees to it that a timer wakes this task at `at` or before. A later deadline leaves the timer where it is:
+    /// moving it with every request would cost more than waking once for nothing.
+    fn arm(&mut self, at: Instant, cx: &mut Context<'_>) {
+        let now = self.shared.now.get();
+        if self.timer.is_some_and(|timer| timer.at() > now && timer.at() <= at) {
+            return;
+        }
+        self.disarm();
+        self.timer = Some(self.shared.timers.wake_at(at, cx.waker().clone()));
+    }
+
+    fn disarm(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.shared.timers.cancel(timer);
+        }
     }
 }
 
@@ -325,6 +346,7 @@ impl<S: Service> Future for Connection<S> {
 
 impl<S: Service> Drop for Connection<S> {
     fn drop(&mut self) {
+        self.disarm();
         self.shared.connections.set(self.shared.connections.get() - 1);
     }
 }

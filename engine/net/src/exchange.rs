@@ -48,10 +48,10 @@ pub(crate) struct HandshakeBudget {
 }
 
 impl HandshakeBudget {
-    /// Takes one step, or queues `waker` for a later turn.
-    pub(crate) fn take(&self, waker: &Waker) -> bool {
+    /// Takes one step, or queues `waker` for a later turn. Who was put off before goes first.
+    pub(crate) fn take(&self, was_put_off: bool, waker: &Waker) -> bool {
         let left = self.left.get();
-        if left == 0 {
+        if left == 0 || (!was_put_off && self.has_waiting()) {
             self.waiting.borrow_mut().push_back(waker.clone());
             return false;
         }

@@ -222,6 +222,12 @@ impl Executor {
         polls_max
     }
 
+    /// Tasks alive.
+    pub(crate) fn len(&self) -> usize {
+        let slab = self.slab.borrow();
+        slab.slots.len() - slab.free.len()
+    }
+
     /// Whether a woken task waits for its poll.
     pub(crate) fn has_ready(&self) -> bool {
         !self.batch.borrow().is_empty() || !self.queue.is_empty()

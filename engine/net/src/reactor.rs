@@ -58,6 +58,8 @@ pub struct TurnReport {
     pub polled: usize,
     /// Connections open after the turn.
     pub connections: usize,
+    /// Tasks alive after the turn: connections, and HTTP/2 streams with a request under way.
+    pub tasks: usize,
     /// Work was left for the next turn; the descriptor stays readable.
     pub has_more: bool,
     /// A drain was asked for and is complete: no listener and no connection is left.
@@ -190,6 +192,7 @@ impl<S: Service> Reactor<S> {
         Ok(TurnReport {
             polled,
             connections,
+            tasks: self.executor.len(),
             has_more: self.has_work(),
             is_drained: self.drain_until.is_some() && connections == 0,
         })

@@ -1,15 +1,13 @@
-//! Deadlines of one reactor: a heap of (moment, waker), shared with hyper through its `Timer` trait.
+//! Deadlines of one reactor: an ordered map of (moment, waker), shared with hyper through its `Timer` trait.
 //!
-//! Entries are never cancelled. A task that is woken too early looks at the clock and waits again, so a moved
-//! deadline costs a stale entry at most, and each owner keeps a handful of entries at a time.
-//! Knows nothing of connections.
+//! Each owner keeps at most one entry and takes it out when it ends, so the map is bounded by connections and
+//! streams. Knows nothing of either.
 
-use core::cmp::{Ordering, Reverse};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,17 +23,33 @@ pub(crate) struct Timers {
 
 struct Inner {
     clock: Arc<dyn Clock>,
-    heap: Mutex<BinaryHeap<Reverse<Entry>>>,
+    schedule: Mutex<Schedule>,
 }
 
-struct Entry {
+#[derive(Default)]
+struct Schedule {
+    entries: BTreeMap<TimerKey, Waker>,
+    /// Tells entries of one moment apart.
+    count: u64,
+}
+
+/// Names an entry until it fires or is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TimerKey {
     at: Instant,
-    waker: Waker,
+    number: u64,
+}
+
+impl TimerKey {
+    /// When the entry fires.
+    pub(crate) fn at(self) -> Instant {
+        self.at
+    }
 }
 
 impl Timers {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Arc::new(Inner { clock, heap: Mutex::new(BinaryHeap::new()) }) }
+        Self { inner: Arc::new(Inner { clock, schedule: Mutex::default() }) }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -43,33 +57,40 @@ impl Timers {
     }
 
     /// Wakes `waker` in the first turn at or after `at`.
-    pub(crate) fn wake_at(&self, at: Instant, waker: Waker) {
-        self.inner.heap.lock().push(Reverse(Entry { at, waker }));
+    pub(crate) fn wake_at(&self, at: Instant, waker: Waker) -> TimerKey {
+        let mut schedule = self.inner.schedule.lock();
+        schedule.count += 1;
+        let key = TimerKey { at, number: schedule.count };
+        schedule.entries.insert(key, waker);
+        key
+    }
+
+    /// Forgets an entry, fired or not.
+    pub(crate) fn cancel(&self, key: TimerKey) {
+        self.inner.schedule.lock().entries.remove(&key);
     }
 
     /// Wakes all whose moment has come.
     pub(crate) fn fire(&self) {
         let now = self.now();
-        let mut heap = self.inner.heap.lock();
-        while let Some(Reverse(entry)) = heap.peek() {
-            if entry.at > now {
-                return;
-            }
-            if let Some(Reverse(entry)) = heap.pop() {
-                entry.waker.wake();
-            }
+        let mut schedule = self.inner.schedule.lock();
+        while let Some(entry) = schedule.entries.first_entry()
+            && entry.key().at <= now
+        {
+            entry.remove().wake();
         }
     }
 
     /// How long until the next entry; `None` without entries.
     pub(crate) fn next(&self) -> Option<Duration> {
-        let heap = self.inner.heap.lock();
-        heap.peek().map(|Reverse(entry)| entry.at.saturating_duration_since(self.now()))
+        let schedule = self.inner.schedule.lock();
+        let (key, _) = schedule.entries.first_key_value()?;
+        Some(key.at.saturating_duration_since(self.now()))
     }
 
     /// A future that ends at `at`.
     pub(crate) fn sleep(&self, at: Instant) -> Sleep {
-        Sleep { at, timers: self.clone(), registered: None }
+        Sleep { at, timers: self.clone(), entry: None }
     }
 }
 
@@ -91,7 +112,7 @@ impl hyper::rt::Timer for Timers {
 pub(crate) struct Sleep {
     at: Instant,
     timers: Timers,
-    registered: Option<Waker>,
+    entry: Option<(TimerKey, Waker)>,
 }
 
 impl Future for Sleep {
@@ -102,32 +123,27 @@ impl Future for Sleep {
         if this.timers.now() >= this.at {
             return Poll::Ready(());
         }
-        if !this.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            this.timers.wake_at(this.at, cx.waker().clone());
-            this.registered = Some(cx.waker().clone());
+        if !this.entry.as_ref().is_some_and(|(_, waker)| waker.will_wake(cx.waker())) {
+            this.cancel();
+            let key = this.timers.wake_at(this.at, cx.waker().clone());
+            this.entry = Some((key, cx.waker().clone()));
         }
         Poll::Pending
     }
 }
 
+impl Sleep {
+    fn cancel(&mut self) {
+        if let Some((key, _)) = self.entry.take() {
+            self.timers.cancel(key);
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
 impl hyper::rt::Sleep for Sleep {}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.at.cmp(&other.at)
-    }
-}

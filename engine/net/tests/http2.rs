@@ -144,3 +144,38 @@ fn a_body_beyond_the_limit_is_413_on_its_stream_alone() {
     peer.send(&h2::get(3, "/after"));
     hand.until("the next answer", || peer.has("GET /after 0"));
 }
+
+#[test]
+fn requests_under_way_end_with_their_connection() {
+    let mut hand = Hand::plain(NetLimits::default());
+    let before = hand.echo.later.holders();
+    let mut peer = connect(&mut hand);
+    for stream in (1..100).step_by(2) {
+        peer.send(&h2::get(stream, "/later"));
+    }
+    hand.settle();
+    assert_eq!(hand.echo.later.holders(), before + 50);
+    peer.send(&h2::frame(h2::RST_STREAM, 0, 1, &8_u32.to_be_bytes()));
+    hand.settle();
+    assert_eq!(hand.echo.later.holders(), before + 49, "a reset request is still under way");
+    drop(peer);
+    hand.settle();
+    assert_eq!(hand.echo.later.holders(), before, "requests outlive their connection");
+}
+
+#[test]
+fn requests_that_wait_for_room_end_with_their_connection() {
+    const INITIAL_WINDOW_SIZE: u16 = 4;
+    let mut hand = Hand::plain(NetLimits::default());
+    let mut peer = RawPeer::connect(hand.address);
+    peer.send(&h2::hello(&[(INITIAL_WINDOW_SIZE, 0)]));
+    for stream in (1..40).step_by(2) {
+        peer.send(&h2::get(stream, "/big/60000"));
+    }
+    hand.settle();
+    let waiting = hand.tasks();
+    assert!(waiting > 15, "{waiting} tasks");
+    drop(peer);
+    hand.settle();
+    assert_eq!(hand.tasks(), 0);
+}

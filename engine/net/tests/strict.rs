@@ -210,3 +210,16 @@ fn accepting_pauses_at_the_connection_limit_and_goes_on_below_it() {
     drop(peers.remove(first_served));
     hand.until("the fourth", || served(&mut peers) == 3);
 }
+
+#[test]
+fn many_peers_that_write_one_byte_at_a_time_are_all_answered() {
+    let mut hand = Hand::plain(NetLimits::default());
+    let mut peers: Vec<_> = (0..300).map(|_| RawPeer::connect(hand.address)).collect();
+    for byte in b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" {
+        for peer in &mut peers {
+            peer.send(&[*byte]);
+        }
+        hand.turn();
+    }
+    hand.until("every answer", || peers.iter_mut().all(|peer| peer.has("GET /slow 0")));
+}

@@ -50,7 +50,7 @@ enum Sender {
 /// A request that failed, and the request itself if none of it was sent.
 pub(crate) struct Failed {
     pub(crate) error: ClientError,
-    pub(crate) unsent: Option<Request<WholeBody>>,
+    pub(crate) unsent: Option<Box<Request<WholeBody>>>,
 }
 
 impl Connection {
@@ -173,11 +173,15 @@ async fn send_and_collect(
     let answered = match sender {
         Sender::Http1(sender) => match sender.ready().await {
             Ok(()) => sender.try_send_request(request).await,
-            Err(error) => return Err(Failed { error: ClientError::protocol(&error), unsent: Some(request) }),
+            Err(error) => {
+                return Err(Failed { error: ClientError::protocol(&error), unsent: Some(Box::new(request)) });
+            }
         },
         Sender::Http2(sender) => match sender.ready().await {
             Ok(()) => sender.try_send_request(request).await,
-            Err(error) => return Err(Failed { error: ClientError::protocol(&error), unsent: Some(request) }),
+            Err(error) => {
+                return Err(Failed { error: ClientError::protocol(&error), unsent: Some(Box::new(request)) });
+            }
         },
     };
     let response = answered.map_err(unsent)?;
@@ -187,7 +191,7 @@ async fn send_and_collect(
 }
 
 fn unsent(mut failed: TrySendError<Request<WholeBody>>) -> Failed {
-    let unsent = failed.take_message();
+    let unsent = failed.take_message().map(Box::new);
     Failed { error: ClientError::protocol(failed.error()), unsent }
 }
 

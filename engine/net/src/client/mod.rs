@@ -127,7 +127,7 @@ impl Client {
             self.shape(&mut request, &authority, connection.is_h2())?;
             match connection.exchange(request, self.answer_bytes_max, deadline) {
                 Ok(response) => return Ok(self.keep(authority, connection, response)),
-                Err(failed) => request = failed.unsent.ok_or(failed.error)?,
+                Err(failed) => request = *failed.unsent.ok_or(failed.error)?,
             }
         }
         let mut connection = self.connect(&authority, deadline)?;

@@ -69,8 +69,8 @@ pub(crate) fn frames(mut bytes: &[u8]) -> Vec<Frame> {
 /// The error code of a GOAWAY among `bytes`, if there is one with an error.
 pub(crate) fn goaway(bytes: &[u8]) -> Option<u32> {
     let frames = frames(bytes);
-    let goaways = frames.iter().filter(|frame| frame.kind == GOAWAY);
-    goaways.map(|frame| u32::from_be_bytes(frame.payload[4..8].try_into().unwrap())).last()
+    let last = frames.iter().rfind(|frame| frame.kind == GOAWAY)?;
+    Some(u32::from_be_bytes(last.payload[4..8].try_into().unwrap()))
 }
 
 /// Answers to the pings among `bytes`.

@@ -37,6 +37,11 @@ impl Later {
         }
     }
 
+    /// How many hold this answer: its makers, and requests that wait for it.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub(crate) fn is_awaited(&self) -> bool {
         self.0.lock().unwrap().1.is_some()
     }
@@ -119,6 +124,11 @@ impl Hand {
 
     pub(crate) fn turn(&mut self) -> TurnReport {
         self.reactor.turn(Some(Duration::ZERO)).unwrap()
+    }
+
+    /// Connections and HTTP/2 streams the reactor has in hand.
+    pub(crate) fn tasks(&mut self) -> usize {
+        self.turn().tasks
     }
 
     /// Turns until `is_done`; fails after ten seconds of real time.
