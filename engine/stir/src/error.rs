@@ -8,6 +8,8 @@ use core::fmt;
 pub enum Stage {
     /// Segments, base64url, JSON.
     Parse,
+    /// The parameters of the Identity header field.
+    SipHeader,
     /// The signature algorithm.
     Algorithm,
     /// The other members of the JOSE header.
@@ -35,6 +37,7 @@ impl Stage {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Parse => "parse",
+            Self::SipHeader => "sip-header",
             Self::Algorithm => "alg",
             Self::Header => "header",
             Self::X5u => "x5u",
@@ -67,6 +70,14 @@ pub enum Fault {
     Base64(&'static str),
     /// Header or payload is not one JSON object in UTF-8 with every member once.
     Json(&'static str),
+    /// A part of the Identity header field is missing or malformed, or differs from the PASSporT.
+    IdentityHeader(&'static str),
+    /// The field's `alg` is not ES256.
+    HeaderAlgorithm,
+    /// The field's `info` is not the `x5u` of the PASSporT.
+    InfoMismatch,
+    /// A compact form with `ppt`: it has claims that SIP does not carry (RFC 8588 §7).
+    CompactType,
     /// No `alg` in the header.
     NoAlgorithm,
     /// `alg` is not ES256.
@@ -193,6 +204,9 @@ impl Fault {
             | Self::CompactForm
             | Self::Base64(_)
             | Self::Json(_) => (Stage::Parse, 438),
+            Self::IdentityHeader(_) | Self::CompactType => (Stage::SipHeader, 438),
+            Self::InfoMismatch => (Stage::SipHeader, 436),
+            Self::HeaderAlgorithm => (Stage::SipHeader, 437),
             Self::Algorithm | Self::AlgorithmOfSignature(_) => (Stage::Algorithm, 437),
             Self::Type | Self::Critical | Self::HeaderMember(_) | Self::UnknownType => (Stage::Header, 438),
             Self::NoAlgorithm => (Stage::Header, 437),
@@ -236,6 +250,12 @@ impl fmt::Display for Fault {
             Self::AlgorithmOfSignature(bytes) => {
                 write!(f, "the signature has {bytes} bytes, as of another algorithm than ES256")
             }
+            Self::IdentityHeader(part) => {
+                write!(
+                    f,
+                    "the Identity header field's {part} is missing, malformed or not that of the PASSporT"
+                )
+            }
             Self::HeaderMember(name) => write!(f, "the header's {name} has the wrong shape"),
             Self::Stale { age_s, age_max_s } => {
                 write!(f, "the PASSporT is {age_s} s old; at most {age_max_s} s are accepted")
@@ -265,6 +285,9 @@ impl Fault {
     const fn sentence(&self) -> &'static str {
         match self {
             Self::CompactForm => "the PASSporT is in compact form; out of band it must be in full form",
+            Self::HeaderAlgorithm => "the Identity header field's alg is not ES256",
+            Self::InfoMismatch => "the Identity header field's info is not the PASSporT's x5u",
+            Self::CompactType => "a PASSporT of this type must be in full form",
             Self::NoAlgorithm => "the header names no algorithm",
             Self::Algorithm => "the algorithm is not ES256",
             Self::Type => "typ is not passport",

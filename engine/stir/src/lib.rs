@@ -44,6 +44,7 @@
 mod certificate;
 mod error;
 mod es256;
+mod identity_header;
 pub mod issue;
 mod json;
 pub mod limits;
@@ -58,6 +59,7 @@ pub use certificate::{
 };
 pub use error::{Fault, Stage, StirError};
 pub use es256::{SigningKey, VerifyingKey};
+pub use identity_header::IdentityHeader;
 pub use json::Json;
 pub use passport::{Attestation, CertificateReference, Claims, Identity, Leniency, Passport, PassportType};
 pub use random::SystemRandom;

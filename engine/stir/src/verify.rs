@@ -6,6 +6,7 @@ use herald_core::Timestamp;
 
 use crate::certificate::{Authority, CertificateChain, TrustStore};
 use crate::error::Fault;
+use crate::identity_header::IdentityHeader;
 use crate::limits::{AHEAD_DEFAULT_S, DIVERSION_DEPTH_MAX, FRESHNESS_DEFAULT_S};
 use crate::passport::{CertificateReference, Identity, Leniency, Passport, PassportType};
 
@@ -76,7 +77,35 @@ impl VerificationPolicy {
         call: &CallFacts,
         now: Timestamp,
     ) -> Verdict {
-        let passport = self.read(token, now)?;
+        self.judge(Passport::parse(token, &self.leniency)?, chain_pem, call, now)
+    }
+
+    /// As [`verify`](Self::verify), of the value of an Identity header field (RFC 8224 §6.2), full or compact.
+    /// `date_s` is what the Date header field says, in seconds since the Unix epoch; only the compact form needs
+    /// it.
+    ///
+    /// # Errors
+    /// The first [`Fault`].
+    pub fn verify_header(
+        &self,
+        value: &[u8],
+        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        call: &CallFacts,
+        date_s: Option<i64>,
+        now: Timestamp,
+    ) -> Verdict {
+        let passport = IdentityHeader::new(value).passport(call, date_s, &self.leniency)?;
+        self.judge(passport, chain_pem, call, now)
+    }
+
+    fn judge(
+        &self,
+        passport: Passport,
+        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        call: &CallFacts,
+        now: Timestamp,
+    ) -> Verdict {
+        self.check_alone(&passport, now)?;
         if passport.claims().orig != call.orig {
             return Err(Fault::OrigMismatch);
         }
@@ -88,14 +117,12 @@ impl VerificationPolicy {
         Ok(Accepted { passport, authority, original })
     }
 
-    /// Reads a token and checks what needs neither call nor certificate.
-    fn read(&self, token: &[u8], now: Timestamp) -> Result<Passport, Fault> {
-        let passport = Passport::parse(token, &self.leniency)?;
+    /// Checks what needs neither call nor certificate.
+    fn check_alone(&self, passport: &Passport, now: Timestamp) -> Result<(), Fault> {
         if matches!(passport.claims().kind, PassportType::Unknown(_)) {
             return Err(Fault::UnknownType);
         }
-        self.check_time(passport.claims().iat_s, now)?;
-        Ok(passport)
+        self.check_time(passport.claims().iat_s, now)
     }
 
     fn check_time(&self, iat_s: i64, now: Timestamp) -> Result<(), Fault> {
@@ -151,7 +178,8 @@ impl VerificationPolicy {
         for _ in 0..DIVERSION_DEPTH_MAX {
             let outer = inner.as_ref().unwrap_or(outermost).claims();
             let PassportType::DivO { from, opt } = &outer.kind else { return Ok(inner) };
-            let within = self.read(opt.as_bytes(), now).map_err(nested)?;
+            let within = Passport::parse(opt.as_bytes(), &self.leniency).map_err(nested)?;
+            self.check_alone(&within, now).map_err(nested)?;
             if within.claims().orig != outer.orig || !within.claims().dest.contains(from) {
                 return Err(Fault::Diversion);
             }

@@ -56,15 +56,20 @@ impl Claims {
     /// [`StirError::Claims`] if a strict verifier would refuse the result whatever the call: what is signed is
     /// read back before it is handed out.
     pub fn sign(&self, certificate: &CertificateReference, key: &SigningKey) -> Result<String, StirError> {
-        let header = header::write(certificate, self.kind.ppt());
-        const INEXACT: Fault = Fault::Claim("with a number that is not whole");
-        let payload = self.payload().to_text().ok_or(StirError::Claims(INEXACT))?;
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let input = self.signing_input(certificate)?;
         let signature = URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()));
         let token = format!("{input}.{signature}");
         let strict = Leniency { bytes_max: PASSPORT_BYTES_MAX, ..Leniency::STRICT };
         Passport::parse(token.as_bytes(), &strict).map_err(StirError::Claims)?;
         Ok(token)
+    }
+
+    /// What is signed: header and payload in the form of RFC 8225 §9, in base64url.
+    pub(crate) fn signing_input(&self, certificate: &CertificateReference) -> Result<String, StirError> {
+        let header = header::write(certificate, self.kind.ppt());
+        const INEXACT: Fault = Fault::Claim("with a number that is not whole");
+        let payload = self.payload().to_text().ok_or(StirError::Claims(INEXACT))?;
+        Ok(format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload)))
     }
 
     fn payload(&self) -> Json {
@@ -107,6 +112,10 @@ pub struct Leniency {
     pub origid_any: bool,
     /// `x5u` with the scheme http.
     pub x5u_http: bool,
+    /// An Identity header field without `ppt` around a PASSporT that has one (RFC 8224 §4 asks for it).
+    pub header_without_ppt: bool,
+    /// A semicolon at the end of an Identity header field.
+    pub header_trailing_semicolon: bool,
     /// A certificate chain whose file does not begin with the signer's certificate.
     pub chain_any_order: bool,
 }
@@ -121,6 +130,8 @@ impl Leniency {
         number_separators: false,
         origid_any: false,
         x5u_http: false,
+        header_without_ppt: false,
+        header_trailing_semicolon: false,
         chain_any_order: false,
     };
 
@@ -133,6 +144,8 @@ impl Leniency {
         number_separators: true,
         origid_any: true,
         x5u_http: true,
+        header_without_ppt: true,
+        header_trailing_semicolon: true,
         chain_any_order: true,
     };
 }

@@ -1,0 +1,158 @@
+//! The Identity header field of SIP (RFC 8224 §4): a PASSporT, full or compact, with parameters that repeat part
+//! of it. It takes one unfolded field value; it does not know SIP messages.
+
+use crate::error::Fault;
+use crate::passport::{CertificateReference, Claims, Leniency, Passport};
+use crate::verify::CallFacts;
+
+/// One value of an Identity header field, split and not yet believed.
+#[derive(Clone, Copy)]
+pub struct IdentityHeader<'a> {
+    digest: &'a [u8],
+    /// What stands behind the digest: parameters, read once the digest has been.
+    parameters: &'a [u8],
+}
+
+impl core::fmt::Debug for IdentityHeader<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "IdentityHeader({} bytes)", self.digest.len() + self.parameters.len())
+    }
+}
+
+/// The parameters of a value, `alg` judged already.
+struct Parameters<'a> {
+    info: &'a str,
+    ppt: Option<&'a str>,
+}
+
+impl<'a> IdentityHeader<'a> {
+    /// Splits a field value at its first semicolon.
+    pub fn new(value: &'a [u8]) -> Self {
+        let end = value.iter().position(|&sign| sign == b';').unwrap_or(value.len());
+        let (digest, parameters) = value.split_at(end);
+        Self { digest: digest.trim_ascii(), parameters }
+    }
+
+    /// Whether the PASSporT is in compact form (RFC 8225 §7).
+    pub fn is_compact(&self) -> bool {
+        self.digest.starts_with(b"..")
+    }
+
+    /// The PASSporT of the value. A compact one is rebuilt from `call` and from `date_s`, the seconds since the
+    /// Unix epoch that the Date header field gives.
+    ///
+    /// # Errors
+    /// Those of [`Passport::parse`]; of the stage sip-header if the parameters are malformed or differ from the
+    /// PASSporT, or if a compact one cannot be rebuilt: with `ppt` it has claims that SIP does not carry.
+    pub fn passport(
+        &self,
+        call: &CallFacts,
+        date_s: Option<i64>,
+        leniency: &Leniency,
+    ) -> Result<Passport, Fault> {
+        if self.is_compact() {
+            let parameters = Parameters::read(self.parameters, leniency)?;
+            return self.rebuild(&parameters, call, date_s, leniency);
+        }
+        let passport = Passport::parse(self.digest, leniency)?;
+        Parameters::read(self.parameters, leniency)?.compare(&passport, leniency)?;
+        Ok(passport)
+    }
+
+    fn rebuild(
+        &self,
+        parameters: &Parameters<'_>,
+        call: &CallFacts,
+        date_s: Option<i64>,
+        leniency: &Leniency,
+    ) -> Result<Passport, Fault> {
+        if parameters.ppt.is_some() {
+            return Err(Fault::CompactType);
+        }
+        let iat_s = date_s.ok_or(Fault::IdentityHeader("Date beside a compact PASSporT"))?;
+        let claims = Claims::base(call.orig.clone(), call.dest.clone(), iat_s);
+        let certificate = CertificateReference::Url(parameters.info.to_owned());
+        let signature = core::str::from_utf8(&self.digest[2..]).map_err(|_| Fault::Base64("signature"))?;
+        let input = claims.signing_input(&certificate).map_err(|_| Fault::CompactForm)?;
+        Passport::parse(format!("{input}.{signature}").as_bytes(), leniency)
+    }
+}
+
+impl<'a> Parameters<'a> {
+    /// Reads `;name=value` over and over. `info` must be there; a name must not be there twice.
+    fn read(text: &'a [u8], leniency: &Leniency) -> Result<Self, Fault> {
+        const MALFORMED: Fault = Fault::IdentityHeader("list of parameters");
+        let mut rest = core::str::from_utf8(text).map_err(|_| MALFORMED)?.trim_ascii();
+        let (mut info, mut alg, mut ppt) = (None, None, None);
+        while let Some(behind) = rest.strip_prefix(';') {
+            let behind = behind.trim_ascii_start();
+            if behind.is_empty() && leniency.header_trailing_semicolon {
+                rest = behind;
+                break;
+            }
+            let (name, value, after) = read_parameter(behind).ok_or(MALFORMED)?;
+            let place = match name {
+                _ if name.eq_ignore_ascii_case("info") => &mut info,
+                _ if name.eq_ignore_ascii_case("alg") => &mut alg,
+                _ if name.eq_ignore_ascii_case("ppt") => &mut ppt,
+                _ => &mut None,
+            };
+            if place.replace(value).is_some() {
+                return Err(MALFORMED);
+            }
+            rest = after;
+        }
+        let info = info.and_then(|uri| uri.strip_prefix('<')?.strip_suffix('>'));
+        let info = info.filter(|_| rest.is_empty()).ok_or(Fault::IdentityHeader("info"))?;
+        if alg.is_some_and(|alg| unquoted(alg) != "ES256") {
+            return Err(Fault::HeaderAlgorithm);
+        }
+        Ok(Self { info, ppt: ppt.map(unquoted) })
+    }
+
+    /// RFC 8224 §4: the parameters repeat what the PASSporT says; `ppt` must be there if the PASSporT has one.
+    fn compare(&self, passport: &Passport, leniency: &Leniency) -> Result<(), Fault> {
+        match passport.certificate() {
+            CertificateReference::Url(url) if url != self.info => return Err(Fault::InfoMismatch),
+            _ => {}
+        }
+        let ppt = passport.claims().kind.ppt();
+        let forgiven = self.ppt.is_none() && leniency.header_without_ppt;
+        if self.ppt == ppt || forgiven { Ok(()) } else { Err(Fault::IdentityHeader("ppt")) }
+    }
+}
+
+/// The name, the value and what stands behind them: `name [= value]` of RFC 3261 §25.1, white space around `=`
+/// and behind the value dropped. A name without a value has an empty one.
+fn read_parameter(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.split_at(text.find(|sign| !is_token_sign(sign)).unwrap_or(text.len()));
+    let rest = rest.trim_ascii_start();
+    let (value, after) = match rest.strip_prefix('=') {
+        None => ("", rest),
+        Some(rest) => split_value(rest.trim_ascii_start())?,
+    };
+    let after = after.trim_ascii_start();
+    let whole = !name.is_empty() && (after.is_empty() || after.starts_with(';'));
+    whole.then_some((name, value, after))
+}
+
+/// Splits a URI in angle brackets, a quoted text without escapes, or a token from what stands behind it.
+fn split_value(text: &str) -> Option<(&str, &str)> {
+    let end = match text.as_bytes().first()? {
+        b'<' => text.find('>')? + 1,
+        b'"' => text[1..].find('"')? + 2,
+        // A bare URI is no token, and yet no list is malformed by it: info without brackets has its own fault.
+        _ => text.find([';', ',', '<', '>', '"', ' ', '\t']).unwrap_or(text.len()),
+    };
+    let (value, after) = text.split_at(end);
+    (!value.is_empty() && value.bytes().all(|sign| sign.is_ascii_graphic())).then_some((value, after))
+}
+
+/// RFC 3261 §25.1, `token`.
+fn is_token_sign(sign: char) -> bool {
+    sign.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(sign)
+}
+
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+}
