@@ -211,6 +211,22 @@ fn a_placement_opens_only_for_its_number_and_key_and_only_unchanged() {
 }
 
 #[test]
+fn points_that_agree_on_nothing_neither_seal_nor_open() {
+    let key = SealingKey::generate(Suite::X25519, &Seeded::new(3));
+    for low_order in [0, 1] {
+        let mut point = [0; 32];
+        point[0] = low_order;
+        let public = SealingPublicKey::from_bytes(Suite::X25519, &point).unwrap();
+        assert_eq!(seal("x", number(CALLED), &public, &Seeded::new(5)), Err(StirError::SealingKey));
+        let mut sealed = seal("x", number(CALLED), &key.public_key(), &Seeded::new(5)).unwrap();
+        sealed[..32].copy_from_slice(&point);
+        assert_eq!(open(&sealed, number(CALLED), std::slice::from_ref(&key)), Err(StirError::Open));
+    }
+    assert!(SealingPublicKey::from_bytes(Suite::P256, &[4; 65]).is_err(), "not a point of the curve");
+    assert!(SealingPublicKey::from_bytes(Suite::P256, &[0; 65]).is_err(), "the point at infinity");
+}
+
+#[test]
 fn the_smallest_size_that_holds_a_passport_is_used() {
     for suite in [Suite::X25519, Suite::P256] {
         let key = SealingKey::generate(suite, &Seeded::new(3));

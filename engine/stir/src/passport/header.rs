@@ -7,6 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Leniency;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
 use crate::error::Fault;
 use crate::json::Json;
 use crate::limits::{CHAIN_CERTIFICATES_MAX, X5U_BYTES_MAX};
@@ -19,6 +22,23 @@ pub enum CertificateReference {
     /// `x5c`: the chain itself in DER, signer first. It goes before any `x5u` beside it, which must not be
     /// fetched.
     Inline(Vec<Vec<u8>>),
+}
+
+impl CertificateReference {
+    /// The chain of a PEM text, signer first, to go into the PASSporT itself.
+    ///
+    /// # Errors
+    /// [`Fault::ChainUnreadable`] if there is no certificate in it, too many, or a damaged one.
+    pub fn inline_from_pem(pem: &[u8]) -> Result<Self, Fault> {
+        let chain = CertificateDer::pem_slice_iter(pem)
+            .take(CHAIN_CERTIFICATES_MAX + 1)
+            .map(|certificate| Ok(certificate.map_err(|_| Fault::ChainUnreadable)?.to_vec()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if chain.is_empty() || chain.len() > CHAIN_CERTIFICATES_MAX {
+            return Err(Fault::ChainUnreadable);
+        }
+        Ok(Self::Inline(chain))
+    }
 }
 
 /// Writes the header in the form of RFC 8225 §9.
