@@ -30,9 +30,13 @@ pub struct LogHandle {
     log: Arc<PlacementLog>,
     pin_slot: usize,
     open: Option<OpenSegment>,
+    /// When this handle last took expired segments back: at most once a millisecond.
+    swept_at: Option<Timestamp>,
     /// The last time at which there was no segment to be had: at most one search a millisecond, so that
     /// refusing stays cheap when it is done most.
     none_free_at: Option<Timestamp>,
+    /// Where to look for a free segment first: behind the last one found, so that the next is near.
+    next_index: usize,
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -55,7 +59,15 @@ struct Quota {
 
 impl LogHandle {
     pub(crate) fn new(log: Arc<PlacementLog>, pin_slot: usize) -> Self {
-        Self { log, pin_slot, open: None, none_free_at: None, not_sync: PhantomData }
+        Self {
+            log,
+            pin_slot,
+            open: None,
+            swept_at: None,
+            none_free_at: None,
+            next_index: 0,
+            not_sync: PhantomData,
+        }
     }
 
     /// Puts back a placement that the journal kept, under the expiry it had. It is not drained again.
@@ -106,7 +118,9 @@ impl LogHandle {
         if self.none_free_at == Some(now) {
             return Err(Refusal::StoreFull);
         }
-        self.log.segments.retire_expired(&self.log.pins, now);
+        if self.swept_at.replace(now) != Some(now) {
+            self.log.segments.retire_expired(&self.log.pins, now);
+        }
         let opened = self.open(Source::Appended, now);
         self.none_free_at = opened.is_err().then_some(now);
         opened
@@ -115,7 +129,9 @@ impl LogHandle {
     /// Seals the open segment, if any, and opens another; without one to be had nothing changes.
     #[cold]
     fn open(&mut self, source: Source, now: Timestamp) -> Result<(), Refusal> {
-        let claimed = self.log.segments.claim(&self.log.pins, source).ok_or(Refusal::StoreFull)?;
+        let claim = self.log.segments.claim(&self.log.pins, source, self.next_index);
+        let claimed = claim.ok_or(Refusal::StoreFull)?;
+        self.next_index = (claimed.index + 1) % self.log.geometry.segment_count;
         self.seal();
         let expires_max = Timestamp::default();
         self.open = Some(OpenSegment { claimed, source, used_bytes: 0, expires_max, first_at: now });

@@ -131,11 +131,13 @@ impl Segments {
         matches!(tenure.state(), State::Open(_) | State::Sealed(_)).then(|| tenure.generation())
     }
 
-    /// Opens a free segment for the caller alone, who must not be pinned. O(segments + handles).
-    pub(crate) fn claim(&self, pins: &Pins, source: Source) -> Option<Claimed> {
+    /// Opens a free segment for the caller alone, who must not be pinned; looks from `first_index` on, round to
+    /// the one before it. O(segments + handles).
+    pub(crate) fn claim(&self, pins: &Pins, source: Source, first_index: usize) -> Option<Claimed> {
         let horizon = pins.horizon();
-        let mut each = self.segments.iter().enumerate();
-        each.find_map(|(index, segment)| {
+        let mut indexes = (first_index..self.segments.len()).chain(0..first_index);
+        indexes.find_map(|index| {
+            let segment = &self.segments[index];
             let generation = segment.hold_free(horizon)?;
             // Relaxed: only the value counts, no two may be equal.
             let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
@@ -281,26 +283,26 @@ mod tests {
     fn a_segment_whose_addresses_are_used_up_is_laid_aside() {
         let (pins, segments) = (Pins::new(1), Segments::new(1, 3));
         for generation in 1..=3 {
-            let claimed = segments.claim(&pins, Source::Appended).expect("one segment is free");
+            let claimed = segments.claim(&pins, Source::Appended, 0).expect("one segment is free");
             assert_eq!(claimed.generation, generation);
             segments.seal(claimed, Source::Appended);
             segments.retire_expired(&pins, Timestamp::from_millis(0));
         }
-        assert!(segments.claim(&pins, Source::Appended).is_none());
+        assert!(segments.claim(&pins, Source::Appended, 0).is_none());
         assert_eq!(segments.readable_generation(0, &pins.pin(0)), Some(3));
     }
 
     #[test]
     fn a_segment_given_up_under_a_pin_is_free_only_when_the_pin_is_gone() {
         let (pins, segments) = (Pins::new(1), Segments::new(1, 100));
-        let claimed = segments.claim(&pins, Source::Appended).expect("one segment is free");
+        let claimed = segments.claim(&pins, Source::Appended, 0).expect("one segment is free");
         segments.seal(claimed, Source::Appended);
         let pin = pins.pin(0);
         assert_eq!(segments.readable_generation(0, &pin), Some(1));
         segments.retire_expired(&pins, Timestamp::from_millis(0));
         assert_eq!(segments.readable_generation(0, &pin), None);
-        assert!(segments.claim(&pins, Source::Appended).is_none());
+        assert!(segments.claim(&pins, Source::Appended, 0).is_none());
         drop(pin);
-        assert_eq!(segments.claim(&pins, Source::Appended).map(|claimed| claimed.generation), Some(2));
+        assert_eq!(segments.claim(&pins, Source::Appended, 0).map(|claimed| claimed.generation), Some(2));
     }
 }
