@@ -163,6 +163,22 @@ fn exactly_one_live_dummy_has_the_phase_at_every_moment() {
 }
 
 #[test]
+fn a_dummy_is_shown_from_its_first_to_its_last_millisecond_and_no_longer() {
+    let schedule = schedule(SECRET, Box::new(PlainSuite), START);
+    for number in numbers(200) {
+        for dummy in schedule.live(number, START) {
+            let (born_ms, expires_ms) = (dummy.born_at.as_millis(), dummy.expires_at.as_millis());
+            for (at_ms, live) in
+                [(born_ms - 1, false), (born_ms, true), (expires_ms - 1, true), (expires_ms, false)]
+            {
+                let shown = schedule.live(number, Timestamp::from_millis(at_ms));
+                assert_eq!(shown.iter().any(|other| facts(other) == facts(&dummy)), live);
+            }
+        }
+    }
+}
+
+#[test]
 fn overlay_arrivals_are_poisson_with_mean_one_and_uniform_to_the_millisecond() {
     let observed = observe();
     let mean = observed.offsets.len() as f64 / observed.counts.len() as f64;
