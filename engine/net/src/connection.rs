@@ -20,7 +20,7 @@ use rustls::{ServerConfig, ServerConnection};
 use crate::counters::Cause;
 use crate::exchange::{Account, Exchanges, Shared};
 use crate::executor::Spawner;
-use crate::io::Io;
+use crate::io::{Io, Transport};
 use crate::limits;
 use crate::service::{Peer, Service};
 use crate::stream::{IoState, Stream};
@@ -36,6 +36,8 @@ pub(crate) struct Connection<S: Service> {
     state: Arc<IoState>,
     peer: Option<Peer>,
     phase: Phase<S>,
+    /// The transport, once HTTP has begun: hyper fills it, this task drains it.
+    io: Option<Io>,
     opened_at: Instant,
     /// When HTTP began.
     served_at: Instant,
@@ -53,9 +55,9 @@ pub(crate) struct Connection<S: Service> {
 enum Phase<S: Service> {
     /// Nothing has arrived yet.
     Silent(Stream, Option<Arc<ServerConfig>>),
-    Handshake(Io),
+    Handshake(Transport),
     /// No TLS, so no ALPN: the first bytes tell the version.
-    Sniff(Io, Vec<u8>),
+    Sniff(Transport, Vec<u8>),
     Http1(Pin<Box<http1::Connection<Io, Exchanges<S>>>>),
     Http2(Pin<Box<http2::Connection<Io, Exchanges<S>, Spawner>>>),
     Over,
@@ -109,6 +111,7 @@ impl<S: Service> Connection<S> {
             state,
             peer: Some(Peer { listener, address, certificates: Arc::new([]) }),
             phase: Phase::Silent(stream, tls),
+            io: None,
             closing_since: None,
             idle: IdleWatch::default(),
             socket_stall: StallWatch::default(),
@@ -153,17 +156,20 @@ impl<S: Service> Connection<S> {
     fn open(&mut self, stream: Stream, tls: Option<Arc<ServerConfig>>) -> Phase<S> {
         let limits = &self.shared.limits;
         let Some(config) = tls else {
-            return Phase::Sniff(Io::plain(stream, self.state.clone(), limits.linger_bytes_max), Vec::new());
+            return Phase::Sniff(
+                Transport::plain(stream, self.state.clone(), limits.linger_bytes_max),
+                Vec::new(),
+            );
         };
         let Ok(session) = ServerConnection::new(config) else {
             self.shared.counters.handshake(false);
             return Phase::Over;
         };
         let (linger, output) = (limits.linger_bytes_max, limits.output_bytes_max);
-        Phase::Handshake(Io::tls(stream, self.state.clone(), session.into(), linger, output))
+        Phase::Handshake(Transport::tls(stream, self.state.clone(), session.into(), linger, output))
     }
 
-    fn poll_handshake(&mut self, mut io: Io, cx: &mut Context<'_>) -> Poll<Phase<S>> {
+    fn poll_handshake(&mut self, mut io: Transport, cx: &mut Context<'_>) -> Poll<Phase<S>> {
         if self.state.is_readable() {
             self.was_put_off = !self.shared.handshakes.take(self.was_put_off, cx.waker());
             if self.was_put_off {
@@ -185,7 +191,7 @@ impl<S: Service> Connection<S> {
         })
     }
 
-    fn serve_tls(&mut self, io: Io) -> Phase<S> {
+    fn serve_tls(&mut self, io: Transport) -> Phase<S> {
         let session = io.session();
         let is_h2 = session.and_then(|session| session.alpn_protocol()) == Some(b"h2");
         let certificates = session.and_then(|session| session.peer_certificates());
@@ -196,7 +202,7 @@ impl<S: Service> Connection<S> {
         self.serve(io, is_h2)
     }
 
-    fn poll_sniff(&mut self, mut io: Io, mut seen: Vec<u8>, cx: &mut Context<'_>) -> Poll<Phase<S>> {
+    fn poll_sniff(&mut self, mut io: Transport, mut seen: Vec<u8>, cx: &mut Context<'_>) -> Poll<Phase<S>> {
         let mut buffer = [0_u8; H2_PREFACE.len()];
         loop {
             let room = H2_PREFACE.len() - seen.len();
@@ -220,9 +226,12 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    fn serve(&mut self, io: Io, is_h2: bool) -> Phase<S> {
+    fn serve(&mut self, mut io: Transport, is_h2: bool) -> Phase<S> {
         let Some(peer) = self.peer.take() else { return Phase::Over };
         self.served_at = self.shared.now.get();
+        io.put_off_flush();
+        let io = Io::new(io);
+        self.io = Some(io.clone());
         let exchanges =
             Exchanges { shared: self.shared.clone(), account: self.account.clone(), peer: Rc::new(peer) };
         if is_h2 {
@@ -336,7 +345,10 @@ impl<S: Service> Future for Connection<S> {
         if this.shared.draining.get() && this.closing_since.is_none() && !this.begin_close() {
             return Poll::Ready(());
         }
-        if this.poll_phases(cx).is_ready() {
+        let outcome = this.poll_phases(cx);
+        // After the end as well: a last answer or GOAWAY may lie there.
+        let drained = this.io.as_ref().map(Io::drain);
+        if outcome.is_ready() || matches!(drained, Some(Poll::Ready(Err(_)))) {
             return Poll::Ready(());
         }
         this.account.announce_room();

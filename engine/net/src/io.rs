@@ -1,6 +1,9 @@
 //! A socket as hyper wants to see it: plain or under TLS, with budgets on reading and real back-pressure on
 //! writing.
 //!
+//! hyper flushes after every answer. A server's [`Io`] puts that off: its task sends what TLS holds once, at the
+//! end of its wake, so that pipelined answers and HTTP/2 streams share system calls.
+//!
 //! No method registers a waker of its own: whoever polls is woken by the readiness events of the socket. Knows
 //! nothing of HTTP or of deadlines.
 
@@ -11,12 +14,31 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use hyper::rt::ReadBufCursor;
+use parking_lot::Mutex;
 
 use crate::limits::READ_CHUNK_BYTES;
 use crate::stream::{IoState, Stream};
 
-/// A connection's transport.
+/// hyper's handle to a transport. The lock is never contended: owner and hyper run on one thread, and a mutex
+/// instead of a cell lets a client's idle connection move between threads.
+#[derive(Clone)]
 pub(crate) struct Io {
+    transport: Arc<Mutex<Transport>>,
+}
+
+impl Io {
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self { transport: Arc::new(Mutex::new(transport)) }
+    }
+
+    /// Sends what TLS holds. Pending until the socket has taken all of it.
+    pub(crate) fn drain(&self) -> Poll<io::Result<()>> {
+        self.transport.lock().drain()
+    }
+}
+
+/// A connection's socket and what stands between it and HTTP.
+pub(crate) struct Transport {
     stream: Stream,
     state: Arc<IoState>,
     tls: Option<Box<rustls::Connection>>,
@@ -24,6 +46,8 @@ pub(crate) struct Io {
     replay: Bytes,
     closing: Closing,
     linger_left: usize,
+    /// The owner drains at the end of its wake, so a flush need not.
+    puts_off_flush: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,7 +57,7 @@ enum Closing {
     Shut,
 }
 
-impl Io {
+impl Transport {
     pub(crate) fn plain(stream: Stream, state: Arc<IoState>, linger_bytes_max: usize) -> Self {
         Self {
             stream,
@@ -42,6 +66,7 @@ impl Io {
             replay: Bytes::new(),
             closing: Closing::Open,
             linger_left: linger_bytes_max,
+            puts_off_flush: false,
         }
     }
 
@@ -60,6 +85,11 @@ impl Io {
     /// The TLS connection, if there is one.
     pub(crate) fn session(&self) -> Option<&rustls::Connection> {
         self.tls.as_deref()
+    }
+
+    /// Leaves sending to [`Io::drain`], which the owner promises to call at the end of each wake.
+    pub(crate) fn put_off_flush(&mut self) {
+        self.puts_off_flush = true;
     }
 
     /// Gives back bytes that were read to look at them.
@@ -238,51 +268,64 @@ impl Io {
     }
 }
 
+impl Transport {
+    fn read(&mut self, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if !self.replay.is_empty() {
+            let count = self.replay.len().min(buffer.remaining());
+            buffer.put_slice(&self.replay.split_to(count));
+            self.state.count_delivered(count);
+            return Poll::Ready(Ok(()));
+        }
+        match self.tls {
+            Some(_) => self.read_decrypted(cx, buffer),
+            None => self.read_plain(cx, buffer),
+        }
+    }
+
+    fn flush(&mut self) -> Poll<io::Result<()>> {
+        // Once the socket is full, only real progress may count as flushed.
+        if self.puts_off_flush && !self.state.is_write_blocked() { Poll::Ready(Ok(())) } else { self.drain() }
+    }
+
+    fn shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.closing == Closing::Open {
+            if let Some(tls) = self.tls.as_mut() {
+                tls.send_close_notify();
+            }
+            self.state.begin_close();
+            self.closing = Closing::Notified;
+        }
+        if self.closing == Closing::Notified {
+            ready!(self.drain())?;
+            // A peer that has gone already is no reason to complain about the farewell.
+            let _ = self.stream.shutdown_write();
+            self.closing = Closing::Shut;
+        }
+        self.linger(cx)
+    }
+}
+
 impl hyper::rt::Read for Io {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
+        buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if !this.replay.is_empty() {
-            let count = this.replay.len().min(buffer.remaining());
-            buffer.put_slice(&this.replay.split_to(count));
-            this.state.count_delivered(count);
-            return Poll::Ready(Ok(()));
-        }
-        match this.tls {
-            Some(_) => this.read_decrypted(cx, buffer),
-            None => this.read_plain(cx, buffer),
-        }
+        self.transport.lock().read(cx, buffer)
     }
 }
 
 impl hyper::rt::Write for Io {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().write_with(|writer| writer.write(bytes))
+        self.transport.lock().write_with(|writer| writer.write(bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().drain()
+        self.transport.lock().flush()
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.closing == Closing::Open {
-            if let Some(tls) = this.tls.as_mut() {
-                tls.send_close_notify();
-            }
-            this.state.begin_close();
-            this.closing = Closing::Notified;
-        }
-        if this.closing == Closing::Notified {
-            ready!(this.drain())?;
-            // A peer that has gone already is no reason to complain about the farewell.
-            let _ = this.stream.shutdown_write();
-            this.closing = Closing::Shut;
-        }
-        this.linger(cx)
+        self.transport.lock().shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -294,7 +337,7 @@ impl hyper::rt::Write for Io {
         _: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().write_with(|writer| writer.write_vectored(slices))
+        self.transport.lock().write_with(|writer| writer.write_vectored(slices))
     }
 }
 

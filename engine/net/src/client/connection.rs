@@ -18,7 +18,7 @@ use rustls_pki_types::ServerName;
 
 use super::drive::{Driver, Engine, Spawned, Stopped};
 use super::error::ClientError;
-use crate::io::Io;
+use crate::io::{Io, Transport};
 use crate::limits::{self, OUTPUT_BYTES_MAX};
 use crate::stream::{IoState, Stream};
 
@@ -68,11 +68,12 @@ impl Connection {
         run(&mut engine, deadline, "connecting", connected)?
             .map_err(|source| ClientError::Connect { target: target.to_owned(), source })?;
         let (io, is_h2) = match tls {
-            None => (Io::plain(stream, state, 0), is_h2),
+            None => (Transport::plain(stream, state, 0), is_h2),
             Some(tls) => handshake(&mut engine, stream, state, tls, deadline)?,
         };
-        let (sender, driver) = run(&mut engine, deadline, "starting HTTP", start(io, is_h2, spawned))?
-            .map_err(|error| ClientError::protocol(&error))?;
+        let (sender, driver) =
+            run(&mut engine, deadline, "starting HTTP", start(Io::new(io), is_h2, spawned))?
+                .map_err(|error| ClientError::protocol(&error))?;
         engine.set_driver(driver);
         Ok(Self { sender, engine })
     }
@@ -137,11 +138,11 @@ fn handshake(
     state: Arc<IoState>,
     tls: TlsTarget,
     deadline: Deadline,
-) -> Result<(Io, bool), ClientError> {
+) -> Result<(Transport, bool), ClientError> {
     let failed = |reason: String| ClientError::Tls { host: tls.host.clone(), reason };
     let session =
         rustls::ClientConnection::new(tls.config, tls.name).map_err(|error| failed(error.to_string()))?;
-    let mut io = Io::tls(stream, state, session.into(), 0, OUTPUT_BYTES_MAX);
+    let mut io = Transport::tls(stream, state, session.into(), 0, OUTPUT_BYTES_MAX);
     let outcome = run(engine, deadline, "negotiating TLS", poll_fn(|cx| io.poll_handshake(cx)))?;
     outcome.map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => failed("the peer closed the connection during the handshake".to_owned()),
