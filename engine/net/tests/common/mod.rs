@@ -140,10 +140,12 @@ impl Hand {
         }
     }
 
-    /// Turns until nothing moves any more.
+    /// Turns until nothing moves any more; fails after ten seconds of real time.
     pub(crate) fn settle(&mut self) {
+        let start = Instant::now();
         let mut quiet = 0;
         while quiet < 5 {
+            assert!(start.elapsed() < Duration::from_secs(10), "the reactor never comes to rest");
             let report = self.reactor.turn(Some(Duration::from_millis(1))).unwrap();
             quiet = if report.polled == 0 && !report.has_more { quiet + 1 } else { 0 };
         }
