@@ -16,8 +16,10 @@ use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S,
 /// One setting.
 #[derive(Debug)]
 pub struct Property {
-    /// Its name in files and in the C API; on the command line dashes may stand for underscores.
+    /// Its name in files and in the C API.
     pub name: &'static str,
+    /// Its name on the command line, without the leading dashes.
+    pub option: &'static str,
     /// The form of its value.
     pub form: &'static str,
     /// Its default, in words where it is not a value.
@@ -31,6 +33,7 @@ pub struct Property {
 pub const PROPERTIES: &[Property] = &[
     Property {
         name: "listen",
+        option: "listen",
         form: "ADDRESS:PORT[,ADDRESS:PORT...]",
         default: "none",
         meaning: "where HTTPS is served; port 0 lets the kernel choose",
@@ -40,6 +43,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "unix_socket",
+        option: "unix-socket",
         form: "PATH",
         default: "none",
         meaning: "where the same interface is served without TLS to processes of this machine",
@@ -47,6 +51,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "tls_certificate",
+        option: "tls-certificate",
         form: "PATH",
         default: "none",
         meaning: "the certificate chain of the HTTPS listeners, PEM, own certificate first",
@@ -54,6 +59,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "tls_key",
+        option: "tls-key",
         form: "PATH",
         default: "none",
         meaning: "the private key of that certificate, PEM",
@@ -61,6 +67,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "data",
+        option: "data",
         form: "PATH",
         default: "none",
         meaning: "the folder of the journal; needed unless durability is memory",
@@ -68,6 +75,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "durability",
+        option: "durability",
         form: "memory | buffered | synced",
         default: "synced",
         meaning: "when a store is acknowledged: memory at once and a restart loses all; buffered at once and a \
@@ -84,6 +92,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "retention",
+        option: "retention",
         form: "DURATION (1s to 60s)",
         default: "60s",
         meaning: "how long a placement can be retrieved, the same for all",
@@ -96,6 +105,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "memory",
+        option: "memory",
         form: "SIZE (at least 16MiB)",
         default: "256MiB",
         meaning: "memory for placements, taken and touched at start; live ones of one retention must fit",
@@ -108,6 +118,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "journal_memory",
+        option: "journal-memory",
         form: "SIZE",
         default: "512MiB",
         meaning: "memory RocksDB may use for blocks not yet flushed; what expires within it is written once only",
@@ -120,6 +131,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "reactors",
+        option: "reactors",
         form: "COUNT",
         default: "one per core",
         meaning: "threads that serve the listeners",
@@ -131,6 +143,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "drain_grace",
+        option: "drain-grace",
         form: "DURATION",
         default: "10s",
         meaning: "how long requests under way may take to finish when the engine stops",

@@ -60,6 +60,12 @@ impl CoverSchedule {
         self.retention
     }
 
+    /// The key that blurs the bounds of numbers: one for all services of an engine, so that a storer learns no
+    /// more by asking several.
+    pub(crate) fn blur_key(&self) -> [u8; 32] {
+        blake3::derive_key("herald 2026 blur of bounds v1", self.secret.phase_key())
+    }
+
     /// Forgets the keys of epochs that are over at `now`. Returns whether the secret changed. Cheap: call it
     /// with every request.
     pub fn advance(&mut self, now: Timestamp) -> bool {

@@ -59,9 +59,9 @@ impl Service {
     /// A service that shows the cover of `cover` and draws ids from `random`.
     pub fn new(cover: CoverSchedule, random: &dyn Random) -> Self {
         Self {
+            blur_key: cover.blur_key(),
             cover,
             ids: IdStream::new(random.key()),
-            blur_key: random.key(),
             records_per_number_max: RECORDS_PER_NUMBER_MAX,
             scratch: Vec::new(),
         }

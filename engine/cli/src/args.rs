@@ -1,0 +1,174 @@
+//! The command line. Properties of the engine come from its own table.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, Parser, Subcommand};
+use herald_runtime::PROPERTIES;
+use herald_runtime::core::TelephoneNumber;
+use herald_runtime::stir::Attestation;
+
+/// Herald: a Call Placement Service (RFC 8816) and the tools around it.
+///
+/// A call's proof of identity (its PASSporT) travels beside the call: the calling side signs it, seals it for the
+/// called side and stores it at the Call Placement Service under the called number; the called side retrieves it
+/// when the call arrives. Between them the service holds only sealed bytes, among cover that looks the same.
+#[derive(Parser)]
+#[command(name = "herald", version)]
+pub(crate) struct Cli {
+    /// Answer in JSON, one object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the Call Placement Service until SIGTERM or SIGINT. SIGHUP reads the TLS certificate again.
+    Serve(Serve),
+    /// Make keys and certificates: a signer's certificate with its numbers, and a sealing key. For trials: the
+    /// authority that signs is made here too.
+    Keygen(Keygen),
+    /// Store a sealed PASSporT under the called number.
+    Store(Store),
+    /// Show what waits under a called number. Some of it is cover; only the called side's key tells.
+    Retrieve(Retrieve),
+    /// Place a call: sign its PASSporT, seal it for the called side, store it under the called number.
+    Place(Place),
+    /// Check a call: retrieve what waits under the called number, open what opens, verify it, print the verdict.
+    /// Ends with 0 if the call is verified, 1 if not.
+    Check(Check),
+    /// Play a whole call on this machine, step by step, with a service that is killed on the way.
+    Demo,
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Read properties from this TOML file; those on the command line go before.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For trials: make an own TLS authority and certificate for this machine under the data folder, and listen
+    /// on 127.0.0.1 if nothing else is said.
+    #[arg(long)]
+    pub dev: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Keygen {
+    /// The folder to write to: signing.pem (certificate chain), signing.key, sealing.jwk (secret),
+    /// sealing.pub.jwk (for callers).
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The folder of the authority that signs, made if there is none; roots.pem there is what verifiers trust.
+    #[arg(long, value_name = "DIR")]
+    pub authority: PathBuf,
+    /// A telephone number the signer stands for; may be given again.
+    #[arg(long, value_name = "NUMBER")]
+    pub number: Vec<TelephoneNumber>,
+    /// A service provider code the signer stands for; may be given again.
+    #[arg(long, value_name = "CODE")]
+    pub spc: Vec<String>,
+}
+
+/// Which service to ask.
+#[derive(Args)]
+pub(crate) struct Service {
+    /// The Call Placement Service: https://HOST[:PORT] or unix:PATH.
+    #[arg(long, value_name = "URL")]
+    pub cps: String,
+    /// The authorities its TLS certificate should chain to, PEM. Not needed for unix:PATH.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Store {
+    #[command(flatten)]
+    pub service: Service,
+    /// The called number.
+    #[arg(long, value_name = "NUMBER")]
+    pub number: TelephoneNumber,
+    /// The sealed PASSporT; - reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Retrieve {
+    #[command(flatten)]
+    pub service: Service,
+    /// The called number.
+    #[arg(long, value_name = "NUMBER")]
+    pub number: TelephoneNumber,
+    /// Write each item to a file of its id in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub service: Service,
+    /// The calling number.
+    #[arg(long, value_name = "NUMBER")]
+    pub from: TelephoneNumber,
+    /// The called number.
+    #[arg(long, value_name = "NUMBER")]
+    pub to: TelephoneNumber,
+    /// How well the caller is known: A fully, B partially, C gateway (RFC 8588).
+    #[arg(long, value_name = "A|B|C", default_value = "A", value_parser = attestation)]
+    pub attest: Attestation,
+    /// The signer's private key, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The signer's certificate chain, PEM; it goes into the PASSporT (x5c).
+    #[arg(long, value_name = "FILE", required_unless_present = "x5u")]
+    pub certificate: Option<PathBuf>,
+    /// An https URL that serves the chain; it goes into the PASSporT instead of the chain.
+    #[arg(long, value_name = "URL", conflicts_with = "certificate")]
+    pub x5u: Option<String>,
+    /// The called side's public sealing key, JWK; a copy is sealed for each one given.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub recipient: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub service: Service,
+    /// The calling number, as signalled.
+    #[arg(long, value_name = "NUMBER")]
+    pub from: TelephoneNumber,
+    /// The called number.
+    #[arg(long, value_name = "NUMBER")]
+    pub to: TelephoneNumber,
+    /// The called side's private sealing key, JWK; may be given again.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub sealing_key: Vec<PathBuf>,
+    /// The authorities that signers' certificates should chain to, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub roots: PathBuf,
+    /// The chain, PEM, for PASSporTs that name a URL instead of carrying it (nothing is fetched).
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+}
+
+fn attestation(letter: &str) -> Result<Attestation, &'static str> {
+    Attestation::from_letter(letter).ok_or("an attestation is A, B or C")
+}
+
+/// The command line with an option for each property of the engine.
+pub(crate) fn with_properties(command: clap::Command) -> clap::Command {
+    command.mut_subcommand("serve", |serve| {
+        serve.args(PROPERTIES.iter().map(|property| {
+            let help = format!("{} [default: {}]", property.meaning, property.default);
+            Arg::new(property.name).long(property.option).value_name(property.form).help(help)
+        }))
+    })
+}
+
+/// The properties given on the command line.
+pub(crate) fn properties_given(matches: &ArgMatches) -> Vec<(&'static str, String)> {
+    let given = |name| matches.get_one::<String>(name).cloned();
+    PROPERTIES.iter().filter_map(|property| Some((property.name, given(property.name)?))).collect()
+}

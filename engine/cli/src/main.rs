@@ -1,0 +1,40 @@
+//! The `herald` program: the Call Placement Service as a daemon, and the tools to place and check calls.
+//!
+//! It parses arguments, reads files and prints; everything else is the runtime's.
+
+mod args;
+mod calls;
+mod demo;
+mod development;
+mod keygen;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, FromArgMatches};
+use output::Output;
+
+fn main() -> ExitCode {
+    let matches = args::with_properties(Cli::command()).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let output = Output::new(cli.json);
+    let result = match &cli.command {
+        Command::Serve(serve) => {
+            let properties =
+                matches.subcommand_matches("serve").map_or_else(Vec::new, args::properties_given);
+            serve::run(serve, &properties, &output)
+        }
+        Command::Keygen(keygen) => keygen::run(keygen, &output),
+        Command::Store(store) => calls::store(store, &output),
+        Command::Retrieve(retrieve) => calls::retrieve(retrieve, &output),
+        Command::Place(place) => calls::place(place, &output),
+        Command::Check(check) => calls::check(check, &output),
+        Command::Demo => demo::run(&output),
+    };
+    result.unwrap_or_else(|failure| output.failure(&failure))
+}

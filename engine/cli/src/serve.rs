@@ -1,0 +1,91 @@
+//! `herald serve`: the service as a daemon.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use herald_runtime::net::Address;
+use herald_runtime::{Config, Engine, Environment, Level};
+use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::args::Serve;
+use crate::development;
+use crate::output::{Failure, Output};
+
+pub(crate) fn run(
+    serve: &Serve,
+    properties: &[(&str, String)],
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let mut config = Config::default();
+    if let Some(path) = &serve.config {
+        read_config(&mut config, path)?;
+    }
+    let ca = if serve.dev { Some(prepare_development(&mut config, properties)?) } else { None };
+    for (name, value) in properties {
+        config.set(name, value).map_err(Failure::usage)?;
+    }
+    if !config.has_listeners() {
+        return Err(Failure::usage("nothing to listen on: set listen or unix_socket, or try --dev"));
+    }
+    // Before any thread starts, so that every thread leaves these signals to this one.
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Failure::unavailable)?;
+    let json = output.is_json();
+    let environment = Environment::system(move |level, message| Output::report(json, level, message));
+    let mut engine = Engine::open(config, environment)?;
+    engine.start()?;
+    for address in engine.addresses() {
+        announce(output, address, ca.as_deref());
+    }
+    for signal in signals.forever() {
+        if signal == SIGHUP {
+            reload(&engine, json);
+        } else {
+            break;
+        }
+    }
+    Output::report(json, Level::Info, "stopping: requests under way may finish");
+    engine.stop()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_config(config: &mut Config, path: &Path) -> Result<(), Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    config.set_all(&text).map_err(|error| wrong(&error))
+}
+
+fn prepare_development(config: &mut Config, properties: &[(&str, String)]) -> Result<PathBuf, Failure> {
+    let data = properties.iter().find(|(name, _)| *name == "data").map(|(_, value)| Path::new(value));
+    let data =
+        data.ok_or_else(|| Failure::usage("--dev needs --data DIR for its certificates and its journal"))?;
+    let files = development::tls_files(data).map_err(Failure::usage)?;
+    let mut set = |name, value: &str| config.set(name, value).map_err(Failure::usage);
+    if !properties.iter().any(|(name, _)| *name == "unix_socket") {
+        set("listen", "127.0.0.1:0")?;
+    }
+    set("tls_certificate", &files.certificate.to_string_lossy())?;
+    set("tls_key", &files.key.to_string_lossy())?;
+    Ok(files.ca)
+}
+
+fn announce(output: &Output, address: &Address, ca: Option<&Path>) {
+    let (url, over_tls) = match address {
+        Address::Tcp(address) => (format!("https://{address}"), true),
+        Address::Unix(path) => (format!("unix:{}", path.display()), false),
+    };
+    let ca = ca.filter(|_| over_tls).map(|path| path.display().to_string());
+    let text = match &ca {
+        Some(ca) => format!("listening {url} ca={ca}"),
+        None => format!("listening {url}"),
+    };
+    output.answer(text, &json!({ "listening": url, "ca": ca }));
+}
+
+fn reload(engine: &Engine, json: bool) {
+    match engine.reload_certificates() {
+        Ok(()) => Output::report(json, Level::Info, "the TLS certificate was read again"),
+        Err(error) => Output::report(json, Level::Error, &format!("the old TLS certificate stays: {error}")),
+    }
+}
