@@ -1,0 +1,151 @@
+//! The program as its users run it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn herald(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_herald")).args(arguments).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+struct Served {
+    process: Child,
+    url: String,
+    ca: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn serve(data: &Path) -> Served {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_herald"))
+        .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--memory", "64MiB", "--data"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs");
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let words: Vec<_> = line.split_whitespace().collect();
+    let [_, url, ca] = words[..] else { panic!("{line:?}") };
+    Served { process, url: url.to_owned(), ca: ca.trim_start_matches("ca=").to_owned() }
+}
+
+#[test]
+fn a_call_is_placed_and_checked_and_a_wrong_caller_is_not_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (party, number) in [("alice", "12025550100"), ("bob", "12025550123")] {
+        let made =
+            herald(&["keygen", "--out", &path(party), "--authority", &path("authority"), "--number", number]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    let served = serve(&folder.path().join("data"));
+    let at = ["--cps", &served.url, "--ca", &served.ca];
+    let with = |command: &str, rest: &[&str]| {
+        let mut arguments = vec![command];
+        arguments.extend(at);
+        arguments.extend(rest);
+        herald(&arguments)
+    };
+    let call = ["--from", "+1 202-555-0100", "--to", "+1 202-555-0123"];
+    let keys = [&path("alice/signing.key"), &path("alice/signing.pem"), &path("bob/sealing.pub.jwk")];
+    let placed = with(
+        "place",
+        &[&call[..], &["--key", keys[0], "--certificate", keys[1], "--recipient", keys[2]]].concat(),
+    );
+    assert!(placed.status.success(), "{}", text(&placed.stderr));
+    assert!(text(&placed.stdout).starts_with("placed /cps/12025550123/ppts/"));
+
+    let listed = with("retrieve", &["--number", "12025550123", "--out", &path("items"), "--json"]);
+    assert!(text(&listed.stdout).lines().count() >= 2, "{}", text(&listed.stdout));
+    assert_eq!(std::fs::read_dir(path("items")).unwrap().count(), text(&listed.stdout).lines().count());
+
+    let (sealing, roots) = (path("bob/sealing.jwk"), path("authority/roots.pem"));
+    let verifier = ["--sealing-key", &sealing, "--roots", &roots];
+    let good = with("check", &[&call[..], &verifier].concat());
+    assert_eq!(good.status.code(), Some(0), "{}{}", text(&good.stdout), text(&good.stderr));
+    assert!(text(&good.stdout).starts_with("VERIFIED attestation A"), "{}", text(&good.stdout));
+    let spoofed =
+        with("check", &[&["--from", "12025550166", "--to", "12025550123", "--json"], &verifier[..]].concat());
+    assert_eq!(spoofed.status.code(), Some(1));
+    assert!(text(&spoofed.stdout).contains("\"verdict\":\"not verified\""), "{}", text(&spoofed.stdout));
+    let silent = with("check", &[&["--from", "12025550100", "--to", "12025550199"], &verifier[..]].concat());
+    assert_eq!(silent.status.code(), Some(1));
+    assert!(text(&silent.stdout).starts_with("NO PASSPORT"), "{}", text(&silent.stdout));
+
+    let odd = path("odd");
+    std::fs::write(&odd, [0; 10]).unwrap();
+    let refused = with("store", &["--number", "12025550123", &odd]);
+    assert_eq!(refused.status.code(), Some(69));
+    assert!(text(&refused.stderr).contains("[640, 1024, 2048, 4096, 8192]"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_said_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("herald.toml");
+    std::fs::write(&file, "durability = \"memory\"\nlisten = \"127.0.0.1:0\"\nretentions = \"5s\"\n")
+        .unwrap();
+    let data = folder.path().to_str().unwrap();
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["serve"], 2, "nothing to listen on"),
+        (
+            &["serve", "--listen", "127.0.0.1:0", "--durability", "memory"],
+            2,
+            "set tls_certificate and tls_key too",
+        ),
+        (
+            &[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--tls-certificate",
+                "/nowhere",
+                "--tls-key",
+                "/nowhere",
+                "--data",
+                data,
+            ],
+            2,
+            "/nowhere",
+        ),
+        (&["serve", "--config", file.to_str().unwrap()], 2, "line 3: there is no property \"retentions\""),
+        (&["serve", "--dev"], 2, "--dev needs --data DIR"),
+        (&["retrieve", "--cps", "https://127.0.0.1:1", "--number", "12a"], 2, "position 2"),
+        (&["retrieve", "--cps", "ftp://127.0.0.1", "--number", "12"], 2, "is no service"),
+        (&["retrieve", "--cps", "unix:/nowhere", "--number", "12"], 69, "gives no answer"),
+    ];
+    for (arguments, code, said) in cases {
+        let output = herald(arguments);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_termination_signal_ends_the_service_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut served = serve(folder.path());
+    let pid = served.process.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    assert_eq!(served.process.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn the_demo_holds_step_by_step() {
+    let demo = herald(&["--json", "demo"]);
+    let stdout = text(&demo.stdout);
+    assert!(demo.status.success(), "{stdout}{}", text(&demo.stderr));
+    assert!(stdout.lines().count() >= 11 && !stdout.contains("fault"), "{stdout}");
+}
