@@ -4,7 +4,8 @@
 //! column family holds the placements that expire in the same ten seconds and is dropped whole. It knows the
 //! log and the disk; it does not know requests, cover or sockets. `docs/FORMAT.md` describes every byte.
 //!
-//! - [`BlockStore`] is the disk: [`RocksStore`] is the real one, tests bring one that fails on purpose.
+//! - [`BlockStore`] is the disk: `RocksStore` is the real one (feature `rocks`, on unless refused), tests bring
+//!   one that fails on purpose.
 //! - [`Journal`] turns the log into blocks, one pass at a time, without a thread or a clock of its own.
 //! - [`Commits`] tells appenders when their placement is durable.
 //! - [`JournalThread`] drives passes.
@@ -13,6 +14,7 @@ mod block;
 mod commits;
 mod journal;
 pub mod limits;
+#[cfg(feature = "rocks")]
 mod rocks;
 mod store;
 mod thread;
@@ -20,6 +22,7 @@ mod thread;
 pub use block::{BlockError, BlockKey, block_records};
 pub use commits::{CommitState, Commits, Ticket};
 pub use journal::{Journal, PassOutcome};
+#[cfg(feature = "rocks")]
 pub use rocks::RocksStore;
 pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
 pub use thread::{Durability, JournalThread};
