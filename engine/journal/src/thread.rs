@@ -89,6 +89,20 @@ impl Drop for JournalThread {
     }
 }
 
+/// However the thread ends, also by a panic: nobody waits for it any more and no store counts on it.
+struct End {
+    commits: Arc<Commits>,
+    progress: Arc<Progress>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.progress.failing.store(1, Ordering::Relaxed);
+        self.commits.close();
+        self.commits.wake_all();
+    }
+}
+
 type FaultReport = Box<dyn Fn(Option<&Fault>) + Send>;
 
 struct Driver<S> {
@@ -103,13 +117,13 @@ struct Driver<S> {
 
 impl<S: BlockStore> Driver<S> {
     fn run(mut self) {
+        let _end = End { commits: self.commits.clone(), progress: self.progress.clone() };
         let mut patience = self.next_patience(true);
         while self.commits.await_demand(patience.0, patience.1) {
             let good = self.pass(false);
             patience = self.next_patience(good);
         }
         self.pass(true);
-        self.commits.wake_all();
     }
 
     /// How long to sleep, and whether somebody who waits may cut it short.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use common::{Disk, TestStore, append, body, id, new_log, number};
 use herald_core::{Clock, CoverSecret, Random, Retention, Timestamp};
-use herald_journal::{CommitState, Commits, Durability, Journal, JournalThread, Meta};
+use herald_journal::{
+    Block, BlockStore, CommitState, Commits, Durability, Fault, Journal, JournalThread, Meta,
+};
 use parking_lot::Mutex;
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
@@ -164,4 +166,41 @@ fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
     assert_eq!(store.0.lock().synced().len(), 2001);
     let faults = faults.lock();
     assert!(faults[0].is_some() && faults.last() == Some(&None), "{faults:?}");
+}
+
+#[test]
+fn a_journal_that_breaks_down_leaves_nobody_waiting() {
+    struct Broken;
+    impl BlockStore for Broken {
+        fn open_generation(&mut self, _: u64) -> Result<(), Fault> {
+            panic!("broken on purpose")
+        }
+        fn write(&mut self, _: &[Block]) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn sync(&mut self) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn drop_generations_before(&mut self, _: u64) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn put_meta(&mut self, _: Meta, _: &[u8]) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn reopen(&mut self) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+    let log = new_log();
+    let commits = Arc::new(Commits::default());
+    let journal = Journal::new(log.clone(), Broken, commits.clone(), START);
+    let clock = Arc::new(TestClock(Mutex::new(START)));
+    let thread = JournalThread::start(journal, commits.clone(), Durability::Synced, clock, |_| {}).unwrap();
+    append(&mut log.handle().unwrap(), 1, START);
+    let waited = std::time::Instant::now();
+    assert_eq!(commits.wait(commits.ticket(), Duration::from_secs(60)), CommitState::Failed);
+    assert!(waited.elapsed() < Duration::from_secs(30), "told only when patience ended");
+    while thread.is_keeping_up(Durability::Synced, START) {
+        std::thread::yield_now();
+    }
 }
