@@ -1,0 +1,149 @@
+//! Running a store on threads and counting: filling, timed runs, and the proof that what was stored is there.
+//! Knows neither which stores there are nor what a table looks like.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use herald_core::Timestamp;
+
+use crate::Failure;
+use crate::limits::{BLOCK_OPERATIONS, PICKS, PROOFS};
+use crate::stores::{Placement, Retrieving, Storing};
+use crate::workload::{Workload, narrow, wide};
+
+/// A workload and how far it has come: one for all threads of a store.
+pub(crate) struct Course<'a> {
+    workload: &'a Workload,
+    begin: Timestamp,
+    next: AtomicU64,
+}
+
+impl<'a> Course<'a> {
+    /// A course whose virtual time begins at `begin`.
+    pub(crate) fn new(workload: &'a Workload, begin: Timestamp) -> Self {
+        Self { workload, begin, next: AtomicU64::new(0) }
+    }
+
+    /// The same workload from its beginning, for a store that keeps no time.
+    pub(crate) fn beginning_again(&self) -> Self {
+        Self::new(self.workload, self.begin)
+    }
+
+    /// The first index that has not been stored.
+    fn end(&self) -> u64 {
+        // Relaxed: read between runs, when the threads that counted have been joined.
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// The virtual time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.at(self.end())
+    }
+
+    fn at(&self, index: u64) -> Timestamp {
+        self.begin.plus_millis(self.workload.millis_at(index))
+    }
+
+    /// Stores until memory has gone round once.
+    pub(crate) fn fill<S: Storing>(&self, stores: &mut [S]) -> Result<(), Failure> {
+        let filled_at = self.workload.filled_at();
+        self.store(stores, |_, first| first < filled_at).map(drop)
+    }
+
+    /// Stores for `run`. Returns stores per second.
+    pub(crate) fn run_stores<S: Storing>(&self, stores: &mut [S], run: Duration) -> Result<f64, Failure> {
+        self.store(stores, |began, _| began.elapsed() < run)
+    }
+
+    fn store<S: Storing>(
+        &self,
+        stores: &mut [S],
+        goes_on: impl Fn(Instant, u64) -> bool + Sync,
+    ) -> Result<f64, Failure> {
+        on_threads(stores, goes_on, |store| {
+            // Relaxed: only the value counts, no index may be taken twice.
+            let first = self.next.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed);
+            let now = self.at(first);
+            for index in first..first + wide(BLOCK_OPERATIONS) {
+                let (number, body) = (self.workload.number(index), self.workload.body(index));
+                if !store.store(&Placement { index, number, body }, now) {
+                    return Err(Failure::Refused);
+                }
+            }
+            Ok(first)
+        })
+    }
+
+    /// Retrieves numbers that have live placements, and copies every body, for `run`. Returns retrieves per
+    /// second.
+    pub(crate) fn run_retrieves<S: Retrieving>(
+        &self,
+        stores: &mut [S],
+        run: Duration,
+    ) -> Result<f64, Failure> {
+        let (picks, now) = (self.workload.picks(self.end()), self.now());
+        let next = AtomicU64::new(0);
+        on_threads(
+            stores,
+            |began, _| began.elapsed() < run,
+            |store| {
+                // Relaxed: only the value counts.
+                let first = next.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed);
+                let mut copied = [0; herald_core::limits::BODY_BYTES_MAX];
+                for number in &picks[narrow(first) % PICKS..][..BLOCK_OPERATIONS] {
+                    let show = &mut |body: &[u8]| copied[..body.len()].copy_from_slice(body);
+                    if store.retrieve(*number, now, show) == 0 {
+                        return Err(Failure::Missing);
+                    }
+                    black_box(&copied);
+                }
+                Ok(first)
+            },
+        )
+    }
+
+    /// Looks for live placements with their bodies.
+    pub(crate) fn prove<S: Retrieving>(&self, store: &mut S) -> Result<(), Failure> {
+        let (end, now) = (self.end(), self.now());
+        for index in self.workload.live_indexes(end, 3).take(PROOFS) {
+            let (wanted, mut found) = (self.workload.body(index), false);
+            store.retrieve(self.workload.number(index), now, &mut |body| found |= body == wanted);
+            if !found {
+                return Err(Failure::Missing);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs blocks of operations, one thread a worker, until `goes_on` (told the beginning and what the last block
+/// returned) says no. Returns operations per second of all threads together.
+fn on_threads<W: Send>(
+    workers: &mut [W],
+    goes_on: impl Fn(Instant, u64) -> bool + Sync,
+    block: impl Fn(&mut W) -> Result<u64, Failure> + Sync,
+) -> Result<f64, Failure> {
+    let barrier = Barrier::new(workers.len());
+    let run = |worker: &mut W| {
+        barrier.wait();
+        let (began, mut blocks) = (Instant::now(), 0u32);
+        loop {
+            let last = block(worker)?;
+            blocks += 1;
+            if !goes_on(began, last) {
+                break;
+            }
+        }
+        // A block is a power of two below 2^53, so nothing is lost.
+        let operations = f64::from(blocks) * BLOCK_OPERATIONS as f64;
+        Ok(operations / began.elapsed().as_secs_f64())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(|| run(worker))).collect();
+        let rates = threads.into_iter().map(|thread| thread.join().expect("no operation panics"));
+        rates.sum()
+    })
+}
