@@ -1,0 +1,187 @@
+//! A `herald serve` process: started, watched, killed. Knows its command line and its first line, not its
+//! interface.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::error::CrashError;
+use crate::limits::{RETENTION, START_MAX, STOP_MAX};
+
+/// How the process is to be started.
+#[derive(Clone)]
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) durability: &'static str,
+    /// Whether it is told to bear the signal that comes with files over their limit.
+    pub(crate) bears_file_limit: bool,
+}
+
+/// Where a service can be asked.
+#[derive(Clone)]
+pub(crate) struct Address {
+    pub(crate) url: String,
+    pub(crate) roots: Vec<u8>,
+}
+
+/// A process that serves. Killed when dropped.
+pub(crate) struct Service {
+    pub(crate) address: Address,
+    /// From the start of the process to its line.
+    pub(crate) opened_in: Duration,
+    process: Child,
+    complaints: Option<JoinHandle<Vec<String>>>,
+}
+
+/// What a process left when it ended.
+pub(crate) struct Ended {
+    /// Just before it was asked to.
+    pub(crate) asked_at: Instant,
+    /// When it was gone for certain.
+    pub(crate) gone_at: Instant,
+    pub(crate) status: ExitStatus,
+    /// What it had written to standard error.
+    pub(crate) reports: Vec<String>,
+}
+
+impl Ended {
+    /// Reports of warnings and errors.
+    pub(crate) fn complaints(&self) -> impl Iterator<Item = &String> {
+        self.reports.iter().filter(|line| !line.starts_with("info: "))
+    }
+}
+
+impl Launch {
+    /// A service on a folder that is in the best of health.
+    pub(crate) fn new(program: &Path, data: &Path, durability: &'static str) -> Self {
+        Self { program: program.to_owned(), data: data.to_owned(), durability, bears_file_limit: false }
+    }
+
+    /// Starts the process and leaves it alone.
+    pub(crate) fn spawn(&self) -> Result<Child, CrashError> {
+        let mut command = if self.bears_file_limit {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&self.program);
+            shell
+        } else {
+            Command::new(&self.program)
+        };
+        command.args(self.arguments()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().map_err(CrashError::system("start the service"))
+    }
+
+    /// Starts the process and waits for its line.
+    pub(crate) fn start(&self) -> Result<Service, CrashError> {
+        let began = Instant::now();
+        let mut process = self.spawn()?;
+        let complaints = read_complaints(&mut process);
+        let line = first_line(&mut process, START_MAX);
+        let opened_in = began.elapsed();
+        let read = line.as_deref().and_then(address);
+        let mut service = Service {
+            address: read.unwrap_or(Address::NONE),
+            opened_in,
+            process,
+            complaints: Some(complaints),
+        };
+        if service.address.url.is_empty() {
+            let reports =
+                service.end().map_or_else(|error| error.to_string(), |ended| ended.reports.join("; "));
+            let opened_ms = opened_in.as_millis();
+            return Err(CrashError::Start(format!("no address after {opened_ms} ms; it says: {reports}")));
+        }
+        Ok(service)
+    }
+
+    fn arguments(&self) -> Vec<OsString> {
+        let retention = format!("{}s", RETENTION.as_secs());
+        let words = ["serve", "--dev", "--listen", "127.0.0.1:0", "--durability", self.durability];
+        let words = words.into_iter().chain(["--retention", &retention, "--data"]).map(OsString::from);
+        words.chain([self.data.clone().into_os_string()]).collect()
+    }
+}
+
+impl Address {
+    const NONE: Self = Self { url: String::new(), roots: Vec::new() };
+}
+
+impl Service {
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// As `kill -9` does.
+    pub(crate) fn kill(mut self) -> Result<Ended, CrashError> {
+        self.end()
+    }
+
+    /// As `kill` does: it may finish what is under way.
+    pub(crate) fn terminate(mut self) -> Result<Ended, CrashError> {
+        let asked_at = Instant::now();
+        let id = self.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status();
+        told.map_err(CrashError::system("send SIGTERM"))?;
+        loop {
+            let status = self.process.try_wait().map_err(CrashError::system("wait for the service"))?;
+            if let Some(status) = status {
+                return Ok(self.ended(asked_at, status));
+            }
+            if asked_at.elapsed() > STOP_MAX {
+                let message = format!("it has not ended {} s after SIGTERM", STOP_MAX.as_secs());
+                return Err(CrashError::Answer(message));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn end(&mut self) -> Result<Ended, CrashError> {
+        let asked_at = Instant::now();
+        self.process.kill().map_err(CrashError::system("kill the service"))?;
+        let status = self.process.wait().map_err(CrashError::system("wait for the service"))?;
+        Ok(self.ended(asked_at, status))
+    }
+
+    fn ended(&mut self, asked_at: Instant, status: ExitStatus) -> Ended {
+        let gone_at = Instant::now();
+        let reports = self.complaints.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
+        Ended { asked_at, gone_at, status, reports }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to kill.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Collects what the process writes to standard error until it ends.
+pub(crate) fn read_complaints(process: &mut Child) -> JoinHandle<Vec<String>> {
+    let stderr = process.stderr.take().expect("spawn makes a pipe of it");
+    std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).collect())
+}
+
+fn first_line(process: &mut Child, patience: Duration) -> Option<String> {
+    let stdout = process.stdout.take().expect("spawn makes a pipe of it");
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        // Nobody listens any more if it came too late.
+        let _ = tell.send(read.is_ok().then_some(line));
+    });
+    told.recv_timeout(patience).ok().flatten()
+}
+
+/// Reads `listening URL ca=FILE`.
+fn address(line: &str) -> Option<Address> {
+    let (url, roots) = line.trim_end().strip_prefix("listening ")?.split_once(" ca=")?;
+    Some(Address { url: url.to_owned(), roots: std::fs::read(roots).ok()? })
+}
