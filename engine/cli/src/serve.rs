@@ -33,7 +33,7 @@ pub(crate) fn run(
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Failure::unavailable)?;
     let json = output.is_json();
     let environment = Environment::system(move |level, message| Output::report(json, level, message));
-    let mut engine = Engine::open(config, environment)?;
+    let engine = Engine::open(config, environment)?;
     engine.start()?;
     for address in engine.addresses() {
         announce(output, address, ca.as_deref());

@@ -2,8 +2,8 @@
 
 use std::os::fd::RawFd;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use herald_core::{Clock, CoverSecret, Item, PlacementId, Random, Retention, TelephoneNumber, Timestamp};
 use herald_journal::{Durability, Fault, Journal, JournalThread, Meta, RocksStore};
@@ -20,7 +20,7 @@ use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::files::read_pem;
 use crate::limits::{REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
-use crate::shared::Shared;
+use crate::shared::{Shared, Stage};
 
 /// How weighty a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,20 +60,28 @@ impl Environment {
     }
 }
 
-/// A Call Placement Service in process.
-///
-/// [`store`](Self::store) and [`retrieve`](Self::retrieve) may be called from any thread once it is started.
+/// A Call Placement Service in process. Every call may come from any thread; [`store`](Self::store) and
+/// [`retrieve`](Self::retrieve) serve from the start to the stop.
 pub struct Engine {
     shared: Arc<Shared>,
     config: Config,
     report: Report,
+    tls: OnceLock<TlsSlot>,
+    addresses: OnceLock<Vec<Address>>,
+    /// Held by start and stop alone, for as long as they take.
+    life: Mutex<Life>,
+}
+
+/// What start consumes and stop ends.
+struct Life {
     journal: Option<Journal<RocksStore>>,
     server: Option<Server>,
-    tls: Option<TlsSlot>,
-    started: bool,
 }
 
 /// The listeners of an engine, served by its host from one thread: poll the descriptor, then turn.
+///
+/// It does not keep the journal: once [`Engine::stop`] was called its answers to stores are refusals. So a host
+/// drains first, then stops the engine, and drops this whenever it likes.
 pub struct Hosted {
     reactor: Reactor<Door>,
 }
@@ -97,7 +105,26 @@ impl Hosted {
         self.reactor.turn(Some(patience))?;
         Ok(())
     }
+
+    /// Stops accepting, serves requests under way for up to `grace`, then closes what is left. Blocks for at
+    /// most `grace` and a turn. Afterwards nothing listens any more.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Network`] if polling fails.
+    pub fn drain(&mut self, grace: Duration) -> Result<(), EngineError> {
+        let deadline = Instant::now() + grace;
+        self.reactor.handle().begin_drain(grace);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.reactor.turn(Some(left.min(DRAIN_TURN)))?.is_drained {
+                return Ok(());
+            }
+        }
+    }
 }
+
+/// How long a turn of a drain sleeps at most, so that the deadline is seen whatever happens.
+const DRAIN_TURN: Duration = Duration::from_millis(50);
 
 impl Engine {
     /// Opens an engine and recovers what the journal holds. Starts no thread and binds nothing.
@@ -125,61 +152,73 @@ impl Engine {
             shared: Arc::new(shared),
             config,
             report,
-            journal,
-            server: None,
-            tls: None,
-            started: false,
+            tls: OnceLock::new(),
+            addresses: OnceLock::new(),
+            life: Mutex::new(Life { journal, server: None }),
         })
     }
 
-    /// Starts the journal's thread, binds the listeners and starts one thread per reactor for them.
+    /// Binds the listeners, starts one thread per reactor for them, and the journal's thread.
+    ///
+    /// All or nothing: after an error the engine is as it was and may be started again; only if the journal's
+    /// thread is refused, its journal is gone with it and the engine has failed. A store that arrives between
+    /// the first listener and the journal's first breath is told to try again.
     ///
     /// # Errors
-    /// If it was started before, an address is taken, or a thread cannot be started.
-    pub fn start(&mut self) -> Result<(), EngineError> {
-        self.start_journal()?;
-        if !self.config.has_listeners() {
-            return Ok(());
-        }
-        let count = reactor_count(&self.config);
-        let doors = (0..count).map(|_| Door::open(self.shared.clone())).collect::<Result<Vec<_>, _>>()?;
-        let doors = Mutex::new(doors);
-        let config =
-            ServerConfig { listen: self.listen_specs()?, reactors: Some(count), ..ServerConfig::default() };
-        let server =
-            Server::start(config, move |_| doors.lock().pop().expect("there is a door for each reactor"))?;
-        self.server = Some(server);
+    /// [`EngineErrorKind::State`] if it was started before, [`EngineErrorKind::Network`] if an address is taken,
+    /// [`EngineErrorKind::Limit`] or [`EngineErrorKind::Failed`] if the system refuses a thread.
+    pub fn start(&self) -> Result<(), EngineError> {
+        let mut life = self.life.lock();
+        self.may_start()?;
+        let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
+        self.start_journal(&mut life)?;
+        let addresses = server.as_ref().map_or(Vec::new(), |server| server.addresses().to_vec());
+        let _ = self.addresses.set(addresses);
+        life.server = server;
+        self.shared.advance(Stage::Running);
         Ok(())
     }
 
-    /// Starts the journal's thread only and binds the listeners for the calling thread to serve.
+    /// Binds the listeners for the calling thread to serve, and starts the journal's thread only. All or nothing
+    /// like [`start`](Self::start). A host with in-process calls alone has nothing to turn, and calls that.
     ///
     /// # Errors
-    /// If it was started before, has no listeners, or an address is taken.
-    pub fn start_hosted(&mut self) -> Result<Hosted, EngineError> {
+    /// As [`start`](Self::start); [`EngineErrorKind::Argument`] if there are no listeners.
+    pub fn start_hosted(&self) -> Result<Hosted, EngineError> {
+        let mut life = self.life.lock();
+        self.may_start()?;
         if !self.config.has_listeners() {
             return Err(ConfigError::new(
-                "there is nothing for the host to serve: set listen or unix_socket",
+                "there is nothing for the host to serve: set listen or unix_socket, or start without a host loop",
             )
             .into());
         }
-        self.start_journal()?;
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
         let door = Door::open(self.shared.clone())?;
-        Ok(Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? })
+        let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
+        self.start_journal(&mut life)?;
+        let _ = self.addresses.set(hosted.addresses());
+        self.shared.advance(Stage::Running);
+        Ok(hosted)
     }
 
-    /// Where its own threads listen, with the ports that the kernel chose. Empty before the start.
+    /// Where it listens, with the ports that the kernel chose. Empty before the start.
     pub fn addresses(&self) -> &[Address] {
-        self.server.as_ref().map_or(&[], Server::addresses)
+        self.addresses.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// How long requests under way may take to finish when the engine stops.
+    pub const fn drain_grace(&self) -> Duration {
+        self.config.drain_grace()
     }
 
     /// Stores a sealed PASSporT under the called number. Returns when it is as durable as the engine promises:
     /// with `synced` it waits for the disk. Any thread.
     ///
     /// # Errors
-    /// [`EngineErrorKind::Argument`] for a size that is no bucket, [`EngineErrorKind::Limit`] when full,
-    /// [`EngineErrorKind::Disk`] while the disk fails or before the engine is started.
+    /// [`EngineErrorKind::Argument`] for a size that is no bucket, [`EngineErrorKind::Full`],
+    /// [`EngineErrorKind::Busy`], [`EngineErrorKind::Disk`] while the disk fails, [`EngineErrorKind::State`] before
+    /// the start and after the stop, [`EngineErrorKind::Failed`].
     pub fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
         self.shared.store(number, body)
     }
@@ -187,21 +226,25 @@ impl Engine {
     /// Everything under the called number, placements among cover, as every retriever sees it. Any thread.
     ///
     /// # Errors
-    /// [`EngineErrorKind::Limit`] if too many threads are inside.
+    /// [`EngineErrorKind::Busy`], [`EngineErrorKind::State`] before the start and after the stop,
+    /// [`EngineErrorKind::Failed`].
     pub fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
         self.shared.retrieve(number)
     }
 
-    /// Stops: no new connections, up to the configured grace for requests under way, then the journal's last
-    /// write.
+    /// Stops: no new calls and connections, up to the configured grace for requests under way, then the journal's
+    /// last write. A second stop does nothing. Listeners served by the host are the host's to
+    /// [drain](Hosted::drain) before.
     ///
     /// # Errors
-    /// If a reactor had failed before.
-    pub fn stop(mut self) -> Result<(), EngineError> {
-        match self.server.take() {
-            Some(server) => Ok(server.shutdown(self.config.drain_grace)?),
-            None => Ok(()),
-        }
+    /// If a reactor had failed before; the engine is stopped nevertheless.
+    pub fn stop(&self) -> Result<(), EngineError> {
+        let mut life = self.life.lock();
+        self.shared.advance(Stage::Stopped);
+        let served = life.server.take().map(|server| server.shutdown(self.config.drain_grace));
+        self.shared.wind_up(self.config.drain_grace);
+        life.journal = None;
+        served.map_or(Ok(()), |outcome| Ok(outcome?))
     }
 
     /// Reads certificate and key again; connections that begin from now on see them. On an error nothing changes.
@@ -209,17 +252,35 @@ impl Engine {
     /// # Errors
     /// If a file cannot be read or the key does not belong to the certificate.
     pub fn reload_certificates(&self) -> Result<(), EngineError> {
-        if let (Some(slot), Some(tls)) = (&self.tls, load_tls(&self.config)?) {
+        if let (Some(slot), Some(tls)) = (self.tls.get(), load_tls(&self.config)?) {
             slot.replace(tls);
         }
         Ok(())
     }
 
-    fn listen_specs(&mut self) -> Result<Vec<ListenSpec>, EngineError> {
+    fn may_start(&self) -> Result<(), EngineError> {
+        match self.shared.stage() {
+            Stage::Opened => Ok(()),
+            other => Err(other.refusal()),
+        }
+    }
+
+    fn serve(&self) -> Result<Server, EngineError> {
+        let count = reactor_count(&self.config);
+        let doors = (0..count).map(|_| Door::open(self.shared.clone())).collect::<Result<Vec<_>, _>>()?;
+        let doors = Mutex::new(doors);
+        let config =
+            ServerConfig { listen: self.listen_specs()?, reactors: Some(count), ..ServerConfig::default() };
+        Ok(Server::start(config, move |_| doors.lock().pop().expect("there is a door for each reactor"))?)
+    }
+
+    fn listen_specs(&self) -> Result<Vec<ListenSpec>, EngineError> {
         let mut specs = Vec::new();
-        self.tls = load_tls(&self.config)?.map(TlsSlot::new);
-        if let Some(tls) = &self.tls {
-            let over_tls = |&address| ListenSpec::Tls { address, tls: tls.clone() };
+        if let Some(tls) = load_tls(&self.config)? {
+            let slot = self.tls.get_or_init(|| TlsSlot::new(tls.clone()));
+            // After a start that failed there is a slot already, with what the files held then.
+            slot.replace(tls);
+            let over_tls = |&address| ListenSpec::Tls { address, tls: slot.clone() };
             specs.extend(self.config.listen.iter().map(over_tls));
         }
         if let Some(path) = &self.config.unix_socket {
@@ -228,11 +289,8 @@ impl Engine {
         Ok(specs)
     }
 
-    fn start_journal(&mut self) -> Result<(), EngineError> {
-        if core::mem::replace(&mut self.started, true) {
-            return Err(EngineError::new(EngineErrorKind::State, "the engine was started before"));
-        }
-        let Some(journal) = self.journal.take() else { return Ok(()) };
+    fn start_journal(&self, life: &mut Life) -> Result<(), EngineError> {
+        let Some(journal) = life.journal.take() else { return Ok(()) };
         let report = self.report.clone();
         let thread = JournalThread::start(
             journal,
@@ -242,10 +300,19 @@ impl Engine {
             move |fault| report_fault(&*report, fault),
         );
         let thread = thread.map_err(|error| {
-            EngineError::new(EngineErrorKind::Limit, format!("the journal's thread does not start: {error}"))
+            self.shared.advance(Stage::Failed);
+            let why = format!("the journal's thread does not start, close the engine: {error}");
+            EngineError::new(EngineErrorKind::Failed, why)
         })?;
         self.shared.keep_journal(thread);
         Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Who wants to know calls stop.
+        let _ = self.stop();
     }
 }
 

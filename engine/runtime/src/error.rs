@@ -12,9 +12,15 @@ use crate::config::ConfigError;
 pub enum EngineErrorKind {
     /// A setting or an argument is wrong.
     Argument,
-    /// The engine is not in the state the call needs: not started, or stopped.
+    /// The engine is not in the state the call needs: not started, started before, or stopped.
     State,
-    /// A limit is reached; the same call may succeed later.
+    /// A broken invariant has failed the engine. It can only be stopped.
+    Failed,
+    /// The number or the memory holds no more placements; some expire within a retention.
+    Full,
+    /// More threads are inside the engine than it serves at a moment; the same call may succeed at once.
+    Busy,
+    /// The system refuses memory or threads, or what is stored does not fit into what is configured.
     Limit,
     /// The disk fails or is full; the same call may succeed later.
     Disk,
@@ -62,7 +68,7 @@ impl From<ConfigError> for EngineError {
 impl From<Problem> for EngineError {
     fn from(problem: Problem) -> Self {
         let kind = match problem {
-            Problem::Full(_) => EngineErrorKind::Limit,
+            Problem::Full(_) => EngineErrorKind::Full,
             Problem::Unavailable => EngineErrorKind::Disk,
             _ => EngineErrorKind::Argument,
         };

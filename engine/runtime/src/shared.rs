@@ -1,9 +1,8 @@
 //! What all threads of one engine share, and the session each of them works with.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
+use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use herald_core::{
@@ -13,9 +12,48 @@ use herald_core::{
 use herald_journal::limits::COMMIT_WAIT_MS;
 use herald_journal::{CommitState, Commits, Durability, JournalThread};
 use herald_log::{LogHandle, PlacementLog};
+use parking_lot::RwLock;
 
 use crate::error::{EngineError, EngineErrorKind};
 use crate::limits::SESSIONS_MAX;
+
+/// How far an engine is in its life. It only ever goes on, never back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// Recovered, serving nobody.
+    Opened = 0,
+    /// Serving.
+    Running = 1,
+    /// Serving nobody any more.
+    Stopped = 2,
+    /// An invariant is broken: it serves nobody, and can only be stopped.
+    Failed = 3,
+}
+
+impl Stage {
+    const ALL: [Self; 4] = [Self::Opened, Self::Running, Self::Stopped, Self::Failed];
+
+    /// Refuses a call that only a running engine serves.
+    fn serves(self) -> Result<(), EngineError> {
+        match self {
+            Self::Running => Ok(()),
+            other => Err(other.refusal()),
+        }
+    }
+
+    /// Why an engine at this stage does not do what another stage could.
+    #[cold]
+    pub(crate) fn refusal(self) -> EngineError {
+        let (kind, message) = match self {
+            Self::Opened => (EngineErrorKind::State, "the engine is not started; start it first"),
+            Self::Running => (EngineErrorKind::State, "the engine was started before; it starts once"),
+            Self::Stopped => (EngineErrorKind::State, "the engine was stopped; open another"),
+            Self::Failed => (EngineErrorKind::Failed, "the engine failed; close it and open another"),
+        };
+        EngineError::new(kind, message)
+    }
+}
 
 /// The state that reactors, host threads and the journal have in common.
 pub(crate) struct Shared {
@@ -27,8 +65,11 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     /// The secret as it was at open. Each session forgets on its own as time goes on.
     pub(crate) cover: CoverSecret,
-    journal: OnceLock<JournalThread>,
+    /// Locked for writing at start and stop only. Stores into memory alone never look at it.
+    journal: RwLock<Option<JournalThread>>,
+    stage: AtomicU8,
     sessions: ArrayQueue<Session>,
+    /// Sessions there are, idle or lent.
     session_count: AtomicUsize,
 }
 
@@ -55,16 +96,44 @@ impl Shared {
             durability,
             retention,
             cover,
-            journal: OnceLock::new(),
+            journal: RwLock::new(None),
+            stage: AtomicU8::new(Stage::Opened as u8),
             sessions: ArrayQueue::new(SESSIONS_MAX),
             session_count: AtomicUsize::new(0),
         }
     }
 
-    /// Keeps the journal's thread until the last sharer is gone. Called once.
+    /// Where the engine is in its life.
+    pub(crate) fn stage(&self) -> Stage {
+        // Relaxed: whoever needs more than a hint puts a fence before it, see `with_session`.
+        Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed))]
+    }
+
+    /// Goes on to `stage`; an engine that is further already stays there.
+    pub(crate) fn advance(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Lets stores that need a disk find the journal's thread.
     pub(crate) fn keep_journal(&self, journal: JournalThread) {
-        // The engine starts once; a second thread would be stopped here by its drop.
-        let _ = self.journal.set(journal);
+        *self.journal.write() = Some(journal);
+    }
+
+    /// Waits until no host thread is inside, at most `patience`, then makes the journal write what is left.
+    /// The stage must have gone on before, so that nobody comes in.
+    pub(crate) fn wind_up(&self, patience: Duration) {
+        // SeqCst: pairs with the fence in `with_session`. A thread either sees the stage or is seen here.
+        fence(Ordering::SeqCst);
+        let deadline = Instant::now() + patience;
+        // Sessions are lent for microseconds, so this loop all but never turns.
+        while self.sessions.len() < self.session_count.load(Ordering::Relaxed) {
+            if Instant::now() >= deadline {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let journal = self.journal.write().take();
+        drop(journal);
     }
 
     /// A session of its own for a thread that keeps it.
@@ -75,13 +144,15 @@ impl Shared {
 
     /// Whether a store may be acknowledged at `now`.
     pub(crate) fn storing(&self, now: Timestamp) -> Storing {
-        let possible = self.durability == Durability::Memory
-            || self.journal.get().is_some_and(|journal| journal.is_keeping_up(self.durability, now));
-        if possible { Storing::Possible } else { Storing::Impossible }
+        let is_kept_up = |journal: &JournalThread| journal.is_keeping_up(self.durability, now);
+        let possible =
+            self.durability == Durability::Memory || self.journal.read().as_ref().is_some_and(is_kept_up);
+        if possible && self.stage() != Stage::Failed { Storing::Possible } else { Storing::Impossible }
     }
 
     /// Stores in process and returns when the placement is as durable as the engine promises.
     pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
+        self.stage().serves()?;
         let now = self.clock.now();
         if self.storing(now) == Storing::Impossible {
             return Err(Problem::Unavailable.into());
@@ -105,14 +176,22 @@ impl Shared {
     }
 
     /// Lends an idle session, or makes one while there are fewer than [`SESSIONS_MAX`].
+    ///
+    /// If `work` panics the session is not lent again and the engine has failed: what the panic left behind may
+    /// be half done.
     fn with_session<T>(&self, work: impl FnOnce(&mut Session) -> T) -> Result<T, EngineError> {
-        let mut session = match self.sessions.pop() {
+        self.stage().serves()?;
+        let session = match self.sessions.pop() {
             Some(session) => session,
             None => self.another_session()?,
         };
-        let result = work(&mut session);
-        // There are at most as many sessions as the queue has room for, so this always succeeds.
-        let _ = self.sessions.push(session);
+        let mut lent = Lent { shared: self, session: Some(session), is_whole: true };
+        // SeqCst: pairs with the fence in `wind_up`.
+        fence(Ordering::SeqCst);
+        self.stage().serves()?;
+        lent.is_whole = false;
+        let result = work(lent.session.as_mut().expect("the session stays until `lent` is dropped"));
+        lent.is_whole = true;
         Ok(result)
     }
 
@@ -121,12 +200,104 @@ impl Shared {
         if self.session_count.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX {
             self.session_count.fetch_sub(1, Ordering::Relaxed);
             return Err(EngineError::new(
-                EngineErrorKind::Limit,
+                EngineErrorKind::Busy,
                 format!("{SESSIONS_MAX} threads are inside the engine already; try again"),
             ));
         }
         self.open_session().inspect_err(|_| {
             self.session_count.fetch_sub(1, Ordering::Relaxed);
         })
+    }
+}
+
+/// A session on loan: comes back when dropped, unless the borrower panicked.
+struct Lent<'a> {
+    shared: &'a Shared,
+    session: Option<Session>,
+    is_whole: bool,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.shared.advance(Stage::Failed);
+            self.shared.session_count.fetch_sub(1, Ordering::Relaxed);
+        } else if let Some(session) = self.session.take() {
+            // There are at most as many sessions as the queue has room for, so this always succeeds.
+            let _ = self.shared.sessions.push(session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
+
+    use herald_log::LogConfig;
+    use herald_stir::SystemRandom;
+
+    use super::*;
+    use crate::SystemClock;
+
+    fn shared() -> Shared {
+        let clock = Arc::new(SystemClock::starting_at(Timestamp::default()));
+        let now = clock.now();
+        let config = LogConfig {
+            arena_bytes: 32 << 20,
+            segment_bytes: 64 << 10,
+            hash_key: SystemRandom.key(),
+            handles_max: SESSIONS_MAX,
+        };
+        let log = PlacementLog::create(config).expect("32 MiB are to be had");
+        let retention = Retention::DEFAULT;
+        let cover = CoverSecret::generate(&SystemRandom, retention, now);
+        let shared = Shared::new(log, clock, Arc::new(SystemRandom), Durability::Memory, retention, cover);
+        shared.advance(Stage::Running);
+        shared
+    }
+
+    #[test]
+    fn a_panic_inside_fails_the_engine_and_leaves_no_session_lent() {
+        let shared = shared();
+        let outcome = catch_unwind(AssertUnwindSafe(|| shared.with_session(|_| panic!("on purpose"))));
+        assert!(outcome.is_err());
+        assert_eq!(shared.with_session(|_| ()).unwrap_err().kind(), EngineErrorKind::Failed);
+        // A session still counted as lent would make this wait its whole patience.
+        let began = Instant::now();
+        shared.wind_up(Duration::from_secs(60));
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn one_thread_more_than_sessions_is_told_to_try_again_and_then_succeeds() {
+        let shared = shared();
+        let (inside, leave) = (Barrier::new(SESSIONS_MAX + 1), Barrier::new(SESSIONS_MAX + 1));
+        std::thread::scope(|scope| {
+            for _ in 0..SESSIONS_MAX {
+                scope.spawn(|| {
+                    let stay = |_: &mut Session| {
+                        inside.wait();
+                        leave.wait();
+                    };
+                    shared.with_session(stay).expect("a session for each");
+                });
+            }
+            inside.wait();
+            let refused = shared.with_session(|_| ()).unwrap_err();
+            leave.wait();
+            assert_eq!(refused.kind(), EngineErrorKind::Busy);
+        });
+        shared.with_session(|_| ()).expect("all sessions are back");
+    }
+
+    #[test]
+    fn a_stopped_engine_lets_nobody_in_and_a_failed_one_stays_failed() {
+        let shared = shared();
+        shared.advance(Stage::Stopped);
+        assert_eq!(shared.with_session(|_| ()).unwrap_err().kind(), EngineErrorKind::State);
+        shared.advance(Stage::Failed);
+        shared.advance(Stage::Running);
+        assert_eq!(shared.stage(), Stage::Failed);
     }
 }
