@@ -1,1 +1,31 @@
-//! placeholder
+//! The C interface of Herald: `include/herald.h` is made of the exported functions of this crate.
+//!
+//! Read in call order: [`call`](mod@call) stands around every function, [`boundary`] follows every pointer, `engine`,
+//! `items`, `sealing`, `error` and `about` are the nouns. Conventions are in docs/CAPI.md. This crate knows
+//! threads, handles and codes; it knows no protocol, and of the engine only what the runtime offers everybody.
+
+mod about;
+mod boundary;
+mod call;
+mod engine;
+mod error;
+mod failure;
+mod handle;
+mod items;
+pub mod limits;
+mod sealing;
+mod status;
+
+pub use about::{
+    ABI_VERSION, PROPERTY_FIELDS, herald_abi_version, herald_property_count, herald_property_text,
+    herald_status_name, herald_version, version,
+};
+pub use boundary::{Engine, EngineOptions, Error, FinalizerFn, Items, Property, ReportFn};
+pub use engine::{
+    LEVELS, herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_open,
+    herald_engine_start, herald_engine_start_hosted, herald_engine_turn, herald_retrieve, herald_store,
+};
+pub use error::{herald_error_free, herald_error_message, herald_error_status};
+pub use items::{herald_items_body, herald_items_count, herald_items_free, herald_items_id};
+pub use sealing::{herald_key_generate, herald_key_public, herald_open, herald_seal};
+pub use status::{STATUSES, Status};

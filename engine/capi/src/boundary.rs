@@ -1,0 +1,411 @@
+//! All raw pointers of the C interface: what C hands in is read here, what C gets is written here.
+//!
+//! Nothing else of this crate follows a pointer. The helpers are safe to call from Rust because their pointers
+//! come from C alone, through exported functions whose documentation states what they must point to: text and
+//! data of the length given, and places to write to, all valid until the function returns. What can be checked is
+//! checked: NULL, lengths beyond any valid one (before a byte is read), text that is not UTF-8, the sizes of
+//! structs. It does not know what the data means.
+
+#![expect(unsafe_code, reason = "the boundary to C: its pointers are followed here and nowhere else")]
+
+use core::ffi::{c_char, c_int, c_void};
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::failure::Failure;
+use crate::limits::{OPTIONS_BYTES_MAX, PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_VALUE_BYTES_MAX};
+use crate::status::Status;
+
+/// An engine: a Call Placement Service in process. Open one, start it, close it.
+pub struct Engine(());
+
+/// What was retrieved under one number: placements among cover, in the order of their ids. Free it.
+pub struct Items(());
+
+/// Why a call failed, in words. Free it.
+pub struct Error(());
+
+/// One setting. This pair never grows, so that arrays of it stay what they are.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Property {
+    /// The name, UTF-8: see herald_property_text.
+    pub name: *const c_char,
+    /// Bytes of the name.
+    pub name_len: usize,
+    /// The value, UTF-8.
+    pub value: *const c_char,
+    /// Bytes of the value.
+    pub value_len: usize,
+}
+
+/// Hears what an operator should know: one plain line, UTF-8, without a line end, valid until the function
+/// returns; never a secret nor a full telephone number. level is one of HERALD_LEVEL_*.
+///
+/// It runs on a thread of the engine, or inside open, start and close on theirs, on several at once if it must.
+/// It must not unwind, and must call no function with an engine: they answer HERALD_IN_CALLBACK.
+pub type ReportFn =
+    Option<unsafe extern "C" fn(level: i32, text: *const c_char, text_len: usize, user: *mut c_void)>;
+
+/// Is called once with the user pointer when no report can follow: at the end of herald_engine_close, on its
+/// thread. Not called if herald_engine_open fails. The rules of herald_report_fn hold.
+pub type FinalizerFn = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// How an engine is to be opened. Set all of it to zero, then what is needed. Since 0.1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EngineOptions {
+    /// sizeof(herald_engine_options).
+    pub struct_size: u32,
+    /// Settings; later ones override earlier ones. May be NULL if property_count is 0.
+    pub properties: *const Property,
+    /// How many there are.
+    pub property_count: usize,
+    /// Hears reports, or NULL.
+    pub report: ReportFn,
+    /// What report and finalizer are given.
+    pub user: *mut c_void,
+    /// Releases user, or NULL.
+    pub finalizer: FinalizerFn,
+}
+
+/// The time of one call from C. What is read from C lives no longer.
+pub(crate) struct Scope(());
+
+impl Scope {
+    /// Begins a call.
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+
+    /// The `len` bytes at `data`, at most `len_max`; `what` names them in errors.
+    pub(crate) fn bytes(
+        &self,
+        data: *const u8,
+        len: usize,
+        len_max: usize,
+        what: &str,
+    ) -> Result<&[u8], Failure> {
+        if len > len_max {
+            let message = format!("{what}: {len} bytes; {len_max} is the most");
+            return Err(Failure::new(Status::BadSize, message));
+        }
+        if len == 0 {
+            return Ok(&[]);
+        }
+        if data.is_null() {
+            return Err(null(what));
+        }
+        // SAFETY: C promises `len` readable bytes there, unchanged until the call returns, which `self` does not
+        // outlive; `len` is below `isize::MAX`, as every `len_max` is.
+        Ok(unsafe { core::slice::from_raw_parts(data, len) })
+    }
+
+    /// Like [`bytes`](Self::bytes), for UTF-8.
+    pub(crate) fn text(
+        &self,
+        data: *const c_char,
+        len: usize,
+        len_max: usize,
+        what: &str,
+    ) -> Result<&str, Failure> {
+        core::str::from_utf8(self.bytes(data.cast(), len, len_max, what)?).map_err(|error| {
+            let message = format!("{what} is not UTF-8 from byte {} on", error.valid_up_to());
+            Failure::new(Status::NotUtf8, message)
+        })
+    }
+
+    /// A copy of the options, once their size is one we know.
+    pub(crate) fn options(&self, options: *const EngineOptions) -> Result<EngineOptions, Failure> {
+        if options.is_null() {
+            return Err(null("options"));
+        }
+        // SAFETY: every option struct begins with its size.
+        let size = unsafe { options.cast::<u32>().read_unaligned() };
+        let known = size_of::<EngineOptions>();
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if !(known..=OPTIONS_BYTES_MAX).contains(&size) {
+            let message = format!("struct_size is {size}; set it to sizeof(herald_engine_options), {known}");
+            return Err(Failure::new(Status::StructSize, message));
+        }
+        let all = self.bytes(options.cast(), size, OPTIONS_BYTES_MAX, "options")?;
+        if all[known..].iter().any(|&byte| byte != 0) {
+            let message = "options sets fields that a newer library knows; leave them zero or use that one";
+            return Err(Failure::new(Status::StructSize, message));
+        }
+        // SAFETY: `known` bytes are readable, and any bytes make a valid `EngineOptions`: integers, pointers and
+        // nullable functions.
+        Ok(unsafe { options.read_unaligned() })
+    }
+
+    /// The settings of `options`.
+    pub(crate) fn properties(&self, options: &EngineOptions) -> Result<Vec<(&str, &str)>, Failure> {
+        let (first, count) = (options.properties, options.property_count);
+        if count > PROPERTIES_MAX {
+            let message = format!("property_count is {count}; {PROPERTIES_MAX} is the most");
+            return Err(Failure::new(Status::BadSize, message));
+        }
+        if count > 0 && first.is_null() {
+            return Err(null("properties"));
+        }
+        (0..count)
+            .map(|index| {
+                // SAFETY: C promises `count` properties there.
+                let place = unsafe { first.add(index) };
+                // SAFETY: as above; any bytes make a valid `Property`.
+                let property = unsafe { place.read_unaligned() };
+                let Property { name, name_len, value, value_len } = property;
+                let name = self.text(name, name_len, PROPERTY_NAME_BYTES_MAX, "a property's name")?;
+                let value = self.text(value, value_len, PROPERTY_VALUE_BYTES_MAX, "a property's value")?;
+                Ok((name, value))
+            })
+            .collect()
+    }
+
+    /// A place for one value, which must not be NULL.
+    pub(crate) fn out<T>(&self, place: *mut T, what: &str) -> Result<Out<'_, T>, Failure> {
+        let place = NonNull::new(place).ok_or_else(|| null(what))?;
+        Ok(Out { place, scope: PhantomData })
+    }
+
+    /// A place for bytes. `length`, if not NULL, is told how many there are, also when they do not fit.
+    pub(crate) fn buffer(&self, data: *mut u8, capacity: usize, length: *mut usize) -> Buffer<'_> {
+        Buffer { data, capacity, length, scope: PhantomData }
+    }
+}
+
+/// A place of C's for one value.
+pub(crate) struct Out<'a, T> {
+    place: NonNull<T>,
+    scope: PhantomData<&'a Scope>,
+}
+
+impl<T> Out<'_, T> {
+    /// Writes the value.
+    pub(crate) fn set(self, value: T) {
+        // SAFETY: C promises a place for a `T` there.
+        unsafe { self.place.write_unaligned(value) };
+    }
+}
+
+/// A place of C's for bytes.
+pub(crate) struct Buffer<'a> {
+    data: *mut u8,
+    capacity: usize,
+    length: *mut usize,
+    scope: PhantomData<&'a Scope>,
+}
+
+impl Buffer<'_> {
+    /// Whether C wants the bytes at all: no buffer and no place for the length means no.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.data.is_null() || self.capacity > 0 || !self.length.is_null()
+    }
+
+    /// Refuses, and tells the length, unless `len` bytes and `extra` behind them fit.
+    pub(crate) fn require(&self, len: usize, extra: usize) -> Result<(), Failure> {
+        if self.data.is_null() && self.capacity > 0 {
+            return Err(null("the buffer"));
+        }
+        if self.capacity < len + extra {
+            self.tell(len);
+            let message = format!("the buffer has {} bytes; {} are needed", self.capacity, len + extra);
+            return Err(Failure::new(Status::BufferTooSmall, message));
+        }
+        Ok(())
+    }
+
+    /// Writes bytes.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
+        self.require(bytes.len(), 0)?;
+        self.write(bytes);
+        self.tell(bytes.len());
+        Ok(())
+    }
+
+    /// Writes text and a NUL behind it that the length does not count.
+    pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
+        self.require(text.len(), 1)?;
+        self.write(text.as_bytes());
+        // SAFETY: `capacity` is more than the text's length, so the place is inside the buffer.
+        let end = unsafe { self.data.add(text.len()) };
+        // SAFETY: C promises `capacity` writable bytes.
+        unsafe { end.write(0) };
+        self.tell(text.len());
+        Ok(())
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        // SAFETY: C promises `capacity` writable bytes, `require` saw that they are enough, and our bytes are not
+        // C's. (`copy`, which allows overlap, so that a wrong promise about that is harmless.)
+        unsafe { ptr::copy(bytes.as_ptr(), self.data, bytes.len()) };
+    }
+
+    fn tell(&self, len: usize) {
+        if !self.length.is_null() {
+            // SAFETY: C promises a place for a length, or NULL.
+            unsafe { self.length.write_unaligned(len) };
+        }
+    }
+}
+
+#[cold]
+fn null(what: &str) -> Failure {
+    Failure::new(Status::NullArgument, format!("{what} is NULL"))
+}
+
+/// The host's callback with its user pointer.
+pub(crate) struct Callback {
+    report: ReportFn,
+    finalizer: FinalizerFn,
+    user: *mut c_void,
+}
+
+// SAFETY: the pointer is only handed back to the host, whose functions may run on any thread by their contract.
+unsafe impl Send for Callback {}
+// SAFETY: as above; they may run on several threads at once.
+unsafe impl Sync for Callback {}
+
+impl Callback {
+    pub(crate) const fn new(options: &EngineOptions) -> Self {
+        Self { report: options.report, finalizer: options.finalizer, user: options.user }
+    }
+
+    pub(crate) fn report(&self, level: i32, text: &str) {
+        if let Some(report) = self.report {
+            // SAFETY: the host promises a function of this type that may be called with its `user` until the
+            // finalizer ran; the text lives until it returns.
+            unsafe { report(level, text.as_ptr().cast(), text.len(), self.user) };
+        }
+    }
+
+    /// To be called once, after the last report.
+    pub(crate) fn finalize(&self) {
+        if let Some(finalizer) = self.finalizer {
+            // SAFETY: the host promises a function of this type, to be called once with its `user`.
+            unsafe { finalizer(self.user) };
+        }
+    }
+}
+
+/// A page that the kernel empties in a forked child. NULL until an engine is opened, or if the kernel has no such
+/// pages.
+static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+/// Where there are no such pages: the process that opened an engine. 0 until then.
+static OPENER: AtomicU32 = AtomicU32::new(0);
+
+/// Makes [`is_forked`] true in children of this process that are forked from now on.
+pub(crate) fn mark_process() {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    if !MARK.load(Ordering::Relaxed).is_null() || OPENER.load(Ordering::Relaxed) != 0 {
+        return;
+    }
+    match page_wiped_on_fork() {
+        // Release: pairs with the Acquire in `is_forked`, so that whoever sees the page sees the 1 in it.
+        Some(page) => MARK.store(page, Ordering::Release),
+        None => OPENER.store(std::process::id(), Ordering::Relaxed),
+    }
+}
+
+/// Whether this process is a forked child of one that had opened an engine. No system call, as a rule.
+pub(crate) fn is_forked() -> bool {
+    // Acquire: pairs with the Release in `mark_process`.
+    let mark = MARK.load(Ordering::Acquire);
+    if mark.is_null() {
+        let opener = OPENER.load(Ordering::Relaxed);
+        return opener != 0 && opener != std::process::id();
+    }
+    // SAFETY: the page is mapped, aligned and never unmapped.
+    let mark = unsafe { &*mark };
+    mark.load(Ordering::Relaxed) == 0
+}
+
+/// A page with a 1 at its beginning, which a forked child finds empty. It stays for the life of the process.
+fn page_wiped_on_fork() -> Option<*mut AtomicU32> {
+    const PAGE_BYTES: usize = 4096;
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new private mapping touches no memory there is.
+    let page = unsafe { libc::mmap(ptr::null_mut(), PAGE_BYTES, access, kind, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the mapping is ours and has this size.
+    if unsafe { libc::madvise(page, PAGE_BYTES, libc::MADV_WIPEONFORK) } != 0 {
+        // SAFETY: as above, and nobody else knows it.
+        unsafe { libc::munmap(page, PAGE_BYTES) };
+        return None;
+    }
+    let mark = page.cast::<AtomicU32>();
+    // SAFETY: a page is large and aligned enough, and nobody else knows it.
+    unsafe { mark.write(AtomicU32::new(1)) };
+    Some(mark)
+}
+
+/// Sets a thread's signal mask back when dropped.
+struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    /// Blocks `signals` for the calling thread.
+    fn block(signals: &libc::sigset_t) -> Self {
+        let mut old = empty_signal_set();
+        // SAFETY: both sets are initialised and live through the call. It fails only for a wrong first argument.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, signals, &raw mut old) };
+        Self(old)
+    }
+}
+
+impl Drop for SignalMask {
+    fn drop(&mut self) {
+        // SAFETY: the set is initialised; no old one is asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+    }
+}
+
+fn empty_signal_set() -> libc::sigset_t {
+    let mut set = core::mem::MaybeUninit::uninit();
+    // SAFETY: there is room for a set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: `sigemptyset` initialises all of it.
+    unsafe { set.assume_init() }
+}
+
+/// Runs `work` with every signal blocked, so that threads it starts leave the host's signals to the host.
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    let mut all = empty_signal_set();
+    // SAFETY: the set is initialised.
+    unsafe { libc::sigfillset(&raw mut all) };
+    let _restored = SignalMask::block(&all);
+    work()
+}
+
+/// Runs `work`, which writes to sockets on the host's thread, so that a peer that has gone brings no SIGPIPE.
+pub(crate) fn without_sigpipe<T>(work: impl FnOnce() -> T) -> T {
+    let mut pipe = empty_signal_set();
+    // SAFETY: the set is initialised and the signal exists.
+    unsafe { libc::sigaddset(&raw mut pipe, libc::SIGPIPE) };
+    let was_pending = is_sigpipe_pending();
+    let _restored = SignalMask::block(&pipe);
+    let result = work();
+    if !was_pending && is_sigpipe_pending() {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: set and time are initialised; no details are asked for. It takes the signal we caused.
+        unsafe { libc::sigtimedwait(&raw const pipe, ptr::null_mut(), &raw const at_once) };
+    }
+    result
+}
+
+fn is_sigpipe_pending() -> bool {
+    let mut pending = empty_signal_set();
+    // SAFETY: there is room for a set.
+    unsafe { libc::sigpending(&raw mut pending) };
+    // SAFETY: the set is initialised and the signal exists.
+    let is_member: c_int = unsafe { libc::sigismember(&raw const pending, libc::SIGPIPE) };
+    is_member == 1
+}

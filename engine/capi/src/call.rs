@@ -1,0 +1,86 @@
+//! What stands around every call from C: the fork check, the callback check, the barrier against panics, and the
+//! way a failure goes out. It follows no pointer.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::boundary::{self, Error, Scope};
+use crate::error;
+use crate::failure::Failure;
+use crate::status::Status;
+
+thread_local! {
+    /// Whether this thread is inside a callback of the host.
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+    /// Where the last panic of this thread happened.
+    static PANIC_PLACE: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Runs one call. A failure goes to `error`, unless that is NULL.
+pub(crate) fn call(error: *mut *mut Error, work: impl FnOnce(&Scope) -> Result<(), Failure>) -> Status {
+    if boundary::is_forked() {
+        // Locks may be held for ever by threads that did not come along, so not even an error is made.
+        return Status::Forked;
+    }
+    let work = |scope: &Scope| if is_in_callback() { Err(in_callback()) } else { work(scope) };
+    let Err(failure) = caught(|| work(&Scope::new())) else { return Status::Ok };
+    let status = failure.status;
+    // To run out of error objects is no reason to lose the status.
+    let _ = caught(|| error::hand_over(&Scope::new(), error, failure));
+    status
+}
+
+/// Runs `work`; a panic becomes a failure.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        // A payload may panic when dropped.
+        core::mem::forget(payload);
+        let place = PANIC_PLACE.take().map_or(String::new(), |place| format!(" at {place}"));
+        let message = format!("an invariant is broken{place}; if an engine took part, close it");
+        Err(Failure::new(Status::Panic, message))
+    })
+}
+
+/// Runs `callback` of the host; calls from inside it are refused, since the engine may hold what they wait for.
+pub(crate) fn inside_callback(callback: impl FnOnce()) {
+    let outer = IN_CALLBACK.replace(true);
+    callback();
+    IN_CALLBACK.set(outer);
+}
+
+fn is_in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
+#[cold]
+fn in_callback() -> Failure {
+    Failure::new(Status::InCallback, "called from inside a callback; return first")
+}
+
+/// Remembers where a panic happened, instead of printing it on the host's standard error.
+pub(crate) fn remember_panic_place(place: String) {
+    PANIC_PLACE.set(Some(place));
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ptr;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status_and_the_next_call_works() {
+        assert_eq!(call(ptr::null_mut(), |_| panic!("on purpose")), Status::Panic);
+        assert_eq!(call(ptr::null_mut(), |_| Ok(())), Status::Ok);
+    }
+
+    #[test]
+    fn a_call_from_inside_a_callback_is_refused_and_one_after_it_works() {
+        inside_callback(|| {
+            assert_eq!(call(ptr::null_mut(), |_| Ok(())), Status::InCallback);
+            inside_callback(|| ());
+            assert_eq!(call(ptr::null_mut(), |_| Ok(())), Status::InCallback);
+        });
+        assert_eq!(call(ptr::null_mut(), |_| Ok(())), Status::Ok);
+    }
+}

@@ -1,0 +1,394 @@
+//! Engines as C sees them: opened, started, served, stored into, retrieved from, closed.
+//!
+//! What only one thread may do is bound to that thread here: an engine that its host serves leaves its reactor
+//! with the thread that started it. Who may call what, and when, is decided here; what a call does is the
+//! runtime's.
+
+#![expect(unsafe_code, reason = "no_mangle counts as unsafe; tests/tidy allows no other here")]
+
+use core::ffi::c_char;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::cell::RefCell;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use herald_runtime::core::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
+use herald_runtime::net::Address;
+use herald_runtime::{Config, Environment, Hosted, Level, property};
+use parking_lot::{Mutex, RwLock};
+
+use crate::boundary::{self, Callback, Engine, EngineOptions, Error, Items, Scope};
+use crate::call::{call, caught, inside_callback, remember_panic_place};
+use crate::failure::Failure;
+use crate::handle::Table;
+use crate::items;
+use crate::limits::ENGINES_MAX;
+use crate::sealing::called_number;
+use crate::status::Status;
+
+/// The levels of reports, with their names in C and what they mean.
+pub const LEVELS: &[(i32, &str, &str)] = &[
+    (0, "HERALD_LEVEL_INFO", "The engine goes on as it should."),
+    (1, "HERALD_LEVEL_WARNING", "Something needs an eye."),
+    (2, "HERALD_LEVEL_ERROR", "Something does not work until somebody acts."),
+];
+
+/// Bytes of an id with its NUL.
+const ID_TEXT_BYTES: usize = 32;
+
+static ENGINES: Table<OpenEngine> = Table::new(1, "engine", ENGINES_MAX);
+
+struct OpenEngine {
+    engine: herald_runtime::Engine,
+    reporter: Arc<Reporter>,
+    /// Held while the engine starts or closes.
+    life: Mutex<()>,
+    /// A call panicked: only closing is left.
+    is_failed: AtomicBool,
+    /// Whether a thread of the host serves it; false again once that thread has ended.
+    is_hosted: AtomicBool,
+    /// What the host polls; -1 while there is none.
+    descriptor: AtomicI32,
+}
+
+/// The way to the host's callback, closed before the finalizer runs.
+struct Reporter {
+    callback: Callback,
+    /// Read while a report runs, written to close it.
+    is_open: RwLock<bool>,
+}
+
+impl Reporter {
+    fn report(&self, level: Level, text: &str) {
+        let is_open = self.is_open.read_recursive();
+        if *is_open {
+            inside_callback(|| self.callback.report(level_code(level), text));
+        }
+    }
+
+    /// Waits for reports that are running; no other follows.
+    fn close(&self) {
+        let was_open = core::mem::replace(&mut *self.is_open.write(), false);
+        if was_open {
+            inside_callback(|| self.callback.finalize());
+        }
+    }
+}
+
+/// An engine's reactor, on the thread that serves it.
+struct LoopEnd {
+    engine: Arc<OpenEngine>,
+    /// `None` only while it is being dropped.
+    hosted: Option<Hosted>,
+}
+
+impl Drop for LoopEnd {
+    fn drop(&mut self) {
+        if boundary::is_forked() {
+            // The sockets are the parent's, and so is the file of its Unix socket.
+            core::mem::forget(self.hosted.take());
+        }
+        self.engine.is_hosted.store(false, Ordering::Release);
+    }
+}
+
+thread_local! {
+    static LOOP_ENDS: RefCell<Vec<LoopEnd>> = const { RefCell::new(Vec::new()) };
+}
+
+/// [any thread] Opens an engine and recovers what its data folder holds. Starts no thread, binds nothing. Since 0.1.
+///
+/// *engine is written on success; close it with herald_engine_close. options and what it points to is copied.
+/// Blocks while it recovers, and while it touches the memory for placements.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_open(
+    options: *const EngineOptions,
+    engine: *mut *mut Engine,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| {
+        let out = scope.out(engine, "engine")?;
+        let options = scope.options(options)?;
+        let config = config(scope, &options)?;
+        boundary::mark_process();
+        keep_panics_quiet();
+        let reporter = Reporter { callback: Callback::new(&options), is_open: RwLock::new(true) };
+        let reporter = Arc::new(reporter);
+        let reports = reporter.clone();
+        let environment = Environment::system(move |level, text| reports.report(level, text));
+        let opened = OpenEngine {
+            engine: boundary::with_signals_blocked(|| herald_runtime::Engine::open(config, environment))?,
+            reporter,
+            life: Mutex::new(()),
+            is_failed: AtomicBool::new(false),
+            is_hosted: AtomicBool::new(false),
+            descriptor: AtomicI32::new(-1),
+        };
+        out.set(ENGINES.insert(opened)?);
+        Ok(())
+    })
+}
+
+/// [any thread] Binds the listeners and serves them on threads of the engine, which block all signals. Since 0.1.
+///
+/// All or nothing: after an error it may be called again. An engine without listeners serves the calls below alone.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_start(engine: *mut Engine, error: *mut *mut Error) -> Status {
+    call(error, |_| {
+        with(engine, |open| {
+            let _life = open.life.lock();
+            Ok(boundary::with_signals_blocked(|| open.engine.start())?)
+        })
+    })
+}
+
+/// [any thread] Binds the listeners for the calling thread to serve, which becomes the loop thread. Since 0.1.
+///
+/// It polls herald_engine_descriptor and calls herald_engine_turn. When it ends, the listeners do. With durability
+/// other than memory the engine has one thread of its own, for the disk; it blocks all signals.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_start_hosted(engine: *mut Engine, error: *mut *mut Error) -> Status {
+    call(error, |_| {
+        let kept = ENGINES.get(engine)?;
+        with(engine, |open| {
+            let _life = open.life.lock();
+            let hosted = boundary::with_signals_blocked(|| open.engine.start_hosted())?;
+            open.descriptor.store(hosted.descriptor(), Ordering::Relaxed);
+            open.is_hosted.store(true, Ordering::Release);
+            let end = LoopEnd { engine: kept, hosted: Some(hosted) };
+            LOOP_ENDS
+                .try_with(|ends| ends.borrow_mut().push(end))
+                .map_err(|_| Failure::new(Status::WrongThread, "this thread is ending; close the engine"))
+        })
+    })
+}
+
+/// [any thread] The one descriptor to poll for reading: readable when herald_engine_turn has work. Since 0.1.
+///
+/// *descriptor is written on success. It stays the engine's, and valid until the engine closes.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_descriptor(
+    engine: *mut Engine,
+    descriptor: *mut i32,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| {
+        let out = scope.out(descriptor, "descriptor")?;
+        with(engine, |open| {
+            if !open.is_hosted.load(Ordering::Acquire) {
+                return Err(not_hosted());
+            }
+            out.set(open.descriptor.load(Ordering::Relaxed));
+            Ok(())
+        })
+    })
+}
+
+/// [loop thread] Serves what is ready, waiting up to timeout_ms milliseconds for it (0: not at all). Since 0.1.
+///
+/// The work of one turn is bounded; the descriptor stays readable while some is left. Raises no SIGPIPE.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_turn(engine: *mut Engine, timeout_ms: u32, error: *mut *mut Error) -> Status {
+    call(error, |_| {
+        with(engine, |open| {
+            let patience = Duration::from_millis(timeout_ms.into());
+            with_hosted(open, |hosted| Ok(boundary::without_sigpipe(|| hosted.turn(patience))?))
+        })
+    })
+}
+
+/// [any thread] Copies the address of listener index, counted from 0, as in "https://127.0.0.1:8443" or
+/// "unix:/run/herald.sock", with the port that the kernel chose. Since 0.1.
+///
+/// buffer takes capacity bytes: the text and a NUL. *length, unless length is NULL, is told the bytes without the NUL,
+/// also with HERALD_BUFFER_TOO_SMALL. HERALD_OUT_OF_RANGE past the last one, and before the start.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_address(
+    engine: *mut Engine,
+    index: usize,
+    buffer: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| {
+        with(engine, |open| {
+            let addresses = open.engine.addresses();
+            let none = || {
+                let message = format!("index {index} of {} addresses", addresses.len());
+                Failure::new(Status::OutOfRange, message)
+            };
+            let address = match addresses.get(index).ok_or_else(none)? {
+                Address::Tcp(address) => format!("https://{address}"),
+                Address::Unix(path) => format!("unix:{}", path.display()),
+            };
+            scope.buffer(buffer.cast(), capacity, length).text(&address)
+        })
+    })
+}
+
+/// [any thread; loop thread if herald_engine_start_hosted was called] Closes an engine. NULL is fine. Since 0.1.
+///
+/// No new calls and connections; requests under way may finish for drain_grace; then the disk's last write, then the
+/// finalizer. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
+/// HERALD_FORKED, which leave it as it is: what a parent process opened is the parent's to close.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_close(engine: *mut Engine) -> Status {
+    if engine.is_null() {
+        return Status::Ok;
+    }
+    call(core::ptr::null_mut(), |_| {
+        let open = ENGINES.get(engine)?;
+        let _life = open.life.lock();
+        let mut end = take_loop_end(&open);
+        if end.is_none() && open.is_hosted.load(Ordering::Acquire) {
+            return Err(wrong_thread());
+        }
+        ENGINES.remove(engine)?;
+        let drained = caught(|| match end.as_mut().and_then(|end| end.hosted.as_mut()) {
+            Some(hosted) => Ok(boundary::without_sigpipe(|| hosted.drain(open.engine.drain_grace()))?),
+            None => Ok(()),
+        });
+        let stopped = caught(|| Ok(open.engine.stop()?));
+        open.reporter.close();
+        drained.and(stopped)
+    })
+}
+
+/// [any thread] Stores a sealed PASSporT under the called number (RFC 8816 section 9). Since 0.1.
+///
+/// number is a telephone number as people or SIP write it; body has 640, 1024, 2048, 4096 or 8192 bytes, as
+/// herald_seal makes them. id takes id_capacity bytes: 32 hexadecimal digits and a NUL, HERALD_ID_CAPACITY; NULL with 0
+/// if the id is not wanted. Returns when the placement is as durable as the property durability says; with synced
+/// that is when the disk has it.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_store(
+    engine: *mut Engine,
+    number: *const c_char,
+    number_len: usize,
+    body: *const u8,
+    body_len: usize,
+    id: *mut c_char,
+    id_capacity: usize,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| {
+        let called = called_number(scope, number, number_len)?;
+        let body = scope.bytes(body, body_len, BODY_BYTES_MAX, "the body")?;
+        if !BODY_BUCKETS_BYTES.contains(&body.len()) {
+            let message =
+                format!("the body has {body_len} bytes; a sealed PASSporT has one of {BODY_BUCKETS_BYTES:?}");
+            return Err(Failure::new(Status::BadSize, message));
+        }
+        let id = scope.buffer(id.cast(), id_capacity, core::ptr::null_mut());
+        if id.is_wanted() {
+            id.require(ID_TEXT_BYTES, 1)?;
+        }
+        let stored = with(engine, |open| Ok(open.engine.store(called, body)?))?;
+        if id.is_wanted() { id.text(&stored.to_string()) } else { Ok(()) }
+    })
+}
+
+/// [any thread] Retrieves everything under the called number, placements among cover. Since 0.1.
+///
+/// number is a telephone number as people or SIP write it. *items is written on success; there is at least one item.
+/// Free it with herald_items_free; it needs the engine no more. About 10 microseconds for each item that is cover.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_retrieve(
+    engine: *mut Engine,
+    number: *const c_char,
+    number_len: usize,
+    items: *mut *mut Items,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| {
+        scope.out(items, "items")?;
+        let called = called_number(scope, number, number_len)?;
+        let found = with(engine, |open| Ok(open.engine.retrieve(called)?))?;
+        items::hand_over(scope, items, found)
+    })
+}
+
+/// Works with an open engine. If the work panics, only closing is left.
+fn with<T>(engine: *mut Engine, work: impl FnOnce(&OpenEngine) -> Result<T, Failure>) -> Result<T, Failure> {
+    let open = ENGINES.get(engine)?;
+    if open.is_failed.load(Ordering::Relaxed) {
+        return Err(Failure::new(Status::Failed, "the engine failed; close it and open another"));
+    }
+    let result = caught(|| work(&open));
+    if matches!(&result, Err(failure) if failure.status == Status::Panic) {
+        open.is_failed.store(true, Ordering::Relaxed);
+    }
+    result
+}
+
+/// Works with the reactor of `open`, which is on this thread or not to be worked with.
+fn with_hosted(
+    open: &OpenEngine,
+    work: impl FnOnce(&mut Hosted) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if !open.is_hosted.load(Ordering::Acquire) {
+        return Err(not_hosted());
+    }
+    LOOP_ENDS
+        .try_with(|ends| {
+            let mut ends = ends.borrow_mut();
+            let end = ends.iter_mut().find(|end| core::ptr::eq(&*end.engine, open));
+            work(end.and_then(|end| end.hosted.as_mut()).ok_or_else(wrong_thread)?)
+        })
+        .unwrap_or_else(|_| Err(wrong_thread()))
+}
+
+fn take_loop_end(open: &OpenEngine) -> Option<LoopEnd> {
+    let take = |ends: &RefCell<Vec<LoopEnd>>| {
+        let mut ends = ends.borrow_mut();
+        let index = ends.iter().position(|end| core::ptr::eq(&*end.engine, open))?;
+        Some(ends.swap_remove(index))
+    };
+    LOOP_ENDS.try_with(take).ok().flatten()
+}
+
+fn config(scope: &Scope, options: &EngineOptions) -> Result<Config, Failure> {
+    let mut config = Config::default();
+    for (name, value) in scope.properties(options)? {
+        config.set(name, value).map_err(|error| {
+            let status = if property(name).is_some() { Status::BadValue } else { Status::UnknownProperty };
+            Failure::new(status, error)
+        })?;
+    }
+    Ok(config)
+}
+
+const fn level_code(level: Level) -> i32 {
+    match level {
+        Level::Info => LEVELS[0].0,
+        Level::Warning => LEVELS[1].0,
+        Level::Error => LEVELS[2].0,
+    }
+}
+
+#[cold]
+fn not_hosted() -> Failure {
+    Failure::new(Status::WrongState, "the engine has no loop thread; use herald_engine_start_hosted")
+}
+
+#[cold]
+fn wrong_thread() -> Failure {
+    Failure::new(Status::WrongThread, "only the thread that called herald_engine_start_hosted may do this")
+}
+
+/// Sends panics to the engines' reports instead of the host's standard error. The place only: what a panic says may
+/// hold more than a host should log.
+fn keep_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map_or(String::new(), ToString::to_string);
+            for open in ENGINES.try_all() {
+                let line = format!("an invariant is broken at {place}; close the engine and report this");
+                open.reporter.report(Level::Error, &line);
+            }
+            remember_panic_place(place);
+        }));
+    });
+}

@@ -1,0 +1,179 @@
+//! Handles: numbers that look like pointers, and the tables that say what they stand for.
+//!
+//! C sees a pointer to a type without members. It is never followed: it holds the kind of the thing, its place in
+//! the table of that kind, and the serial number of its stay there. So a handle that was closed, invented or
+//! mixed up is recognised for as long as the process lives, and what it stood for is freed all the same.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::failure::Failure;
+use crate::status::Status;
+
+const INDEX_BITS: u32 = 16;
+const SERIAL_BITS: u32 = 44;
+const SERIAL_MAX: u64 = (1 << SERIAL_BITS) - 1;
+
+/// What is handed out under handles of one kind.
+pub(crate) struct Table<T> {
+    /// 1 to 7: the top bits of a handle, which make it no address of a program.
+    kind: u64,
+    /// What C calls one of them.
+    noun: &'static str,
+    len_max: usize,
+    slots: RwLock<Slots<T>>,
+}
+
+struct Slots<T> {
+    all: Vec<Slot<T>>,
+    free: Vec<usize>,
+}
+
+struct Slot<T> {
+    /// Of the present or last stay.
+    serial: u64,
+    value: Option<Arc<T>>,
+}
+
+impl<T> Table<T> {
+    /// An empty table. `len_max` is at most 65,536.
+    pub(crate) const fn new(kind: u64, noun: &'static str, len_max: usize) -> Self {
+        assert!(kind > 0 && kind < 8 && len_max <= 1 << INDEX_BITS, "the handle has no room for it");
+        Self { kind, noun, len_max, slots: RwLock::new(Slots { all: Vec::new(), free: Vec::new() }) }
+    }
+
+    /// Keeps `value` and gives its handle.
+    pub(crate) fn insert<H>(&self, value: T) -> Result<*mut H, Failure> {
+        let mut slots = self.slots.write();
+        let index = match slots.free.pop() {
+            Some(index) => index,
+            None if slots.all.len() < self.len_max => {
+                slots.all.push(Slot { serial: 0, value: None });
+                slots.all.len() - 1
+            }
+            None => {
+                let message = format!("{} {}s are open; close some", self.len_max, self.noun);
+                return Err(Failure::new(Status::Limit, message));
+            }
+        };
+        let slot = &mut slots.all[index];
+        slot.serial = if slot.serial == SERIAL_MAX { 1 } else { slot.serial + 1 };
+        slot.value = Some(Arc::new(value));
+        Ok(self.handle(slot.serial, index))
+    }
+
+    /// What the handle stands for.
+    pub(crate) fn get<H>(&self, handle: *const H) -> Result<Arc<T>, Failure> {
+        let (serial, index) = self.place(handle)?;
+        let slots = self.slots.read();
+        let slot = slots.all.get(index).ok_or_else(|| self.bad())?;
+        match &slot.value {
+            Some(value) if slot.serial == serial => Ok(value.clone()),
+            _ => Err(self.gone(slot, serial)),
+        }
+    }
+
+    /// Takes away what the handle stands for.
+    pub(crate) fn remove<H>(&self, handle: *const H) -> Result<Arc<T>, Failure> {
+        let (serial, index) = self.place(handle)?;
+        let mut slots = self.slots.write();
+        let slot = slots.all.get_mut(index).ok_or_else(|| self.bad())?;
+        if slot.serial != serial {
+            return Err(self.gone(slot, serial));
+        }
+        let value = slot.value.take().ok_or_else(|| self.closed())?;
+        slots.free.push(index);
+        Ok(value)
+    }
+
+    /// Everything there is, unless somebody is just changing it.
+    pub(crate) fn try_all(&self) -> Vec<Arc<T>> {
+        let Some(slots) = self.slots.try_read() else { return Vec::new() };
+        slots.all.iter().filter_map(|slot| slot.value.clone()).collect()
+    }
+
+    fn handle<H>(&self, serial: u64, index: usize) -> *mut H {
+        let index = u64::try_from(index).expect("an index fits 64 bits");
+        let bits = self.kind << (INDEX_BITS + SERIAL_BITS) | serial << INDEX_BITS | index;
+        core::ptr::without_provenance_mut(usize::try_from(bits).expect("a pointer has 64 bits"))
+    }
+
+    fn place<H>(&self, handle: *const H) -> Result<(u64, usize), Failure> {
+        if handle.is_null() {
+            return Err(Failure::new(Status::NullArgument, format!("the {} is NULL", self.noun)));
+        }
+        let bits = u64::try_from(handle.addr()).expect("a pointer has 64 bits");
+        if bits >> (INDEX_BITS + SERIAL_BITS) != self.kind {
+            return Err(self.bad());
+        }
+        let index = bits & ((1 << INDEX_BITS) - 1);
+        Ok((bits >> INDEX_BITS & SERIAL_MAX, usize::try_from(index).expect("16 bits fit a usize")))
+    }
+
+    #[cold]
+    fn gone(&self, slot: &Slot<T>, serial: u64) -> Failure {
+        if (1..=slot.serial).contains(&serial) { self.closed() } else { self.bad() }
+    }
+
+    #[cold]
+    fn bad(&self) -> Failure {
+        Failure::new(Status::BadHandle, format!("not a handle of an {} of this process", self.noun))
+    }
+
+    #[cold]
+    fn closed(&self) -> Failure {
+        Failure::new(Status::Closed, format!("the {} was closed or freed before", self.noun))
+    }
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("handles of the C interface need pointers of 64 bits");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status<T>(result: Result<T, Failure>) -> Status {
+        result.map(|_| ()).map_or_else(|failure| failure.status, |()| Status::Ok)
+    }
+
+    #[test]
+    fn a_handle_that_was_freed_is_known_as_such_also_when_its_place_is_taken_again() {
+        let table = Table::new(1, "thing", 4);
+        let first: *mut u8 = table.insert("first").expect("room");
+        assert_eq!(*table.remove(first).expect("there"), "first");
+        let second: *mut u8 = table.insert("second").expect("room");
+        assert_ne!(first, second);
+        assert_eq!(status(table.get(first)), Status::Closed);
+        assert_eq!(status(table.remove(first)), Status::Closed);
+        assert_eq!(*table.get(second).expect("there"), "second");
+        assert_eq!(status(table.remove(second)), Status::Ok);
+        assert_eq!(status(table.remove(second)), Status::Closed);
+    }
+
+    #[test]
+    fn handles_that_were_never_given_out_are_refused() {
+        let table = Table::new(1, "thing", 4);
+        let other = Table::new(2, "other", 4);
+        let given: *mut u8 = table.insert(1).expect("room");
+        let foreign: *mut u8 = other.insert(1).expect("room");
+        let future = core::ptr::without_provenance::<u8>(given.addr() + (1 << INDEX_BITS));
+        let beyond = core::ptr::without_provenance::<u8>(given.addr() + 1);
+        let zero_serial = core::ptr::without_provenance::<u8>(given.addr() - (1 << INDEX_BITS));
+        for wrong in [foreign.cast_const(), future, beyond, zero_serial, &raw const table as *const u8] {
+            assert_eq!(status(table.get(wrong)), Status::BadHandle, "{wrong:?}");
+        }
+        assert_eq!(status(table.get(core::ptr::null::<u8>())), Status::NullArgument);
+    }
+
+    #[test]
+    fn a_full_table_refuses_and_takes_again_once_something_is_freed() {
+        let table = Table::new(1, "thing", 2);
+        let first: *mut u8 = table.insert(1).expect("room");
+        let _second: *mut u8 = table.insert(2).expect("room");
+        assert_eq!(status(table.insert::<u8>(3)), Status::Limit);
+        table.remove(first).expect("there");
+        assert_eq!(status(table.insert::<u8>(3)), Status::Ok);
+    }
+}

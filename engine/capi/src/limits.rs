@@ -1,0 +1,20 @@
+//! Every bound of the C interface, with its unit, its reason and what happens there.
+
+/// Engines open in one process at a moment. Each takes 16 MiB or more; one more is refused.
+pub const ENGINES_MAX: usize = 64;
+/// Results of retrievals that C has not freed. More is a leak; one more is refused.
+pub const ITEMS_MAX: usize = 1 << 16;
+/// Error objects that C has not freed. More is a leak; one more is not made, and the status stands alone.
+pub const ERRORS_MAX: usize = 1 << 12;
+/// Properties in one call: some hundred times those there are. More is refused unread.
+pub const PROPERTIES_MAX: usize = 1024;
+/// Bytes of a property's name. A longer one is refused unread.
+pub const PROPERTY_NAME_BYTES_MAX: usize = 256;
+/// Bytes of a property's value: the longest path of the system. A longer one is refused unread.
+pub const PROPERTY_VALUE_BYTES_MAX: usize = 4096;
+/// Bytes of a JWK. A sealing key has some 200; a longer text is refused unread.
+pub const JWK_BYTES_MAX: usize = 4096;
+/// Bytes of a PASSporT. The largest placement holds less; a longer text is refused unread.
+pub const PASSPORT_BYTES_MAX: usize = 8192;
+/// Bytes of an option struct. A larger `struct_size` is not one.
+pub const OPTIONS_BYTES_MAX: usize = 4096;

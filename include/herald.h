@@ -1,0 +1,464 @@
+/* herald.h: the C interface of Herald, a Call Placement Service (RFC 8816) to embed.
+ *
+ * Generated from engine/capi; edit the documentation there.
+ *
+ * Every function that can fail returns a status: 0, or a negative code. Words about a failure come through the last
+ * argument, if that is not NULL; it is written only on failure, and must then be freed. Other outputs are written only
+ * on success, except lengths, see each function. Text is UTF-8. Handles are no addresses: a wrong one is told apart,
+ * also after it was closed. After a fork every call in the child answers HERALD_FORKED. docs/CAPI.md has the rest.
+ */
+
+#ifndef HERALD_H
+#define HERALD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header: major << 16 | minor << 8 | patch. */
+#define HERALD_VERSION 0x000100u
+/** The binary interface of this header. */
+#define HERALD_ABI_VERSION 0u
+/** Bytes that take any id with its NUL. */
+#define HERALD_ID_CAPACITY 33
+/** Bytes that take any sealed body, and any PASSporT in one with its NUL. */
+#define HERALD_BODY_CAPACITY 8192
+/** Bytes that take any sealing key that this library makes, with its NUL. */
+#define HERALD_JWK_CAPACITY 512
+/** The engine goes on as it should. */
+#define HERALD_LEVEL_INFO 0
+/** Something needs an eye. */
+#define HERALD_LEVEL_WARNING 1
+/** Something does not work until somebody acts. */
+#define HERALD_LEVEL_ERROR 2
+/** Its name. */
+#define HERALD_PROPERTY_NAME 0
+/** The form of its value. */
+#define HERALD_PROPERTY_FORM 1
+/** Its default, in words where it is not a value. */
+#define HERALD_PROPERTY_DEFAULT 2
+/** What it means. */
+#define HERALD_PROPERTY_MEANING 3
+/** A property whose name and value are string literals. */
+#define HERALD_PROPERTY(name, value) \
+    { (name), sizeof(name) - 1, (value), sizeof(value) - 1 }
+
+/** What a call came to. -1xx: the caller's mistake; -2xx: a limit, or try again; -3xx: the peer, the network
+ *  or what was stored; -4xx: the engine failed, only closing it is allowed. */
+typedef int32_t herald_status;
+
+enum {
+  /** Done. */
+  HERALD_OK = 0,
+  /** A pointer that must not be NULL is NULL. */
+  HERALD_NULL_ARGUMENT = -101,
+  /** struct_size is not that of a version of the struct this library knows. */
+  HERALD_STRUCT_SIZE = -102,
+  /** A text is not UTF-8. */
+  HERALD_NOT_UTF8 = -103,
+  /** No property has this name; the message tells the nearest one. */
+  HERALD_UNKNOWN_PROPERTY = -104,
+  /** A property's value has the wrong form, or two properties contradict each other. */
+  HERALD_BAD_VALUE = -105,
+  /** Not a telephone number. */
+  HERALD_BAD_NUMBER = -106,
+  /** A body has none of the sizes of a sealed PASSporT, or an input is longer than any valid one. */
+  HERALD_BAD_SIZE = -107,
+  /** Not a sealing key in the form of a JWK. */
+  HERALD_BAD_KEY = -108,
+  /** An index is past the end. */
+  HERALD_OUT_OF_RANGE = -109,
+  /** Not a handle that this library has given out, or one of another kind. */
+  HERALD_BAD_HANDLE = -110,
+  /** The handle was closed or freed before. */
+  HERALD_CLOSED = -111,
+  /** The engine is not started, was started before, or is started in another way. */
+  HERALD_WRONG_STATE = -112,
+  /** Only the thread that started the engine for its own loop may do this. */
+  HERALD_WRONG_THREAD = -113,
+  /** Called from inside a callback. */
+  HERALD_IN_CALLBACK = -114,
+  /** The process is a forked child of the one that opened an engine. */
+  HERALD_FORKED = -115,
+  /** The buffer is too small; the length that is needed was written. */
+  HERALD_BUFFER_TOO_SMALL = -201,
+  /** The number or the memory holds no more placements; some expire within a retention. */
+  HERALD_FULL = -202,
+  /** More threads are inside the engine than it serves at a moment; try again at once. */
+  HERALD_BUSY = -203,
+  /** The system refuses memory or threads, or too many handles are open. */
+  HERALD_LIMIT = -204,
+  /** The disk fails or is full. Nothing was acknowledged; stores resume by themselves. */
+  HERALD_DISK = -205,
+  /** Another engine, here or in another process, has the folder open. */
+  HERALD_IN_USE = -206,
+  /** An address cannot be bound, or a socket failed. */
+  HERALD_NETWORK = -301,
+  /** The item does not open with this key under this number: most are cover, or for somebody else. */
+  HERALD_DOES_NOT_OPEN = -302,
+  /** Stored data is damaged or of another version. */
+  HERALD_DATA = -303,
+  /** The engine failed before. Only closing it is allowed. */
+  HERALD_FAILED = -401,
+  /** An invariant was broken in this call. If it was given an engine, only closing that is allowed. */
+  HERALD_PANIC = -402,
+};
+
+
+/**
+ * Counts up when a program linked with an older library would no longer run. It is the number in the library's
+ * name.
+ */
+#define ABI_VERSION 0
+
+/**
+ * An engine: a Call Placement Service in process. Open one, start it, close it.
+ */
+typedef struct herald_engine herald_engine;
+
+/**
+ * Why a call failed, in words. Free it.
+ */
+typedef struct herald_error herald_error;
+
+/**
+ * What was retrieved under one number: placements among cover, in the order of their ids. Free it.
+ */
+typedef struct herald_items herald_items;
+
+/**
+ * One setting. This pair never grows, so that arrays of it stay what they are.
+ */
+typedef struct herald_property {
+  /**
+   * The name, UTF-8: see herald_property_text.
+   */
+  const char *name;
+  /**
+   * Bytes of the name.
+   */
+  size_t name_len;
+  /**
+   * The value, UTF-8.
+   */
+  const char *value;
+  /**
+   * Bytes of the value.
+   */
+  size_t value_len;
+} herald_property;
+
+/**
+ * Hears what an operator should know: one plain line, UTF-8, without a line end, valid until the function
+ * returns; never a secret nor a full telephone number. level is one of HERALD_LEVEL_*.
+ *
+ * It runs on a thread of the engine, or inside open, start and close on theirs, on several at once if it must.
+ * It must not unwind, and must call no function with an engine: they answer HERALD_IN_CALLBACK.
+ */
+typedef void (*herald_report_fn)(int32_t level, const char *text, size_t text_len, void *user);
+
+/**
+ * Is called once with the user pointer when no report can follow: at the end of herald_engine_close, on its
+ * thread. Not called if herald_engine_open fails. The rules of herald_report_fn hold.
+ */
+typedef void (*herald_finalizer_fn)(void *user);
+
+/**
+ * How an engine is to be opened. Set all of it to zero, then what is needed. Since 0.1.
+ */
+typedef struct herald_engine_options {
+  /**
+   * sizeof(herald_engine_options).
+   */
+  uint32_t struct_size;
+  /**
+   * Settings; later ones override earlier ones. May be NULL if property_count is 0.
+   */
+  const struct herald_property *properties;
+  /**
+   * How many there are.
+   */
+  size_t property_count;
+  /**
+   * Hears reports, or NULL.
+   */
+  herald_report_fn report;
+  /**
+   * What report and finalizer are given.
+   */
+  void *user;
+  /**
+   * Releases user, or NULL.
+   */
+  herald_finalizer_fn finalizer;
+} herald_engine_options;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * [any thread] The version of the library that is running, major << 16 | minor << 8 | patch; compare it with
+ * HERALD_VERSION, that of the header. Since 0.1.
+ */
+uint32_t herald_version(void);
+
+/**
+ * [any thread] The version of the binary interface; programs made with another HERALD_ABI_VERSION must not go on.
+ * Since 0.1.
+ */
+uint32_t herald_abi_version(void);
+
+/**
+ * [any thread] Copies the name of a status, as in "HERALD_IN_USE". Since 0.1.
+ *
+ * buffer takes capacity bytes: the name and a NUL. *length, unless length is NULL, is told the bytes without the NUL,
+ * also with HERALD_BUFFER_TOO_SMALL. HERALD_OUT_OF_RANGE if there is no such status.
+ */
+herald_status herald_status_name(int32_t status,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *length);
+
+/**
+ * [any thread] How many properties there are to open an engine with. Since 0.1.
+ */
+size_t herald_property_count(void);
+
+/**
+ * [any thread] Copies a text about property index, counted from 0: field is one of HERALD_PROPERTY_*. Since 0.1.
+ *
+ * buffer takes capacity bytes: the text and a NUL. *length, unless length is NULL, is told the bytes without the NUL,
+ * also with HERALD_BUFFER_TOO_SMALL. HERALD_OUT_OF_RANGE if there is no such property or field.
+ */
+herald_status herald_property_text(size_t index,
+                                   int32_t field,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *length);
+
+/**
+ * [any thread] Opens an engine and recovers what its data folder holds. Starts no thread, binds nothing. Since 0.1.
+ *
+ * *engine is written on success; close it with herald_engine_close. options and what it points to is copied.
+ * Blocks while it recovers, and while it touches the memory for placements.
+ */
+herald_status herald_engine_open(const struct herald_engine_options *options,
+                                 struct herald_engine **engine,
+                                 struct herald_error **error);
+
+/**
+ * [any thread] Binds the listeners and serves them on threads of the engine, which block all signals. Since 0.1.
+ *
+ * All or nothing: after an error it may be called again. An engine without listeners serves the calls below alone.
+ */
+herald_status herald_engine_start(struct herald_engine *engine,
+                                  struct herald_error **error);
+
+/**
+ * [any thread] Binds the listeners for the calling thread to serve, which becomes the loop thread. Since 0.1.
+ *
+ * It polls herald_engine_descriptor and calls herald_engine_turn. When it ends, the listeners do. With durability
+ * other than memory the engine has one thread of its own, for the disk; it blocks all signals.
+ */
+herald_status herald_engine_start_hosted(struct herald_engine *engine,
+                                         struct herald_error **error);
+
+/**
+ * [any thread] The one descriptor to poll for reading: readable when herald_engine_turn has work. Since 0.1.
+ *
+ * *descriptor is written on success. It stays the engine's, and valid until the engine closes.
+ */
+herald_status herald_engine_descriptor(struct herald_engine *engine,
+                                       int32_t *descriptor,
+                                       struct herald_error **error);
+
+/**
+ * [loop thread] Serves what is ready, waiting up to timeout_ms milliseconds for it (0: not at all). Since 0.1.
+ *
+ * The work of one turn is bounded; the descriptor stays readable while some is left. Raises no SIGPIPE.
+ */
+herald_status herald_engine_turn(struct herald_engine *engine,
+                                 uint32_t timeout_ms,
+                                 struct herald_error **error);
+
+/**
+ * [any thread] Copies the address of listener index, counted from 0, as in "https://127.0.0.1:8443" or
+ * "unix:/run/herald.sock", with the port that the kernel chose. Since 0.1.
+ *
+ * buffer takes capacity bytes: the text and a NUL. *length, unless length is NULL, is told the bytes without the NUL,
+ * also with HERALD_BUFFER_TOO_SMALL. HERALD_OUT_OF_RANGE past the last one, and before the start.
+ */
+herald_status herald_engine_address(struct herald_engine *engine,
+                                    size_t index,
+                                    char *buffer,
+                                    size_t capacity,
+                                    size_t *length,
+                                    struct herald_error **error);
+
+/**
+ * [any thread; loop thread if herald_engine_start_hosted was called] Closes an engine. NULL is fine. Since 0.1.
+ *
+ * No new calls and connections; requests under way may finish for drain_grace; then the disk's last write, then the
+ * finalizer. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
+ * HERALD_FORKED, which leave it as it is: what a parent process opened is the parent's to close.
+ */
+herald_status herald_engine_close(struct herald_engine *engine);
+
+/**
+ * [any thread] Stores a sealed PASSporT under the called number (RFC 8816 section 9). Since 0.1.
+ *
+ * number is a telephone number as people or SIP write it; body has 640, 1024, 2048, 4096 or 8192 bytes, as
+ * herald_seal makes them. id takes id_capacity bytes: 32 hexadecimal digits and a NUL, HERALD_ID_CAPACITY; NULL with 0
+ * if the id is not wanted. Returns when the placement is as durable as the property durability says; with synced
+ * that is when the disk has it.
+ */
+herald_status herald_store(struct herald_engine *engine,
+                           const char *number,
+                           size_t number_len,
+                           const uint8_t *body,
+                           size_t body_len,
+                           char *id,
+                           size_t id_capacity,
+                           struct herald_error **error);
+
+/**
+ * [any thread] Retrieves everything under the called number, placements among cover. Since 0.1.
+ *
+ * number is a telephone number as people or SIP write it. *items is written on success; there is at least one item.
+ * Free it with herald_items_free; it needs the engine no more. About 10 microseconds for each item that is cover.
+ */
+herald_status herald_retrieve(struct herald_engine *engine,
+                              const char *number,
+                              size_t number_len,
+                              struct herald_items **items,
+                              struct herald_error **error);
+
+/**
+ * [any thread] How many items there are. Since 0.1.
+ *
+ * *count is written on success.
+ */
+herald_status herald_items_count(const struct herald_items *items,
+                                 size_t *count,
+                                 struct herald_error **error);
+
+/**
+ * [any thread] Copies the id of item index, counted from 0. Since 0.1.
+ *
+ * buffer takes capacity bytes: 32 hexadecimal digits and a NUL, HERALD_ID_CAPACITY. *length, unless length is
+ * NULL, is told the bytes without the NUL, also with HERALD_BUFFER_TOO_SMALL.
+ */
+herald_status herald_items_id(const struct herald_items *items,
+                              size_t index,
+                              char *buffer,
+                              size_t capacity,
+                              size_t *length,
+                              struct herald_error **error);
+
+/**
+ * [any thread] Copies the sealed bytes of item index, counted from 0. Since 0.1.
+ *
+ * buffer takes capacity bytes; HERALD_BODY_CAPACITY is enough for any. *length, unless length is NULL, is told how
+ * many there are, also with HERALD_BUFFER_TOO_SMALL.
+ */
+herald_status herald_items_body(const struct herald_items *items,
+                                size_t index,
+                                uint8_t *buffer,
+                                size_t capacity,
+                                size_t *length,
+                                struct herald_error **error);
+
+/**
+ * [any thread] Frees what was retrieved. NULL is fine. Since 0.1.
+ */
+herald_status herald_items_free(struct herald_items *items);
+
+/**
+ * [any thread] The status that came with an error. Since 0.1.
+ *
+ * Returns HERALD_NULL_ARGUMENT, HERALD_BAD_HANDLE or HERALD_CLOSED if error is none.
+ */
+herald_status herald_error_status(const struct herald_error *error);
+
+/**
+ * [any thread] Copies the message of an error: what failed, on what value, what to do; one line, UTF-8. Since 0.1.
+ *
+ * buffer takes capacity bytes: the message and a NUL. *length, unless length is NULL, is told the bytes of the
+ * message without the NUL, also with HERALD_BUFFER_TOO_SMALL.
+ */
+herald_status herald_error_message(const struct herald_error *error,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *length);
+
+/**
+ * [any thread] Frees an error. NULL is fine. Since 0.1.
+ */
+herald_status herald_error_free(struct herald_error *error);
+
+/**
+ * [any thread] Makes a sealing key of the called side: X25519, as a private JWK (RFC 8037). Since 0.1.
+ *
+ * buffer takes capacity bytes: the text and a NUL, HERALD_JWK_CAPACITY is enough. *length, unless length is NULL, is
+ * told the bytes without the NUL, also with HERALD_BUFFER_TOO_SMALL; then no key was made. The text is a secret.
+ */
+herald_status herald_key_generate(char *buffer,
+                                  size_t capacity,
+                                  size_t *length,
+                                  struct herald_error **error);
+
+/**
+ * [any thread] The public JWK of a private one: what the called side publishes. Since 0.1.
+ *
+ * buffer takes capacity bytes: the text and a NUL. *length, unless length is NULL, is told the bytes without the NUL,
+ * also with HERALD_BUFFER_TOO_SMALL.
+ */
+herald_status herald_key_public(const char *key,
+                                size_t key_len,
+                                char *buffer,
+                                size_t capacity,
+                                size_t *length,
+                                struct herald_error **error);
+
+/**
+ * [any thread] Seals a PASSporT for a called number with a key of the called side (HPKE, RFC 9180). Since 0.1.
+ *
+ * recipient is a public JWK, number a telephone number as people or SIP write it, passport UTF-8. buffer takes
+ * capacity bytes; HERALD_BODY_CAPACITY is enough for any. *length, unless length is NULL, is told how many there
+ * are (one of the sizes that herald_store takes), also with HERALD_BUFFER_TOO_SMALL. One key agreement.
+ */
+herald_status herald_seal(const char *recipient,
+                          size_t recipient_len,
+                          const char *number,
+                          size_t number_len,
+                          const char *passport,
+                          size_t passport_len,
+                          uint8_t *buffer,
+                          size_t capacity,
+                          size_t *length,
+                          struct herald_error **error);
+
+/**
+ * [any thread] Opens an item that was retrieved under a called number, if it was sealed with this key. Since 0.1.
+ *
+ * key is a private JWK, number a telephone number as people or SIP write it. buffer takes capacity bytes: the
+ * PASSporT and a NUL, HERALD_BODY_CAPACITY is enough. *length, unless length is NULL, is told the bytes without the
+ * NUL, also with HERALD_BUFFER_TOO_SMALL. HERALD_DOES_NOT_OPEN is the answer to cover and to what is for others.
+ * What opens is not verified yet. One key agreement.
+ */
+herald_status herald_open(const char *key,
+                          size_t key_len,
+                          const char *number,
+                          size_t number_len,
+                          const uint8_t *sealed,
+                          size_t sealed_len,
+                          char *buffer,
+                          size_t capacity,
+                          size_t *length,
+                          struct herald_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* HERALD_H */

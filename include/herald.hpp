@@ -1,0 +1,304 @@
+/* herald.hpp: herald.h for C++17, header-only. Handles free themselves, failures are exceptions.
+ *
+ * Threads, units and meanings are those of the functions in herald.h. A moved-from object holds nothing, and its calls
+ * throw HERALD_NULL_ARGUMENT. Nothing here may be used inside a callback.
+ */
+#ifndef HERALD_HPP
+#define HERALD_HPP
+
+#include <herald.h>
+
+#include <array>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace herald {
+
+using bytes = std::vector<std::uint8_t>;
+
+/** A failure of a call: its status and its words. */
+class failure : public std::exception {
+public:
+    failure(herald_status status, std::string message) : status_(status), message_(std::move(message)) {}
+
+    /** One of HERALD_*. */
+    herald_status status() const noexcept { return status_; }
+    const char *what() const noexcept override { return message_.c_str(); }
+
+private:
+    herald_status status_;
+    std::string message_;
+};
+
+/** The name of a status, as in "HERALD_IN_USE"; the number if it has none. */
+inline std::string status_name(herald_status status)
+{
+    std::array<char, 64> name{};
+    if (herald_status_name(status, name.data(), name.size(), nullptr) == HERALD_OK)
+        return name.data();
+    return std::to_string(status);
+}
+
+namespace detail {
+
+/** Calls `function` with a place for an error and throws what comes of it. */
+template <typename Function>
+void check(Function &&function)
+{
+    herald_error *error = nullptr;
+    const herald_status status = function(&error);
+    if (status == HERALD_OK)
+        return;
+    std::string message;
+    std::size_t length = 0;
+    if (herald_error_message(error, nullptr, 0, &length) == HERALD_BUFFER_TOO_SMALL) {
+        message.resize(length + 1);
+        if (herald_error_message(error, message.data(), message.size(), nullptr) != HERALD_OK)
+            length = 0;
+        message.resize(length);
+    }
+    herald_error_free(error);
+    throw failure(status, message.empty() ? status_name(status) : message);
+}
+
+/** Asks for the length, then for the content. `nul` is 1 where a NUL follows the content. */
+template <typename Container, typename Function>
+Container fetch(std::size_t guess, std::size_t nul, Function &&function)
+{
+    Container content;
+    content.resize(guess);
+    std::size_t length = 0;
+    herald_error *error = nullptr;
+    if (function(content.data(), content.size(), &length, &error) == HERALD_BUFFER_TOO_SMALL)
+        content.resize(length + nul);
+    herald_error_free(error);
+    check([&](herald_error **again) { return function(content.data(), content.size(), &length, again); });
+    content.resize(length);
+    return content;
+}
+
+/** Like fetch, for functions that must run once: the buffer is large enough for any answer. */
+template <typename Container, typename Function>
+Container once(std::size_t capacity, Function &&function)
+{
+    Container content;
+    content.resize(capacity);
+    std::size_t length = 0;
+    check([&](herald_error **error) { return function(content.data(), content.size(), &length, error); });
+    content.resize(length);
+    return content;
+}
+
+} // namespace detail
+
+/** What was retrieved: placements among cover. */
+class items {
+public:
+    items(items &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    items &operator=(items &&other) noexcept
+    {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    items(const items &) = delete;
+    items &operator=(const items &) = delete;
+    ~items() { herald_items_free(handle_); }
+
+    std::size_t size() const
+    {
+        std::size_t count = 0;
+        detail::check([&](herald_error **error) { return herald_items_count(handle_, &count, error); });
+        return count;
+    }
+
+    /** The id of an item, 32 hexadecimal digits. */
+    std::string id(std::size_t index) const
+    {
+        return detail::fetch<std::string>(HERALD_ID_CAPACITY, 1, [&](auto *data, auto size, auto *length, auto *error) {
+            return herald_items_id(handle_, index, data, size, length, error);
+        });
+    }
+
+    /** The sealed bytes of an item. */
+    bytes body(std::size_t index) const
+    {
+        return detail::fetch<bytes>(HERALD_BODY_CAPACITY, 0, [&](auto *data, auto size, auto *length, auto *error) {
+            return herald_items_body(handle_, index, data, size, length, error);
+        });
+    }
+
+private:
+    friend class engine;
+    explicit items(herald_items *handle) : handle_(handle) {}
+    herald_items *handle_;
+};
+
+/** Hears reports: level (HERALD_LEVEL_*) and one line. It runs on any thread; what it throws is swallowed. */
+using report = std::function<void(int level, std::string_view line)>;
+
+/** A setting: name and value. */
+using property = std::pair<std::string_view, std::string_view>;
+
+/** An engine. Closes itself. */
+class engine {
+public:
+    explicit engine(const std::vector<property> &properties, report hear = nullptr)
+    {
+        std::vector<herald_property> pairs;
+        for (const auto &[name, value] : properties)
+            pairs.push_back({name.data(), name.size(), value.data(), value.size()});
+        herald_engine_options options{};
+        options.struct_size = sizeof options;
+        options.properties = pairs.data();
+        options.property_count = pairs.size();
+        std::unique_ptr<report> kept;
+        if (hear) {
+            kept = std::make_unique<report>(std::move(hear));
+            options.report = &engine::on_report;
+            options.user = kept.get();
+            options.finalizer = &engine::on_end;
+        }
+        detail::check([&](herald_error **error) { return herald_engine_open(&options, &handle_, error); });
+        // From here on the finalizer frees it.
+        static_cast<void>(kept.release());
+    }
+
+    engine(engine &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    engine &operator=(engine &&other) noexcept
+    {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    engine(const engine &) = delete;
+    engine &operator=(const engine &) = delete;
+    ~engine() { herald_engine_close(handle_); }
+
+    /** Serves on threads of the engine. */
+    void start()
+    {
+        detail::check([&](herald_error **error) { return herald_engine_start(handle_, error); });
+    }
+
+    /** Serves on this thread: poll descriptor(), call turn(). */
+    void start_hosted()
+    {
+        detail::check([&](herald_error **error) { return herald_engine_start_hosted(handle_, error); });
+    }
+
+    /** What to poll for reading. */
+    int descriptor() const
+    {
+        std::int32_t descriptor = -1;
+        detail::check([&](herald_error **error) { return herald_engine_descriptor(handle_, &descriptor, error); });
+        return descriptor;
+    }
+
+    /** Serves what is ready, waiting up to `timeout_ms` for it. */
+    void turn(std::uint32_t timeout_ms)
+    {
+        detail::check([&](herald_error **error) { return herald_engine_turn(handle_, timeout_ms, error); });
+    }
+
+    /** The address of a listener. */
+    std::string address(std::size_t index) const
+    {
+        return detail::fetch<std::string>(128, 1, [&](auto *data, auto size, auto *length, auto *error) {
+            return herald_engine_address(handle_, index, data, size, length, error);
+        });
+    }
+
+    /** Stores a sealed PASSporT; returns its id. */
+    std::string store(std::string_view number, const bytes &body)
+    {
+        std::array<char, HERALD_ID_CAPACITY> id{};
+        detail::check([&](herald_error **error) {
+            return herald_store(handle_, number.data(), number.size(), body.data(), body.size(), id.data(), id.size(),
+                                error);
+        });
+        return id.data();
+    }
+
+    /** Everything under a number. */
+    items retrieve(std::string_view number)
+    {
+        herald_items *found = nullptr;
+        detail::check([&](herald_error **error) {
+            return herald_retrieve(handle_, number.data(), number.size(), &found, error);
+        });
+        return items(found);
+    }
+
+    /** Closes, and throws if that went wrong. Closed a second time it does nothing. */
+    void close()
+    {
+        const herald_status status = herald_engine_close(handle_);
+        if (status == HERALD_OK || (status != HERALD_WRONG_THREAD && status != HERALD_IN_CALLBACK))
+            handle_ = nullptr;
+        if (status != HERALD_OK)
+            throw failure(status, status_name(status));
+    }
+
+private:
+    static void on_report(std::int32_t level, const char *text, std::size_t length, void *user) noexcept
+    {
+        try {
+            (*static_cast<report *>(user))(level, std::string_view(text, length));
+        } catch (...) { // Nothing may unwind into the engine.
+        }
+    }
+    static void on_end(void *user) noexcept { delete static_cast<report *>(user); }
+
+    herald_engine *handle_ = nullptr;
+};
+
+/** A new sealing key, a private JWK. */
+inline std::string generate_key()
+{
+    return detail::once<std::string>(HERALD_JWK_CAPACITY, [&](auto *data, auto size, auto *length, auto *error) {
+        return herald_key_generate(data, size, length, error);
+    });
+}
+
+/** The public half of a key. */
+inline std::string public_key(std::string_view key)
+{
+    return detail::fetch<std::string>(HERALD_JWK_CAPACITY, 1, [&](auto *data, auto size, auto *length, auto *error) {
+        return herald_key_public(key.data(), key.size(), data, size, length, error);
+    });
+}
+
+/** Seals a PASSporT for a called number with a public key. */
+inline bytes seal(std::string_view recipient, std::string_view number, std::string_view passport)
+{
+    return detail::once<bytes>(HERALD_BODY_CAPACITY, [&](auto *data, auto size, auto *length, auto *error) {
+        return herald_seal(recipient.data(), recipient.size(), number.data(), number.size(), passport.data(),
+                           passport.size(), data, size, length, error);
+    });
+}
+
+/** The PASSporT in an item, if it was sealed with this key. */
+inline std::optional<std::string> open(std::string_view key, std::string_view number, const bytes &sealed)
+{
+    try {
+        return detail::once<std::string>(HERALD_BODY_CAPACITY, [&](auto *data, auto size, auto *length, auto *error) {
+            return herald_open(key.data(), key.size(), number.data(), number.size(), sealed.data(), sealed.size(), data,
+                               size, length, error);
+        });
+    } catch (const failure &failed) {
+        if (failed.status() == HERALD_DOES_NOT_OPEN)
+            return std::nullopt;
+        throw;
+    }
+}
+
+} // namespace herald
+
+#endif /* HERALD_HPP */
