@@ -1,11 +1,15 @@
 //! A block: one contiguous range of the log, as it lies on disk.
 //!
-//! Key: segment sequence and offset, 8 bytes each, big endian, so that blocks sort as they were written. Value:
-//! a header of 16 bytes, then the records of the log as they stood in memory.
+//! Key: run, segment sequence and offset, 8 bytes each, big endian, so that blocks sort as they were written.
+//! Value: a header of 16 bytes, then the records of the log as they stood in memory. All records of a block
+//! expire in the same generation.
 
 use core::fmt;
 
-use herald_log::{RecordError, RecordRef};
+use herald_log::{LogRange, RecordError, RecordRef};
+
+use crate::limits::GENERATION_MS;
+use crate::store::Block;
 
 /// The bytes every block begins with.
 const MAGIC: [u8; 4] = *b"HBLK";
@@ -35,8 +39,35 @@ impl BlockKey {
     }
 }
 
+/// The blocks that a range of the log makes: one for each stretch of records that expire in the same generation.
+pub(crate) fn blocks_of_range(run: u64, range: &LogRange<'_>, blocks: &mut Vec<Block>) {
+    let mut records = herald_log::records(range.bytes);
+    let mut start = 0;
+    let mut current = None;
+    loop {
+        let at = records.position();
+        // The log has written these bytes itself; a fault would end the range, and what came before stands.
+        let next = records.next().and_then(Result::ok).map(|record| generation_of(&record));
+        if next == current && next.is_some() {
+            continue;
+        }
+        if let Some(generation) = current {
+            let key = BlockKey { run, segment: range.segment, offset: range.offset + start as u64 };
+            blocks.push(Block { generation, key, value: encode(&range.bytes[start..at]) });
+        }
+        if next.is_none() {
+            return;
+        }
+        (start, current) = (at, next);
+    }
+}
+
+fn generation_of(record: &RecordRef<'_>) -> u64 {
+    record.expires_at.as_millis() / GENERATION_MS
+}
+
 /// The block that holds `records`.
-pub(crate) fn encode(records: &[u8]) -> Vec<u8> {
+fn encode(records: &[u8]) -> Vec<u8> {
     let mut block = Vec::with_capacity(HEADER_BYTES + records.len());
     block.extend_from_slice(&MAGIC);
     block.extend_from_slice(&VERSION.to_le_bytes());

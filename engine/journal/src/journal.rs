@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use herald_core::limits::RETENTION_MAX_MS;
 use herald_core::{CoverSecret, Retention, Timestamp};
 use herald_log::{DrainCursor, PlacementLog};
 
-use crate::block::{self, BlockKey};
+use crate::block;
 use crate::commits::Commits;
 use crate::limits::{BATCH_BYTES_MAX, GENERATION_MS};
 use crate::store::{Block, BlockStore, Fault, Meta};
@@ -30,6 +31,8 @@ pub struct Journal<S> {
     generations: BTreeSet<u64>,
     dropped_before: u64,
     failing: bool,
+    /// When the last pass that succeeded began.
+    good_at: Timestamp,
 }
 
 /// What a pass did.
@@ -54,6 +57,7 @@ impl<S: BlockStore> Journal<S> {
             generations: BTreeSet::new(),
             dropped_before: 0,
             failing: false,
+            good_at: opened_at,
         }
     }
 
@@ -63,42 +67,48 @@ impl<S: BlockStore> Journal<S> {
     /// If the disk refuses.
     pub fn keep_cover(&mut self, secret: CoverSecret, retention: Retention) -> Result<(), Fault> {
         self.store.put_meta(Meta::Cover, &secret.to_bytes())?;
+        self.store.compact()?;
         self.cover = Some((secret, retention));
         Ok(())
     }
 
     /// Writes everything appended before the call; with `sync`, returns when it is on disk and tickets taken
-    /// before are durable.
+    /// before are durable. Then drops what has expired.
     ///
     /// # Errors
-    /// The fault of the disk. Tickets taken before count as failed; the next pass tries again.
+    /// The fault of the disk. If it came before the sync was done, tickets taken before count as failed; the
+    /// next pass tries again.
     pub fn pass(&mut self, now: Timestamp, sync: bool) -> Result<PassOutcome, Fault> {
         let pass = self.commits.begin();
-        let result = self.try_pass(now, sync);
-        match &result {
+        let written = self.write_all(now, sync);
+        match &written {
             Ok(_) if sync => self.commits.finish(pass, true),
             Ok(_) => {}
-            Err(_) => {
-                self.failing = true;
-                self.written = self.synced.clone();
-                self.commits.finish(pass, false);
-            }
+            Err(_) => self.commits.finish(pass, false),
         }
-        result
+        let outcome = written.and_then(|written_bytes| {
+            self.drop_expired(now)?;
+            Ok(PassOutcome { written_bytes })
+        });
+        if outcome.is_ok() {
+            self.good_at = now;
+        } else {
+            self.failing = true;
+            self.written = self.synced.clone();
+        }
+        outcome
     }
 
-    fn try_pass(&mut self, now: Timestamp, sync: bool) -> Result<PassOutcome, Fault> {
+    fn write_all(&mut self, now: Timestamp, sync: bool) -> Result<usize, Fault> {
         if self.failing {
-            self.store.reopen()?;
-            self.generations.clear();
-            self.failing = false;
+            self.begin_again(now)?;
         }
         let mut written_bytes = 0;
         loop {
             let mut cursor = self.written.clone();
             let (batch, batch_bytes, more) = self.collect(&mut cursor, now);
             if !batch.is_empty() {
-                self.open_generations(&batch, now)?;
+                self.open_generations(&batch)?;
                 self.store.write(&batch)?;
             }
             self.written = cursor;
@@ -107,13 +117,30 @@ impl<S: BlockStore> Journal<S> {
                 break;
             }
         }
+        self.write_metas(now)?;
         if sync {
             self.store.sync()?;
             self.synced = self.written.clone();
         }
-        self.drop_expired(now)?;
-        self.forget_cover(now)?;
-        Ok(PassOutcome { written_bytes })
+        Ok(written_bytes)
+    }
+
+    /// After a failure: from what the disk has, or, once all of that has expired, from nothing. The second way
+    /// out is for a disk so full that reading back what is on it takes more room than there is.
+    fn begin_again(&mut self, now: Timestamp) -> Result<(), Fault> {
+        self.generations.clear();
+        self.cover_unwritten = self.cover.is_some();
+        let all_expired = now.millis_since(self.good_at) > RETENTION_MAX_MS + GENERATION_MS;
+        match self.store.reopen() {
+            Err(_) if all_expired => {
+                self.written = DrainCursor::default();
+                self.synced = DrainCursor::default();
+                self.store.recreate()?;
+            }
+            other => other?,
+        }
+        self.failing = false;
+        Ok(())
     }
 
     /// The next blocks behind `cursor`, and whether there are more than one batch holds.
@@ -123,9 +150,7 @@ impl<S: BlockStore> Journal<S> {
         let mut more = false;
         self.log.drain(cursor, &mut |range| {
             if range.expires_max > now {
-                let key = BlockKey { run: self.run, segment: range.segment, offset: range.offset };
-                let generation = range.expires_max.as_millis() / GENERATION_MS;
-                batch.push(Block { generation, key, value: block::encode(range.bytes) });
+                block::blocks_of_range(self.run, &range, &mut batch);
                 bytes += range.bytes.len();
             }
             more = bytes >= BATCH_BYTES_MAX;
@@ -134,22 +159,26 @@ impl<S: BlockStore> Journal<S> {
         (batch, bytes, more)
     }
 
-    fn open_generations(&mut self, batch: &[Block], now: Timestamp) -> Result<(), Fault> {
+    fn open_generations(&mut self, batch: &[Block]) -> Result<(), Fault> {
         for Block { generation, .. } in batch {
-            if !self.generations.contains(generation) {
+            if self.generations.insert(*generation) {
                 self.store.open_generation(*generation)?;
-                self.store.put_meta(Meta::Clock, &now.as_millis().to_le_bytes())?;
-                self.generations.insert(*generation);
+                // From here the write-ahead log begins a new file, which goes with this generation.
+                self.store.compact()?;
             }
         }
         Ok(())
     }
 
-    fn forget_cover(&mut self, now: Timestamp) -> Result<(), Fault> {
+    /// The clock with every pass, so that no later life begins before anything this one has shown; the cover
+    /// secret when it has forgotten an epoch.
+    fn write_metas(&mut self, now: Timestamp) -> Result<(), Fault> {
+        self.store.put_meta(Meta::Clock, &now.as_millis().to_le_bytes())?;
         if let Some((secret, retention)) = &mut self.cover {
             self.cover_unwritten |= secret.advance(*retention, now);
             if self.cover_unwritten {
                 self.store.put_meta(Meta::Cover, &secret.to_bytes())?;
+                self.store.compact()?;
                 self.cover_unwritten = false;
             }
         }
@@ -161,6 +190,7 @@ impl<S: BlockStore> Journal<S> {
         let current = now.as_millis() / GENERATION_MS;
         if current > self.dropped_before {
             self.store.drop_generations_before(current)?;
+            self.store.compact()?;
             self.generations = self.generations.split_off(&current);
             self.dropped_before = current;
         }

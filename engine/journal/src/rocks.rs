@@ -4,7 +4,7 @@
 //! write-ahead log. That log is cut at each new generation (by flushing the small default column family), so
 //! that its files go when their generations do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use herald_core::{NewPlacement, Timestamp};
@@ -25,6 +25,8 @@ const DEFAULT_FAMILY: &str = "default";
 pub struct RocksStore {
     path: PathBuf,
     memory_bytes: usize,
+    /// The generations there are.
+    generations: BTreeSet<u64>,
     /// None only while reopening has failed.
     db: Option<DB>,
 }
@@ -37,8 +39,8 @@ impl RocksStore {
     /// [`FaultKind::InUse`] if another engine has it open, [`FaultKind::Format`] if another version wrote it,
     /// or the disk's own words.
     pub fn open(path: &Path, memory_bytes: usize) -> Result<Self, Fault> {
-        let db = open_db(path, memory_bytes)?;
-        let mut store = Self { path: path.to_owned(), memory_bytes, db: Some(db) };
+        let (db, generations) = open_db(path, memory_bytes, true)?;
+        let mut store = Self { path: path.to_owned(), memory_bytes, generations, db: Some(db) };
         match store.meta(Meta::Format)? {
             None => store.put_meta(Meta::Format, &FORMAT.to_le_bytes())?,
             Some(found) if found == FORMAT.to_le_bytes() => {}
@@ -60,8 +62,10 @@ impl RocksStore {
         self.db()?.get(meta.name()).map_err(fault)
     }
 
-    /// Visits every placement that is live at `now`, in the order they expire. No expiry lies more than
+    /// Visits every placement that is live at `now` once, in the order they expire. No expiry lies more than
     /// `retention_ms` ahead (it would, had the clock stepped back since).
+    ///
+    /// A pass that failed half way leaves blocks that overlap those of the next one, so ids are remembered.
     ///
     /// Returns how many blocks were damaged and passed over; what could be read of them was visited. Point-in-time
     /// recovery has already dropped what was torn by a crash, so damage here is real.
@@ -76,17 +80,19 @@ impl RocksStore {
     ) -> Result<u64, Fault> {
         let latest = now.plus_millis(retention_ms);
         let mut damaged_count = 0;
-        for (generation, family) in self.families()? {
-            if (generation + 1).saturating_mul(GENERATION_MS) <= now.as_millis() {
-                continue;
-            }
-            let blocks = self.blocks_of(&family)?;
+        let mut seen = HashSet::new();
+        let over = now.as_millis() / GENERATION_MS;
+        for &generation in self.generations.range(over..) {
+            let blocks = self.blocks_of(&family_name(generation))?;
             let mut live = Vec::new();
             for block in &blocks {
                 damaged_count += u64::from(!collect_live(block, now, &mut live));
             }
             live.sort_by_key(|record| record.expires_at);
             for record in live {
+                if !seen.insert(record.id) {
+                    continue;
+                }
                 let expires_at = record.expires_at.min(latest);
                 visit(&NewPlacement { number: record.number, id: record.id, expires_at, body: record.body });
             }
@@ -96,11 +102,6 @@ impl RocksStore {
 
     fn db(&self) -> Result<&DB, Fault> {
         self.db.as_ref().ok_or_else(closed)
-    }
-
-    fn families(&self) -> Result<BTreeMap<u64, String>, Fault> {
-        let names = DB::list_cf(&Options::default(), &self.path).map_err(fault)?;
-        Ok(names.into_iter().filter_map(|name| Some((generation_of(&name)?, name))).collect())
     }
 
     fn blocks_of(&self, family: &str) -> Result<Vec<Box<[u8]>>, Fault> {
@@ -119,6 +120,7 @@ impl BlockStore for RocksStore {
         if db.cf_handle(&name).is_none() {
             db.create_cf(&name, &options).map_err(fault)?;
         }
+        self.generations.insert(generation);
         Ok(())
     }
 
@@ -138,34 +140,55 @@ impl BlockStore for RocksStore {
     }
 
     fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault> {
-        let over: Vec<_> = self.families()?.into_iter().filter(|(found, _)| *found < generation).collect();
         let db = self.db.as_mut().ok_or_else(closed)?;
-        for (_, name) in &over {
-            db.drop_cf(name).map_err(fault)?;
+        while let Some(&oldest) = self.generations.first().filter(|&&oldest| oldest < generation) {
+            db.drop_cf(&family_name(oldest)).map_err(fault)?;
+            self.generations.remove(&oldest);
         }
         Ok(())
     }
 
     fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault> {
+        self.db()?.put(meta.name(), value).map_err(fault)
+    }
+
+    fn compact(&mut self) -> Result<(), Fault> {
         let db = self.db()?;
-        db.put(meta.name(), value).map_err(fault)?;
         // Flushing the default family starts a new file of the write-ahead log, so that the old ones can go with
-        // the generations they belong to.
+        // the generations they belong to; compacting it removes overwritten values.
         let mut options = FlushOptions::default();
         options.set_wait(true);
-        db.flush_opt(&options).map_err(fault)
+        db.flush_opt(&options).map_err(fault)?;
+        db.compact_range::<&[u8], &[u8]>(None, None);
+        Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), Fault> {
+        self.replace_db(false)
+    }
+
+    fn recreate(&mut self) -> Result<(), Fault> {
         self.db = None;
-        self.db = Some(open_db(&self.path, self.memory_bytes)?);
+        DB::destroy(&Options::default(), &self.path).map_err(fault)?;
+        self.replace_db(true)?;
+        self.put_meta(Meta::Format, &FORMAT.to_le_bytes())
+    }
+}
+
+impl RocksStore {
+    fn replace_db(&mut self, create: bool) -> Result<(), Fault> {
+        self.db = None;
+        let (db, generations) = open_db(&self.path, self.memory_bytes, create)?;
+        (self.db, self.generations) = (Some(db), generations);
         Ok(())
     }
 }
 
-fn open_db(path: &Path, memory_bytes: usize) -> Result<DB, Fault> {
+/// The database and the generations in it.
+fn open_db(path: &Path, memory_bytes: usize, create: bool) -> Result<(DB, BTreeSet<u64>), Fault> {
     let mut options = Options::default();
-    options.create_if_missing(true);
+    options.create_if_missing(create);
+    options.set_max_manifest_file_size(1 << 20);
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_db_write_buffer_size(memory_bytes);
     options.set_wal_bytes_per_sync(1 << 20);
@@ -179,11 +202,12 @@ fn open_db(path: &Path, memory_bytes: usize) -> Result<DB, Fault> {
         true => DB::list_cf(&options, path).map_err(fault)?,
         false => vec![DEFAULT_FAMILY.to_owned()],
     };
+    let generations = names.iter().filter_map(|name| generation_of(name)).collect();
     let families = names.into_iter().map(|name| {
         let options = if name == DEFAULT_FAMILY { Options::default() } else { family_options(memory_bytes) };
         ColumnFamilyDescriptor::new(name, options)
     });
-    DB::open_cf_descriptors(&options, path, families).map_err(fault)
+    Ok((DB::open_cf_descriptors(&options, path, families).map_err(fault)?, generations))
 }
 
 /// A generation: few large values, read once if ever. Sealed bytes do not compress.

@@ -29,7 +29,7 @@ impl Meta {
 /// One value to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The generation its placements expire in, in units of [`GENERATION_MS`](crate::limits::GENERATION_MS).
+    /// The generation all its placements expire in, in units of [`GENERATION_MS`](crate::limits::GENERATION_MS).
     pub generation: u64,
     /// Its key.
     pub key: BlockKey,
@@ -66,17 +66,31 @@ pub trait BlockStore: Send {
     /// If the disk refuses.
     fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault>;
 
-    /// Keeps a small value durably.
+    /// Hands a small value to the kernel; [`sync`](Self::sync) makes it durable.
     ///
     /// # Errors
     /// If the disk refuses.
     fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault>;
 
-    /// Begins again from what the disk has, after a failure.
+    /// Makes the small values durable by themselves and lets go of what dropped generations and overwritten
+    /// values still hold on the disk.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn compact(&mut self) -> Result<(), Fault>;
+
+    /// Begins again from what the disk has, after a failure. There must be something: a folder that has gone is
+    /// not made anew.
     ///
     /// # Errors
     /// If the disk still refuses.
     fn reopen(&mut self) -> Result<(), Fault>;
+
+    /// Throws everything away and begins empty. Only called when every placement on the disk has expired.
+    ///
+    /// # Errors
+    /// If the disk still refuses.
+    fn recreate(&mut self) -> Result<(), Fault>;
 }
 
 /// What kind of failure the disk reported.

@@ -9,7 +9,9 @@ use herald_core::{Clock, Timestamp};
 
 use crate::commits::Commits;
 use crate::journal::Journal;
-use crate::limits::{BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS, IDLE_PASS_MS, RETRY_MS};
+use crate::limits::{
+    BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS, COMMIT_WAIT_MS, IDLE_PASS_MS, RETRY_MS,
+};
 use crate::store::{BlockStore, Fault};
 
 /// When a store is acknowledged.
@@ -17,8 +19,9 @@ use crate::store::{BlockStore, Fault};
 pub enum Durability {
     /// At once; a restart loses every placement.
     Memory,
-    /// At once; a killed process loses at most what was acknowledged in its last
-    /// [`BUFFERED_WINDOW_MS`](crate::limits::BUFFERED_WINDOW_MS) ms, a power cut about a second more.
+    /// At once; a killed process loses at most the last
+    /// [`BUFFERED_WINDOW_MS`](crate::limits::BUFFERED_WINDOW_MS) ms in which stores were acknowledged, a power
+    /// cut about a second more.
     Buffered,
     /// When the disk has it; nothing acknowledged is lost.
     Synced,
@@ -74,7 +77,13 @@ impl JournalThread {
         // Relaxed: a hint; what is acknowledged in `synced` is decided by the commit itself.
         let failing = self.progress.failing.load(Ordering::Relaxed) != 0;
         let good_at = Timestamp::from_millis(self.progress.good_at.load(Ordering::Relaxed));
-        !failing && (durability != Durability::Buffered || now.millis_since(good_at) < BUFFERED_WINDOW_MS)
+        let behind_ms_max = match durability {
+            Durability::Memory => u64::MAX,
+            Durability::Buffered => BUFFERED_WINDOW_MS,
+            // A disk that hangs reports nothing.
+            Durability::Synced => COMMIT_WAIT_MS,
+        };
+        !failing && now.millis_since(good_at) < behind_ms_max
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{Held, RETENTION_MS, append, body, id, new_log, number};
 use herald_core::Timestamp;
-use herald_journal::{BlockStore, FaultKind, Journal, Meta, RocksStore};
+use herald_journal::{Block, BlockStore, Fault, FaultKind, Journal, Meta, RocksStore};
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 const MEMORY: usize = 64 << 20;
@@ -19,7 +19,9 @@ fn live(path: &Path, now: Timestamp) -> Held {
     let damaged = store.for_each_live(now, RETENTION_MS, &mut |placement| {
         assert!(placement.expires_at >= last, "not in the order of expiry");
         last = placement.expires_at;
-        held.insert(placement.id, (placement.number, placement.expires_at, placement.body.to_vec()));
+        let known =
+            held.insert(placement.id, (placement.number, placement.expires_at, placement.body.to_vec()));
+        assert_eq!(known, None, "visited twice");
     });
     assert_eq!(damaged, Ok(0));
     held
@@ -116,4 +118,94 @@ fn a_folder_in_use_another_format_and_a_reopen_are_told_apart() {
     drop(store);
     let refused = RocksStore::open(folder.path(), MEMORY).map(|_| ()).unwrap_err();
     assert_eq!(refused.kind(), FaultKind::Format, "{refused}");
+}
+
+/// A disk on which syncing fails on command.
+struct Unsyncable(RocksStore, Arc<std::sync::atomic::AtomicBool>);
+
+impl BlockStore for Unsyncable {
+    fn open_generation(&mut self, generation: u64) -> Result<(), Fault> {
+        self.0.open_generation(generation)
+    }
+    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault> {
+        self.0.write(blocks)
+    }
+    fn sync(&mut self) -> Result<(), Fault> {
+        match self.1.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Err(Fault::new(FaultKind::Io, "says the test")),
+            false => self.0.sync(),
+        }
+    }
+    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault> {
+        self.0.drop_generations_before(generation)
+    }
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault> {
+        self.0.put_meta(meta, value)
+    }
+    fn compact(&mut self) -> Result<(), Fault> {
+        self.0.compact()
+    }
+    fn reopen(&mut self) -> Result<(), Fault> {
+        self.0.reopen()
+    }
+    fn recreate(&mut self) -> Result<(), Fault> {
+        self.0.recreate()
+    }
+}
+
+#[test]
+fn placements_written_again_after_a_failed_sync_come_back_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = new_log();
+    let mut handle = log.handle().unwrap();
+    let failing = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let store = Unsyncable(RocksStore::open(folder.path(), MEMORY).unwrap(), failing.clone());
+    let mut journal = Journal::new(log, store, Arc::default(), START);
+    for index in 0..40 {
+        let now = START.plus_millis(index * 700);
+        append(&mut handle, index, now);
+        failing.store(index % 8 == 7, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(journal.pass(now, index % 4 == 3).is_err(), index % 8 == 7);
+    }
+    failing.store(false, std::sync::atomic::Ordering::Relaxed);
+    journal.pass(START.plus_millis(28_000), true).unwrap();
+    drop(journal);
+    assert_eq!(live(folder.path(), START.plus_millis(28_000)).len(), 40);
+}
+
+#[test]
+fn a_folder_that_has_gone_is_not_taken_for_an_empty_journal_and_can_be_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let mut store = RocksStore::open(&path, MEMORY).unwrap();
+    std::fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+    store.reopen().unwrap_err();
+    store.recreate().unwrap();
+    assert_eq!(store.meta(Meta::Clock), Ok(None));
+    assert!(store.meta(Meta::Format).unwrap().is_some());
+}
+
+#[test]
+fn what_has_expired_leaves_the_disk_even_if_nothing_more_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = new_log();
+    let mut handle = log.handle().unwrap();
+    let mut journal =
+        Journal::new(log, RocksStore::open(folder.path(), MEMORY).unwrap(), Arc::default(), START);
+    append(&mut handle, 77, START);
+    journal.pass(START, true).unwrap();
+    let on_disk = |folder: &Path| {
+        std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|entry| std::fs::read(entry.ok()?.path()).ok())
+            .any(|bytes| bytes.windows(640).any(|window| window == body(77)))
+    };
+    assert!(on_disk(folder.path()));
+    journal.pass(START.plus_millis(RETENTION_MS + 10_000), true).unwrap();
+    // RocksDB removes files on a thread of its own.
+    let began = std::time::Instant::now();
+    while on_disk(folder.path()) && began.elapsed() < std::time::Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    assert!(!on_disk(folder.path()), "the body of an expired placement is still on disk");
 }

@@ -124,6 +124,13 @@ pub struct Records<'a> {
     position: usize,
 }
 
+impl Records<'_> {
+    /// The offset in bytes of the record that comes next.
+    pub const fn position(&self) -> usize {
+        self.position
+    }
+}
+
 impl<'a> Iterator for Records<'a> {
     type Item = Result<RecordRef<'a>, RecordError>;
 

@@ -55,6 +55,8 @@ pub struct Disk {
     /// Calls until one fails; each call after that fails too, until it is set anew.
     pub calls_left: Option<usize>,
     pub reopened_count: usize,
+    pub reopen_fails: bool,
+    pub recreated_count: usize,
 }
 
 impl Disk {
@@ -137,9 +139,27 @@ impl BlockStore for TestStore {
         Ok(())
     }
 
+    fn compact(&mut self) -> Result<(), Fault> {
+        self.0.lock().call()
+    }
+
+    fn recreate(&mut self) -> Result<(), Fault> {
+        let mut disk = self.0.lock();
+        disk.call()?;
+        disk.recreated_count += 1;
+        disk.reopen_fails = false;
+        (disk.written, disk.synced) = Default::default();
+        disk.open.clear();
+        disk.metas.clear();
+        Ok(())
+    }
+
     fn reopen(&mut self) -> Result<(), Fault> {
         let mut disk = self.0.lock();
         disk.call()?;
+        if disk.reopen_fails {
+            return Err(Fault::new(FaultKind::DiskFull, "no space to read back, says the test"));
+        }
         disk.reopened_count += 1;
         Ok(())
     }
