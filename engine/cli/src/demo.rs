@@ -74,7 +74,7 @@ fn play(stage: &mut Stage<'_>, folder: &Path) -> Result<(), Failure> {
     stage.require(again.contains(&location), "what was acknowledged is missing after the restart");
     stage.show(
         "The service is killed with -9 and started again",
-        "Nothing that was acknowledged is lost, and the cover lives on too, so the restart gives nothing away.",
+        "Nothing that was acknowledged is lost, and the cover lives on beside it.",
         &format!("{} of {} items are there again", again.intersection(&seen).count(), seen.len()),
         began,
     );
@@ -251,19 +251,19 @@ impl RunningService {
             .stderr(Stdio::null())
             .spawn()
             .map_err(Failure::unavailable)?;
+        let stdout = process.stdout.take();
+        // From here on the process ends with this value, whatever fails.
+        let mut service = Self { process, url: String::new(), ca: Vec::new() };
+        let stdout = stdout.ok_or_else(|| Failure::unavailable("the service has no output"))?;
         let mut line = String::new();
-        let stdout =
-            process.stdout.take().ok_or_else(|| Failure::unavailable("the service has no output"))?;
         BufReader::new(stdout).read_line(&mut line).map_err(Failure::unavailable)?;
         let words: Vec<_> = line.split_whitespace().collect();
         let (url, ca) = match words[..] {
             ["listening", url, ca] => (url.to_owned(), ca.trim_start_matches("ca=").to_owned()),
-            _ => {
-                let _ = process.kill();
-                return Err(Failure::unavailable("herald serve did not start; run it by itself to see why"));
-            }
+            _ => return Err(Failure::unavailable("herald serve did not start; run it by itself to see why")),
         };
-        Ok(Self { process, url, ca: read(ca)? })
+        (service.url, service.ca) = (url, read(ca)?);
+        Ok(service)
     }
 
     fn client(&self) -> Result<CpsClient, Failure> {

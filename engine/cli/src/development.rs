@@ -22,6 +22,10 @@ pub(crate) fn tls_files(data: &Path) -> Result<TlsFiles, String> {
         return Ok(files);
     }
     std::fs::create_dir_all(data).map_err(|error| format!("{}: {error}", data.display()))?;
+    for path in [&files.ca, &files.certificate, &files.key] {
+        // What is left of an attempt that was cut short.
+        let _ = std::fs::remove_file(path);
+    }
     let made = make().map_err(|error| format!("the certificate for trials cannot be made: {error}"))?;
     write(&files.ca, &made.ca_pem, false)?;
     write(&files.certificate, &made.certificate_pem, false)?;
@@ -54,10 +58,10 @@ fn make() -> Result<Made, rcgen::Error> {
     Ok(Made { ca_pem, certificate_pem, key_pem: key.serialize_pem() })
 }
 
-/// Writes a file; a secret one for its owner's eyes only.
+/// Writes a new file; a secret one for its owner's eyes only. One that exists is not touched.
 pub(crate) fn write(path: &Path, text: &str, secret: bool) -> Result<(), String> {
     let mode = if secret { 0o600 } else { 0o644 };
-    let file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(mode).open(path);
+    let file = std::fs::OpenOptions::new().create_new(true).write(true).mode(mode).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -42,6 +42,8 @@ impl From<CpsError> for Failure {
     fn from(error: CpsError) -> Self {
         match error {
             CpsError::Url(_) | CpsError::Roots(_) => Self::usage(error),
+            // What is refused now and for ever is the user's to mend; 408 and 429 mean later.
+            CpsError::Refused { status: 400..=407 | 409..=428 | 430..=499, .. } => Self::usage(error),
             _ => Self::unavailable(error),
         }
     }
@@ -59,7 +61,7 @@ impl From<CallError> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match error.kind() {
-            EngineErrorKind::Argument => Self::usage(error),
+            EngineErrorKind::Argument | EngineErrorKind::Limit => Self::usage(error),
             _ => Self::unavailable(error),
         }
     }

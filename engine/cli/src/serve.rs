@@ -18,18 +18,23 @@ pub(crate) fn run(
     properties: &[(&str, String)],
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    let file = serve.config.as_deref().map(read_config).transpose()?;
+    let given = |config: &mut Config| -> Result<(), Failure> {
+        if let Some((path, text)) = &file {
+            let named = |error| Failure::usage(format!("{}: {error}", path.display()));
+            config.set_all(text).map_err(named)?;
+        }
+        properties.iter().try_for_each(|(name, value)| config.set(name, value)).map_err(Failure::usage)
+    };
     let mut config = Config::default();
-    if let Some(path) = &serve.config {
-        read_config(&mut config, path)?;
-    }
-    let ca = if serve.dev { Some(prepare_development(&mut config, properties)?) } else { None };
-    for (name, value) in properties {
-        config.set(name, value).map_err(Failure::usage)?;
-    }
+    given(&mut config)?;
+    let ca = if serve.dev { Some(prepare_development(&mut config)?) } else { None };
+    // What is given goes before what --dev supplies.
+    given(&mut config)?;
     if !config.has_listeners() {
         return Err(Failure::usage("nothing to listen on: set listen or unix_socket, or try --dev"));
     }
-    // Before any thread starts, so that every thread leaves these signals to this one.
+    // Before the engine starts, so that no signal finds the process without a handler.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Failure::unavailable)?;
     let json = output.is_json();
     let environment = Environment::system(move |level, message| Output::report(json, level, message));
@@ -50,23 +55,22 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_config(config: &mut Config, path: &Path) -> Result<(), Failure> {
-    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    config.set_all(&text).map_err(|error| wrong(&error))
+fn read_config(path: &Path) -> Result<(&Path, String), Failure> {
+    let text = std::fs::read_to_string(path);
+    Ok((path, text.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?))
 }
 
-fn prepare_development(config: &mut Config, properties: &[(&str, String)]) -> Result<PathBuf, Failure> {
-    let data = properties.iter().find(|(name, _)| *name == "data").map(|(_, value)| Path::new(value));
-    let data =
-        data.ok_or_else(|| Failure::usage("--dev needs --data DIR for its certificates and its journal"))?;
+fn prepare_development(config: &mut Config) -> Result<PathBuf, Failure> {
+    let data = config.data().ok_or_else(|| {
+        Failure::usage("--dev needs data for its certificates and its journal: add --data DIR")
+    })?;
     let files = development::tls_files(data).map_err(Failure::usage)?;
     let mut set = |name, value: &str| config.set(name, value).map_err(Failure::usage);
-    if !properties.iter().any(|(name, _)| *name == "unix_socket") {
-        set("listen", "127.0.0.1:0")?;
-    }
     set("tls_certificate", &files.certificate.to_string_lossy())?;
     set("tls_key", &files.key.to_string_lossy())?;
+    if !config.has_listeners() {
+        config.set("listen", "127.0.0.1:0").map_err(Failure::usage)?;
+    }
     Ok(files.ca)
 }
 

@@ -49,6 +49,11 @@ fn a_call_is_placed_and_checked_and_a_wrong_caller_is_not_verified() {
             herald(&["keygen", "--out", &path(party), "--authority", &path("authority"), "--number", number]);
         assert!(made.status.success(), "{}", text(&made.stderr));
     }
+    let again =
+        herald(&["keygen", "--out", &path("alice"), "--authority", &path("authority"), "--number", "1"]);
+    assert_eq!(again.status.code(), Some(2), "keys are not overwritten");
+    assert!(text(&again.stderr).contains("exists"), "{}", text(&again.stderr));
+
     let served = serve(&folder.path().join("data"));
     let at = ["--cps", &served.url, "--ca", &served.ca];
     let with = |command: &str, rest: &[&str]| {
@@ -86,7 +91,7 @@ fn a_call_is_placed_and_checked_and_a_wrong_caller_is_not_verified() {
     let odd = path("odd");
     std::fs::write(&odd, [0; 10]).unwrap();
     let refused = with("store", &["--number", "12025550123", &odd]);
-    assert_eq!(refused.status.code(), Some(69));
+    assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused.stderr).contains("[640, 1024, 2048, 4096, 8192]"), "{}", text(&refused.stderr));
 }
 
@@ -120,7 +125,7 @@ fn what_is_wrong_on_the_command_line_is_said_in_a_sentence() {
             "/nowhere",
         ),
         (&["serve", "--config", file.to_str().unwrap()], 2, "line 3: there is no property \"retentions\""),
-        (&["serve", "--dev"], 2, "--dev needs --data DIR"),
+        (&["serve", "--dev"], 2, "--dev needs data"),
         (&["retrieve", "--cps", "https://127.0.0.1:1", "--number", "12a"], 2, "position 2"),
         (&["retrieve", "--cps", "ftp://127.0.0.1", "--number", "12"], 2, "is no service"),
         (&["retrieve", "--cps", "unix:/nowhere", "--number", "12"], 69, "gives no answer"),

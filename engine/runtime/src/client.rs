@@ -9,7 +9,7 @@ use herald_core::TelephoneNumber;
 use herald_net::{Bytes, Client, ClientError, Method, Request, Response, header};
 use serde_json::Value;
 
-use crate::limits::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE_S};
+use crate::limits::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE_S, REFERENCE_BYTES_MAX};
 
 /// A service elsewhere. Calls block the calling thread, up to
 /// [`CLIENT_DEADLINE_S`] seconds each. Any thread.
@@ -57,7 +57,8 @@ impl CpsClient {
             .body(Bytes::copy_from_slice(sealed));
         let response = self.exchange(request)?;
         let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-        location.map(str::to_owned).ok_or(CpsError::Answer("a 201 without Location"))
+        let location = location.filter(|location| is_reference(location));
+        location.map(str::to_owned).ok_or(CpsError::Answer("a 201 without a Location"))
     }
 
     /// Everything under the called number, in one round trip.
@@ -87,16 +88,26 @@ impl CpsClient {
         let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
         Err(CpsError::Refused {
             status: response.status().as_u16(),
-            detail: detail.unwrap_or("it gives no reason").to_owned(),
+            detail: printable(detail.unwrap_or("it gives no reason")),
         })
     }
+}
+
+/// Whether a foreign service's reference may be shown as it is.
+fn is_reference(text: &str) -> bool {
+    (1..=REFERENCE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A foreign service's words without what would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().filter(|sign| !sign.is_control()).take(REFERENCE_BYTES_MAX).collect()
 }
 
 fn parse_inline(body: &[u8]) -> Option<Vec<RetrievedItem>> {
     let list: Value = serde_json::from_slice(body).ok()?;
     let item = |item: &Value| {
         Some(RetrievedItem {
-            href: item["href"].as_str()?.to_owned(),
+            href: item["href"].as_str().filter(|href| is_reference(href))?.to_owned(),
             body: URL_SAFE_NO_PAD.decode(item["passport"].as_str()?).ok()?,
         })
     };

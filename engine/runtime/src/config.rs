@@ -5,7 +5,7 @@
 
 use core::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herald_core::Retention;
@@ -79,7 +79,7 @@ pub const PROPERTIES: &[Property] = &[
         form: "memory | buffered | synced",
         default: "synced",
         meaning: "when a store is acknowledged: memory at once and a restart loses all; buffered at once and a \
-                  killed process loses at most half a second; synced when the disk has it",
+                  killed process loses at most half a second of stores; synced when the disk has it",
         set: |config, value| {
             config.durability = match value {
                 "memory" => Durability::Memory,
@@ -226,6 +226,11 @@ impl Config {
     /// How long requests under way may take to finish when the engine stops.
     pub const fn drain_grace(&self) -> Duration {
         self.drain_grace
+    }
+
+    /// The folder of the journal, if one is set.
+    pub fn data(&self) -> Option<&Path> {
+        self.data.as_deref()
     }
 
     /// Whether anything is to be listened on.

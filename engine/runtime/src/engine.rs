@@ -1,6 +1,8 @@
 //! The engine's life: open (recover, bind), start (threads), serve, stop.
 
+use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::os::fd::RawFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ use crate::config::{Config, ConfigError};
 use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::files::read_pem;
-use crate::limits::{REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
+use crate::limits::{JOURNAL_MODE, REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
 use crate::shared::{Shared, Stage};
 
 /// How weighty a report is.
@@ -330,10 +332,13 @@ fn check(config: &Config) -> Result<(), ConfigError> {
 }
 
 fn open_store(path: &Path, memory_bytes: usize) -> Result<RocksStore, EngineError> {
-    std::fs::create_dir_all(path).map_err(|error| {
+    let path = path.join("journal");
+    // Called numbers and the cover secret lie there in clear.
+    let made = DirBuilder::new().recursive(true).mode(JOURNAL_MODE).create(&path);
+    made.and_then(|()| set_permissions(&path, Permissions::from_mode(JOURNAL_MODE))).map_err(|error| {
         EngineError::new(EngineErrorKind::Disk, format!("cannot make the folder {}: {error}", path.display()))
     })?;
-    Ok(RocksStore::open(&path.join("journal"), memory_bytes)?)
+    Ok(RocksStore::open(&path, memory_bytes)?)
 }
 
 /// When the journal was last known to be written; this life begins later.
@@ -356,7 +361,11 @@ fn load_cover(
     let secret =
         bytes.as_slice().try_into().ok().and_then(|bytes| CoverSecret::from_bytes(bytes, retention, now));
     Ok(secret.unwrap_or_else(|| {
-        report(Level::Warning, "the stored cover secret does not fit the clock; new cover begins");
+        report(
+            Level::Warning,
+            "the stored cover secret fits neither clock nor retention any more; new cover begins, and for one \
+             retention pollers can tell what was placed before",
+        );
         CoverSecret::generate(random, retention, now)
     }))
 }
@@ -398,7 +407,7 @@ fn open_journal(
     now: Timestamp,
 ) -> Result<Journal<RocksStore>, EngineError> {
     let mut journal = Journal::new(shared.log.clone(), store, shared.commits.clone(), now);
-    journal.keep_cover(shared.cover.clone(), shared.retention)?;
+    journal.keep_cover(shared.cover(), shared.retention)?;
     Ok(journal)
 }
 

@@ -6,6 +6,8 @@ pub const ARENA_BYTES_DEFAULT: usize = 256 << 20;
 pub const ARENA_BYTES_MIN: usize = 16 << 20;
 /// Bytes of a segment of the log at most: also the largest block the journal writes.
 pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
+/// Permission bits of the journal's folder: its owner's alone.
+pub const JOURNAL_MODE: u32 = 0o700;
 /// Permission bits of the Unix socket: the engine's user and group may connect.
 pub const UNIX_SOCKET_MODE: u32 = 0o660;
 /// Threads that serve listeners. More than cores gains nothing; a larger setting is refused.
@@ -20,3 +22,5 @@ pub const PEM_BYTES_MAX: u64 = 256 * 1024;
 pub const CLIENT_DEADLINE_S: u64 = 5;
 /// Bytes of an answer of a service elsewhere: a few hundred items with bodies. A larger one is an error.
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a reference or a reason a service elsewhere gives. A longer reference is an error, a reason is cut.
+pub const REFERENCE_BYTES_MAX: usize = 1024;

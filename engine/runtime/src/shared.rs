@@ -12,7 +12,7 @@ use herald_core::{
 use herald_journal::limits::COMMIT_WAIT_MS;
 use herald_journal::{CommitState, Commits, Durability, JournalThread};
 use herald_log::{LogHandle, PlacementLog};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::error::{EngineError, EngineErrorKind};
 use crate::limits::SESSIONS_MAX;
@@ -63,8 +63,8 @@ pub(crate) struct Shared {
     pub(crate) commits: Arc<Commits>,
     pub(crate) durability: Durability,
     pub(crate) retention: Retention,
-    /// The secret as it was at open. Each session forgets on its own as time goes on.
-    pub(crate) cover: CoverSecret,
+    /// The secret for sessions to come. Each session forgets on its own as time goes on.
+    cover: Mutex<CoverSecret>,
     /// Locked for writing at start and stop only. Stores into memory alone never look at it.
     journal: RwLock<Option<JournalThread>>,
     stage: AtomicU8,
@@ -95,7 +95,7 @@ impl Shared {
             commits: Arc::new(Commits::default()),
             durability,
             retention,
-            cover,
+            cover: Mutex::new(cover),
             journal: RwLock::new(None),
             stage: AtomicU8::new(Stage::Opened as u8),
             sessions: ArrayQueue::new(SESSIONS_MAX),
@@ -136,9 +136,16 @@ impl Shared {
         drop(journal);
     }
 
+    /// The cover secret, without the epochs that are over.
+    pub(crate) fn cover(&self) -> CoverSecret {
+        let mut cover = self.cover.lock();
+        cover.advance(self.retention, self.clock.now());
+        cover.clone()
+    }
+
     /// A session of its own for a thread that keeps it.
     pub(crate) fn open_session(&self) -> Result<Session, EngineError> {
-        let cover = CoverSchedule::new(self.cover.clone(), self.retention, Box::new(X25519Suite));
+        let cover = CoverSchedule::new(self.cover(), self.retention, Box::new(X25519Suite));
         Ok(Session { service: Service::new(cover, &*self.random), log: self.log.handle()? })
     }
 

@@ -100,15 +100,18 @@ impl CoverSchedule {
         stream.fill(sealed);
     }
 
-    /// Spends the time that a dummy body costs, so that the time of an answer depends on how many items it
-    /// shows and not on which of them are real.
-    pub fn spend_a_body(&self, id: &PlacementId, scratch: &mut Vec<u8>) {
-        let mut seed = [0; 32];
-        seed[..16].copy_from_slice(id.as_bytes());
-        let key_bytes = self.suite.encapsulated_key_bytes();
+    /// Spends the time that a dummy body of `body_bytes` costs, so that the time of an answer depends on how many
+    /// items it shows and how large they are, not on which of them are real.
+    pub fn spend_a_body(&self, id: &PlacementId, body_bytes: usize, scratch: &mut Vec<u8>) {
+        let spent = Dummy {
+            id: *id,
+            born_at: Timestamp::default(),
+            expires_at: Timestamp::default(),
+            body_bytes: body_bytes.max(self.suite.encapsulated_key_bytes()),
+            stream: blake3::Hasher::new_keyed(&self.epoch_keys[0]).update(id.as_bytes()).finalize_xof(),
+        };
         scratch.clear();
-        scratch.resize(key_bytes, 0);
-        self.suite.encapsulated_key(seed, scratch);
+        self.write_body(&spent, scratch);
         core::hint::black_box(&scratch);
     }
 

@@ -96,6 +96,7 @@ impl Service {
         if !BODY_BUCKETS_BYTES.contains(&body.len()) {
             return Err(Problem::BodySize(body.len()));
         }
+        self.cover.advance(now);
         let id = self.ids.next_id();
         let expires_at = now.plus_millis(self.cover.retention().as_millis());
         let records_max = self.records_max(number, now);
@@ -119,7 +120,7 @@ impl Service {
             items.push(Item { id: real.id, expires_at: real.expires_at, body: real.body.to_vec() });
         });
         for real in items.iter().take(EQUALISED_BODIES_MAX) {
-            self.cover.spend_a_body(&real.id, &mut self.scratch);
+            self.cover.spend_a_body(&real.id, real.body.len(), &mut self.scratch);
         }
         for dummy in self.cover.live(number, now) {
             let mut body = Vec::with_capacity(dummy.body_bytes);
@@ -152,7 +153,10 @@ impl Service {
                 self.cover.write_body(&dummy, &mut body);
                 found = Some(Item { id, expires_at: dummy.expires_at, body });
             }
-            _ => self.cover.spend_a_body(&id, &mut self.scratch),
+            (found, _) => {
+                let body_bytes = found.as_ref().map_or(BODY_BUCKETS_BYTES[0], |real| real.body.len());
+                self.cover.spend_a_body(&id, body_bytes, &mut self.scratch);
+            }
         }
         found
     }
