@@ -19,16 +19,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use herald_core::Timestamp;
+use herald_core::{TelephoneNumber, Timestamp};
 use herald_log::{LogConfig, LogError, LogHandle, PlacementLog};
 use memmap2::{Advice, MmapMut};
 
 use crate::limits::{
     ARENA_BYTES_MAX, ARENA_BYTES_MIN, RUN_SECONDS_MAX, RUNS_MAX, SEGMENT_BYTES, THREADS_MAX,
 };
-use crate::measure::Course;
-use crate::report::{COPY, Figure, LOG, Operation};
-use crate::stores::{Copying, Mapped, Retrieving, Served, Storing};
+use crate::measure::{Course, Rate};
+use crate::report::{COPY, Figure, LOG, Operation, READS};
+use crate::stores::{Chasing, Copying, Mapped, Retrieving, Served, Storing};
 use crate::workload::{BEGIN, Workload};
 
 /// Bytes of a body given to the log, as in the trials of the design.
@@ -117,9 +117,10 @@ struct Plan {
 
 fn compare(options: &Options) -> Result<String, Failure> {
     let plan = plan(options)?;
-    let mut figures = of_the_log(plan)?;
-    figures.extend(of_the_map(plan)?);
-    figures.sort_by_key(|figure| figure.operation == Operation::Retrieve);
+    let draws = workload::draws();
+    let mut figures = of_the_log(plan, &draws)?;
+    figures.extend(of_the_map(plan, &draws)?);
+    figures.sort_by_key(|figure| figure.operation);
     if options.json {
         return Ok(report::json(&figures, plan.arena_bytes, options.seconds).to_string());
     }
@@ -141,14 +142,14 @@ fn plan(options: &Options) -> Result<Plan, Failure> {
 }
 
 /// The log beside the copy, then the service over the same log: memory is faulted in once.
-fn of_the_log(plan: Plan) -> Result<Vec<Figure>, Failure> {
+fn of_the_log(plan: Plan, draws: &[TelephoneNumber]) -> Result<Vec<Figure>, Failure> {
     let log = PlacementLog::create(LogConfig {
         arena_bytes: plan.arena_bytes,
         segment_bytes: SEGMENT_BYTES,
         hash_key: std::array::from_fn(|index| u8::try_from(index).expect("32 bytes")),
         handles_max: THREADS_MAX,
     })?;
-    let workload = Workload::new(plan.arena_bytes, HEADER_BYTES + BODY_BYTES, BODY_BYTES);
+    let workload = Workload::new(draws, plan.arena_bytes, HEADER_BYTES + BODY_BYTES, BODY_BYTES);
     let course = Course::new(&workload, BEGIN);
     course.fill(&mut handles(&log, 1)?)?;
     let mut figures = Vec::new();
@@ -160,7 +161,8 @@ fn of_the_log(plan: Plan) -> Result<Vec<Figure>, Failure> {
 
     // What was stored so far expires while the service fills the memory.
     let begin = course.now();
-    let workload = Workload::new(plan.arena_bytes, HEADER_BYTES + SERVED_BODY_BYTES, SERVED_BODY_BYTES);
+    let workload =
+        Workload::new(draws, plan.arena_bytes, HEADER_BYTES + SERVED_BODY_BYTES, SERVED_BODY_BYTES);
     let course = Course::new(&workload, begin);
     let served = |threads| -> Result<Vec<_>, Failure> {
         let seeds_and_handles = (1..).zip(handles(&log, threads)?);
@@ -187,7 +189,7 @@ fn copy_arena(plan: Plan) -> Result<MmapMut, Failure> {
     Ok(arena)
 }
 
-/// The log and its ceiling by turns, so that a change of the machine's mood meets both.
+/// The log and the limits of memory by turns, so that a change of the machine's mood meets all.
 fn log_beside_copy(
     plan: Plan,
     course: &Course<'_>,
@@ -195,24 +197,29 @@ fn log_beside_copy(
     arena: &mut [u8],
 ) -> Result<Vec<Figure>, Failure> {
     let threads = log.len();
-    let shares = arena.chunks_exact_mut(plan.arena_bytes / threads);
-    let mut copies: Vec<_> = shares.map(|share| Copying::new(share, HEADER_BYTES)).collect();
     let copy_course = course.beginning_again();
-    let (mut copied, mut runs) = (Vec::new(), Runs::default());
+    let (mut read, mut copied, mut runs) = (Vec::new(), Vec::new(), Runs::default());
     for _ in 0..plan.runs {
+        let mut chases: Vec<_> = (1..=threads).map(|seed| Chasing::new(arena, seed)).collect();
+        read.push(measure::run_chases(&mut chases, plan.run)?);
+        let shares = arena.chunks_exact_mut(plan.arena_bytes / threads);
+        let mut copies: Vec<_> = shares.map(|share| Copying::new(share, HEADER_BYTES)).collect();
         copied.push(copy_course.run_stores(&mut copies, plan.run)?);
         runs.stored.push(course.run_stores(log, plan.run)?);
         runs.retrieved.push(course.run_retrieves(log, plan.run)?);
     }
     course.prove(&mut log[0])?;
-    let mut figures = vec![Figure::new(COPY, Operation::Store, threads, BODY_BYTES, copied)];
+    let mut figures = vec![
+        Figure::new(READS, Operation::Read, threads, 1, &read),
+        Figure::new(COPY, Operation::Store, threads, BODY_BYTES, &copied),
+    ];
     figures.extend(runs.figures(LOG, threads, BODY_BYTES));
     Ok(figures)
 }
 
 /// The map. What has expired under numbers that were not called again is swept between runs, off the clock.
-fn of_the_map(plan: Plan) -> Result<Vec<Figure>, Failure> {
-    let workload = Workload::new(plan.arena_bytes, HEADER_BYTES + BODY_BYTES, BODY_BYTES);
+fn of_the_map(plan: Plan, draws: &[TelephoneNumber]) -> Result<Vec<Figure>, Failure> {
+    let workload = Workload::new(draws, plan.arena_bytes, HEADER_BYTES + BODY_BYTES, BODY_BYTES);
     let course = Course::new(&workload, BEGIN);
     let map = Mapped::default();
     course.fill(&mut [map.clone()])?;
@@ -225,18 +232,18 @@ fn of_the_map(plan: Plan) -> Result<Vec<Figure>, Failure> {
     Ok(figures)
 }
 
-/// Operations per second, one a run.
+/// How fast stores and retrieves went, one of each a run.
 #[derive(Default)]
 struct Runs {
-    stored: Vec<f64>,
-    retrieved: Vec<f64>,
+    stored: Vec<Rate>,
+    retrieved: Vec<Rate>,
 }
 
 impl Runs {
     fn figures(self, what: &'static str, threads: usize, body_bytes: usize) -> [Figure; 2] {
         [
-            Figure::new(what, Operation::Store, threads, body_bytes, self.stored),
-            Figure::new(what, Operation::Retrieve, threads, body_bytes, self.retrieved),
+            Figure::new(what, Operation::Store, threads, body_bytes, &self.stored),
+            Figure::new(what, Operation::Retrieve, threads, body_bytes, &self.retrieved),
         ]
     }
 }

@@ -11,19 +11,19 @@ use herald_core::Timestamp;
 
 use crate::Failure;
 use crate::limits::{BLOCK_OPERATIONS, PICKS, PROOFS};
-use crate::stores::{Placement, Retrieving, Storing};
+use crate::stores::{Chasing, Placement, Retrieving, Storing};
 use crate::workload::{Workload, narrow, wide};
 
 /// A workload and how far it has come: one for all threads of a store.
 pub(crate) struct Course<'a> {
-    workload: &'a Workload,
+    workload: &'a Workload<'a>,
     begin: Timestamp,
     next: AtomicU64,
 }
 
 impl<'a> Course<'a> {
     /// A course whose virtual time begins at `begin`.
-    pub(crate) fn new(workload: &'a Workload, begin: Timestamp) -> Self {
+    pub(crate) fn new(workload: &'a Workload<'a>, begin: Timestamp) -> Self {
         Self { workload, begin, next: AtomicU64::new(0) }
     }
 
@@ -54,7 +54,7 @@ impl<'a> Course<'a> {
     }
 
     /// Stores for `run`. Returns stores per second.
-    pub(crate) fn run_stores<S: Storing>(&self, stores: &mut [S], run: Duration) -> Result<f64, Failure> {
+    pub(crate) fn run_stores<S: Storing>(&self, stores: &mut [S], run: Duration) -> Result<Rate, Failure> {
         self.store(stores, |began, _| began.elapsed() < run)
     }
 
@@ -62,7 +62,7 @@ impl<'a> Course<'a> {
         &self,
         stores: &mut [S],
         goes_on: impl Fn(Instant, u64) -> bool + Sync,
-    ) -> Result<f64, Failure> {
+    ) -> Result<Rate, Failure> {
         on_threads(stores, goes_on, |store| {
             // Relaxed: only the value counts, no index may be taken twice.
             let first = self.next.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed);
@@ -83,7 +83,7 @@ impl<'a> Course<'a> {
         &self,
         stores: &mut [S],
         run: Duration,
-    ) -> Result<f64, Failure> {
+    ) -> Result<Rate, Failure> {
         let (picks, now) = (self.workload.picks(self.end()), self.now());
         let next = AtomicU64::new(0);
         on_threads(
@@ -119,17 +119,39 @@ impl<'a> Course<'a> {
     }
 }
 
+/// Reads memory for `run`, each read waiting for the one before. Returns reads per second.
+pub(crate) fn run_chases(chases: &mut [Chasing<'_>], run: Duration) -> Result<Rate, Failure> {
+    on_threads(
+        chases,
+        |began, _| began.elapsed() < run,
+        |chase| {
+            (0..BLOCK_OPERATIONS).for_each(|_| chase.step());
+            black_box(chase);
+            Ok(0)
+        },
+    )
+}
+
+/// How fast a run went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    /// Operations per second, of all threads together.
+    pub(crate) per_s: f64,
+    /// The share of the run for which its threads had a processor: 1 on a quiet machine.
+    pub(crate) processor_share: f64,
+}
+
 /// Runs blocks of operations, one thread a worker, until `goes_on` (told the beginning and what the last block
-/// returned) says no. Returns operations per second of all threads together.
+/// returned) says no.
 fn on_threads<W: Send>(
     workers: &mut [W],
     goes_on: impl Fn(Instant, u64) -> bool + Sync,
     block: impl Fn(&mut W) -> Result<u64, Failure> + Sync,
-) -> Result<f64, Failure> {
+) -> Result<Rate, Failure> {
     let barrier = Barrier::new(workers.len());
     let run = |worker: &mut W| {
         barrier.wait();
-        let (began, mut blocks) = (Instant::now(), 0u32);
+        let (began, processor_began, mut blocks) = (Instant::now(), processor_time(), 0u32);
         loop {
             let last = block(worker)?;
             blocks += 1;
@@ -137,13 +159,25 @@ fn on_threads<W: Send>(
                 break;
             }
         }
-        // A block is a power of two below 2^53, so nothing is lost.
+        // A block is a small power of two, so nothing is lost.
         let operations = f64::from(blocks) * BLOCK_OPERATIONS as f64;
-        Ok(operations / began.elapsed().as_secs_f64())
+        let (elapsed, processor) = (began.elapsed(), processor_time() - processor_began);
+        let processor_share = processor.as_secs_f64() / elapsed.as_secs_f64();
+        Ok(Rate { per_s: operations / elapsed.as_secs_f64(), processor_share })
     };
-    thread::scope(|scope| {
+    let rates = thread::scope(|scope| -> Result<Vec<Rate>, Failure> {
         let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(|| run(worker))).collect();
-        let rates = threads.into_iter().map(|thread| thread.join().expect("no operation panics"));
-        rates.sum()
+        threads.into_iter().map(|thread| thread.join().expect("no operation panics")).collect()
+    })?;
+    let count = rates.len() as f64;
+    Ok(Rate {
+        per_s: rates.iter().map(|rate| rate.per_s).sum(),
+        processor_share: rates.iter().map(|rate| rate.processor_share).sum::<f64>() / count,
     })
+}
+
+/// How long the calling thread has had a processor.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("a thread's time is not negative")
 }

@@ -123,6 +123,30 @@ impl Storing for Copying<'_> {
     }
 }
 
+/// One thread's reads of an arena in an order that each read decides for the next: what a step from record to
+/// record costs at least.
+pub(crate) struct Chasing<'a> {
+    arena: &'a [u8],
+    position: usize,
+}
+
+impl<'a> Chasing<'a> {
+    pub(crate) fn new(arena: &'a [u8], seed: usize) -> Self {
+        Self { arena, position: seed }
+    }
+
+    /// Reads one byte somewhere, and only then knows where the next is.
+    #[inline]
+    pub(crate) fn step(&mut self) {
+        let mixed = self
+            .position
+            .wrapping_add(usize::from(self.arena[self.position % self.arena.len()]) + 1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // The high bits of a product are the well-mixed ones.
+        self.position = mixed ^ (mixed >> 29);
+    }
+}
+
 /// The same queues in a concurrent map: what one would write without the log.
 #[derive(Clone, Default)]
 pub(crate) struct Mapped(Arc<DashMap<u64, Vec<MappedItem>>>);

@@ -15,8 +15,8 @@ pub(crate) const RETENTION_MS: u64 = 60_000;
 pub(crate) const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// Which placements there are. The same for every store of the same body size.
-pub(crate) struct Workload {
-    draws: Vec<TelephoneNumber>,
+pub(crate) struct Workload<'a> {
+    draws: &'a [TelephoneNumber],
     bodies: Vec<Vec<u8>>,
     /// Placements stored within one retention.
     live_count: u64,
@@ -24,14 +24,25 @@ pub(crate) struct Workload {
     capacity: u64,
 }
 
-impl Workload {
-    /// Bodies of `body_bytes`, and a virtual clock that keeps [`LIVE_PERCENT`] of `arena_bytes` live when each
+/// The numbers of all placements in turn: [`DRAWS`] of them.
+pub(crate) fn draws() -> Vec<TelephoneNumber> {
+    let mut random = Sequence::new(1);
+    (0..DRAWS).map(|_| number(random.below(NUMBERS))).collect()
+}
+
+impl<'a> Workload<'a> {
+    /// Placements for the numbers of [`draws`] with bodies of `body_bytes`, and a virtual clock that keeps [`LIVE_PERCENT`] of `arena_bytes` live when each
     /// of them takes `record_bytes`.
-    pub(crate) fn new(arena_bytes: usize, record_bytes: usize, body_bytes: usize) -> Self {
-        let mut random = Sequence::new(1);
+    pub(crate) fn new(
+        draws: &'a [TelephoneNumber],
+        arena_bytes: usize,
+        record_bytes: usize,
+        body_bytes: usize,
+    ) -> Self {
+        let mut random = Sequence::new(2);
         let capacity = arena_bytes / record_bytes;
         Self {
-            draws: (0..DRAWS).map(|_| number(random.below(NUMBERS))).collect(),
+            draws,
             bodies: (0..BODIES).map(|_| random.bytes(body_bytes)).collect(),
             live_count: wide(capacity * LIVE_PERCENT / 100),
             capacity: wide(capacity),
