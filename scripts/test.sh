@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Every test there is, step by step, stopping at the first that fails; a table of the times at the end.
 #
-# STRICT=1: a step whose script is missing is a failure. STRICT=0: it is skipped aloud.
+# STRICT=1 (the default): a step whose script is missing is a failure. STRICT=0: it is skipped aloud.
 # FUZZ_SECONDS: how long each fuzz target runs, 20 if not set.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-STRICT=${STRICT:-0}
+STRICT=${STRICT:-1}
 summary=()
 
 # step NAME COMMAND...

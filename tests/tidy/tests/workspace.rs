@@ -177,3 +177,10 @@ fn rocksdb_is_compiled_once_whether_alone_for_the_program_or_for_the_tests() {
         );
     }
 }
+
+#[test]
+fn the_readme_shows_the_quick_start_word_for_word() {
+    let shown = format!("```c\n{}```\n", file("tests/capi/quickstart.c").text);
+    let shows = file("README.md").text.contains(&shown);
+    assert!(shows, "README.md shows another program than tests/capi/quickstart.c");
+}
