@@ -8,13 +8,16 @@ target=${CARGO_TARGET_DIR:-target}
 
 cargo build --quiet -p herald -p herald-crash
 
-# A namespace of its own, if there may be one, so that a small disk can be mounted and is gone with the test
-# whatever happens.
+# Namespaces of its own, if there may be any, so that a small disk can be mounted, and so that mount and services are
+# gone with the test whatever happens.
 private=()
-if unshare --mount true 2>/dev/null; then
-    private=(unshare --mount)
-elif unshare --map-root-user --mount true 2>/dev/null; then
-    private=(unshare --map-root-user --mount)
-fi
+namespaces=(--mount --pid --fork --kill-child --mount-proc)
+for user in "" --map-root-user; do
+    candidate=(unshare ${user:+"$user"} "${namespaces[@]}")
+    if "${candidate[@]}" true 2>/dev/null; then
+        private=("${candidate[@]}")
+        break
+    fi
+done
 
 exec ${private[@]+"${private[@]}"} "$target/debug/herald-crash"

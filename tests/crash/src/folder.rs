@@ -7,10 +7,7 @@ use crate::error::CrashError;
 use crate::http::{Http, Stored};
 use crate::ledger::Placement;
 use crate::report::Part;
-use crate::service::{Launch, read_complaints};
-
-/// What a program ends with when it cannot do its work now (`EX_UNAVAILABLE` of sysexits).
-const EXIT_UNAVAILABLE: i32 = 69;
+use crate::service::{EXIT_UNAVAILABLE, Launch};
 
 /// Starts a second service on the folder of a first.
 pub(crate) fn in_use(plan: &Plan) -> Result<Part, CrashError> {
@@ -18,11 +15,8 @@ pub(crate) fn in_use(plan: &Plan) -> Result<Part, CrashError> {
     let launch = Launch::new(&plan.program, folder.path(), "synced");
     let first = launch.start()?;
     let began = Instant::now();
-    let mut second = launch.spawn()?;
-    let reports = read_complaints(&mut second);
-    let status = second.wait().map_err(CrashError::system("wait for the second service"))?;
+    let (status, reports) = launch.fail()?;
     let ended_in = began.elapsed();
-    let reports = reports.join().unwrap_or_default().join("; ");
     let mut faults = Vec::new();
     if status.code() != Some(EXIT_UNAVAILABLE) {
         faults.push(format!("the second service ends with {status}, not with {EXIT_UNAVAILABLE}"));

@@ -9,96 +9,144 @@ use crate::error::CrashError;
 use crate::http::{Http, Stored};
 use crate::ledger::{Acknowledged, Fate, Ledger, Placement, random_below, random_between};
 use crate::limits::{
-    EXPIRY_MARGIN, FILL_CYCLES, FULL_MAX, FULL_MIN, LOAD_BETWEEN, PACE_ON_SMALL_DISK, REFUSE_MAX, RESUME_MAX,
-    RETENTION,
+    EXPIRY_MARGIN, FILL_CYCLES, FULL_MAX, FULL_MIN, KILLS_WHILE_FULL, LOAD_BETWEEN, PACE_ON_SMALL_DISK,
+    REFUSE_MAX, RESUME_MAX, RETENTION,
 };
 use crate::load::under_load;
 use crate::look::{list, look};
+use crate::promise::{Promise, Tally};
 use crate::report::Part;
-use crate::service::{Launch, Service, read_complaints};
+use crate::service::{EXIT_UNAVAILABLE, Launch};
 
 /// The status of refusals, and of health while stores are refused.
 const UNAVAILABLE: u16 = 503;
 
-/// Fills and frees the disk under a running service, then kills it on a full disk.
-pub(crate) fn fill_and_free(plan: &Plan) -> Result<Part, CrashError> {
-    let disk = Disk::new(plan.limit_files)?;
-    let mut launch = Launch::new(&plan.program, &disk.path().join("data"), "synced");
-    launch.bears_file_limit = !disk.is_mounted();
-    let service = launch.start()?;
-    let ledger = Ledger::default();
-    let address = service.address.clone();
-    let cycles = FILL_CYCLES.min(plan.kills_max);
-    let mut state = Cycles {
-        disk: &disk,
-        ledger: &ledger,
-        slowest_refusal: Duration::ZERO,
-        slowest_resume: Duration::ZERO,
-        looks: 0,
-        faults: Vec::new(),
-    };
-    let (outcome, load) = under_load(&address, &ledger, PACE_ON_SMALL_DISK, || {
-        let http = Http::new(&address, 0)?;
-        for _ in 0..cycles {
-            state.cycle(&http, service.id())?;
-        }
-        state.fill_until_refused(&http, service.id())?;
-        service.kill()
-    });
-    let ended = outcome?;
-    let Cycles { slowest_refusal, slowest_resume, looks, mut faults, .. } = state;
-    let refused_count = load.refused_count;
-    faults.extend(load.faults_before(ended.asked_at));
-    if disk.is_mounted() {
-        faults.extend(start_on_full_disk(&launch)?);
-        disk.free(0)?;
-    }
-    let service: Service = launch.start()?;
-    let found = look(&service.address, &ledger)?;
-    faults.extend(found.faults);
-    faults.extend(found.lost.iter().map(|_| "an acknowledged placement is lost".to_owned()));
-    faults.extend(list(&service.address, &ledger)?);
-    let line = format!(
-        "disk full {cycles} times, {} acknowledged, {refused_count} refused with 503, slowest refusal {} ms, \
-         slowest resume {} ms, {looks} retrievals while full; killed while full: {} there again, {} lost",
-        ledger.acknowledged_count(),
-        slowest_refusal.as_millis(),
-        slowest_resume.as_millis(),
-        found.present_count,
-        found.lost.len(),
-    );
+/// `synced`: the disk is filled and freed under a running service, then the service is killed on a full disk.
+/// Nothing acknowledged is lost.
+pub(crate) fn synced(plan: &Plan) -> Result<Part, CrashError> {
+    let outcome = play(plan, "synced", FILL_CYCLES, Promise::Everything)?;
+    let (line, faults) = outcome.line("synced");
     Ok(Part::new(line, faults))
 }
 
+/// `buffered`, the same: what is lost was acknowledged within one window.
+pub(crate) fn buffered(plan: &Plan) -> Result<Part, CrashError> {
+    let outcome = play(plan, "buffered", 1, Promise::AllButTheWindow)?;
+    let ages = outcome.tally.loss_ages();
+    let (line, faults) = outcome.line("buffered");
+    Ok(Part::new(format!("{line} ({ages})"), faults))
+}
+
+/// What was found.
+struct Outcome {
+    tally: Tally,
+    acknowledged_count: usize,
+    refused_count: usize,
+    fills: u32,
+    kills: u32,
+    /// From a full disk to the refusal of stores, the slowest.
+    slowest_refusal: Duration,
+    /// From the return of space to an acknowledged store, the slowest.
+    slowest_resume: Duration,
+    /// Retrievals while the disk was full.
+    looks: usize,
+}
+
+impl Outcome {
+    fn line(self, durability: &str) -> (String, Vec<String>) {
+        let line = format!(
+            "{durability} disk full {} times, {} acknowledged, {} refused with 503, slowest refusal {} ms, slowest \
+             resume {} ms, {} retrievals while full; {} kills while full, {} lost",
+            self.fills,
+            self.acknowledged_count,
+            self.refused_count,
+            self.slowest_refusal.as_millis(),
+            self.slowest_resume.as_millis(),
+            self.looks,
+            self.kills,
+            self.tally.lost_count,
+        );
+        (line, self.tally.faults)
+    }
+}
+
+fn play(plan: &Plan, durability: &'static str, fills: u32, promise: Promise) -> Result<Outcome, CrashError> {
+    let disk = Disk::new(plan.limit_files)?;
+    let mut launch = Launch::new(&plan.program, &disk.path().join("data"), durability);
+    launch.bears_file_limit = !disk.is_mounted();
+    let ledger = Ledger::default();
+    let (fills, kills) = (fills.min(plan.kills_max), KILLS_WHILE_FULL.min(plan.kills_max));
+    let mut outcome = Outcome {
+        tally: Tally::new(promise),
+        acknowledged_count: 0,
+        refused_count: 0,
+        fills: fills + kills,
+        kills,
+        slowest_refusal: Duration::ZERO,
+        slowest_resume: Duration::ZERO,
+        looks: 0,
+    };
+    let mut service = launch.start()?;
+    for kill in 0..kills {
+        let address = service.address.clone();
+        let (ended, load) = under_load(&address, &ledger, PACE_ON_SMALL_DISK, || {
+            let http = Http::new(&address, 0)?;
+            let mut cycles = Cycles { disk: &disk, id: service.id(), ledger: &ledger, outcome: &mut outcome };
+            for _ in 0..if kill == 0 { fills } else { 0 } {
+                cycles.fill_and_free(&http)?;
+            }
+            cycles.fill_for_a_while(&http)?;
+            service.kill()
+        });
+        let ended = ended?;
+        outcome.refused_count += load.refused_count;
+        outcome.tally.faults.extend(load.faults_before(ended.asked_at));
+        if disk.is_mounted() {
+            outcome.tally.faults.extend(start_on_full_disk(&launch)?);
+            disk.free(0)?;
+        }
+        service = launch.start()?;
+        outcome.tally.judge(look(&service.address, &ledger)?, &ended);
+        outcome.tally.faults.extend(list(&service.address, &ledger)?);
+    }
+    outcome.acknowledged_count = ledger.acknowledged_count();
+    Ok(outcome)
+}
+
+/// One life of a service on a small disk.
 struct Cycles<'a> {
     disk: &'a Disk,
+    id: u32,
     ledger: &'a Ledger,
-    slowest_refusal: Duration,
-    slowest_resume: Duration,
-    looks: usize,
-    faults: Vec<String>,
+    outcome: &'a mut Outcome,
 }
 
 impl Cycles<'_> {
     /// Stores go on, the disk is filled, stores are refused, the disk is freed, stores go on.
-    fn cycle(&mut self, http: &Http, id: u32) -> Result<(), CrashError> {
-        std::thread::sleep(LOAD_BETWEEN);
-        self.fill_until_refused(http, id)?;
-        let (full_at, full_for) = (Instant::now(), random_between(FULL_MIN, FULL_MAX));
-        while full_at.elapsed() < full_for {
-            self.disk.fill(id)?;
-            self.look_at_one(http)?;
-        }
-        self.disk.free(id)?;
+    fn fill_and_free(&mut self, http: &Http) -> Result<(), CrashError> {
+        self.fill_for_a_while(http)?;
+        self.disk.free(self.id)?;
         self.await_success(http)
     }
 
+    /// Stores go on, the disk is filled, and stays so for a random while, in which retrieval goes on.
+    fn fill_for_a_while(&mut self, http: &Http) -> Result<(), CrashError> {
+        std::thread::sleep(LOAD_BETWEEN);
+        self.fill_until_refused(http)?;
+        let (full_at, full_for) = (Instant::now(), random_between(FULL_MIN, FULL_MAX));
+        while full_at.elapsed() < full_for {
+            self.disk.fill(self.id)?;
+            self.look_at_one(http)?;
+        }
+        Ok(())
+    }
+
     /// Fills the disk until a store is refused and health says the same.
-    fn fill_until_refused(&mut self, http: &Http, id: u32) -> Result<(), CrashError> {
+    fn fill_until_refused(&mut self, http: &Http) -> Result<(), CrashError> {
         let began = Instant::now();
         let mut refused = false;
         while !refused || http.health()? != UNAVAILABLE {
-            self.disk.fill(id)?;
+            self.disk.fill(self.id)?;
             refused |= !self.store(http)?;
             if began.elapsed() > REFUSE_MAX {
                 return Err(CrashError::Answer(format!(
@@ -109,7 +157,8 @@ impl Cycles<'_> {
                 )));
             }
         }
-        self.slowest_refusal = self.slowest_refusal.max(began.elapsed());
+        let slowest = &mut self.outcome.slowest_refusal;
+        *slowest = (*slowest).max(began.elapsed());
         Ok(())
     }
 
@@ -123,10 +172,11 @@ impl Cycles<'_> {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.slowest_resume = self.slowest_resume.max(freed_at.elapsed());
+        let slowest = &mut self.outcome.slowest_resume;
+        *slowest = (*slowest).max(freed_at.elapsed());
         match http.health()? {
             200 => {}
-            status => self.faults.push(format!("with space again, health answers {status}")),
+            status => self.outcome.tally.faults.push(format!("with space again, health answers {status}")),
         }
         Ok(())
     }
@@ -146,9 +196,12 @@ impl Cycles<'_> {
     fn look_at_one(&mut self, http: &Http) -> Result<(), CrashError> {
         let Some((location, body, sent_at)) = self.one() else { return Ok(()) };
         let found = http.item(&location)?;
-        self.looks += 1;
+        self.outcome.looks += 1;
         if sent_at.elapsed() < RETENTION - EXPIRY_MARGIN && found.as_deref() != Some(body.as_slice()) {
-            self.faults.push("while the disk is full, an acknowledged placement is not retrieved".into());
+            self.outcome
+                .tally
+                .faults
+                .push("while the disk is full, an acknowledged placement is not retrieved".into());
         }
         Ok(())
     }
@@ -158,17 +211,14 @@ impl Cycles<'_> {
         let count = u64::try_from(placements.len()).ok().filter(|&count| count > 0)?;
         let one = &placements[usize::try_from(random_below(count)).ok()?];
         let location = one.acknowledged.as_ref()?.location.clone();
-        (one.fate != Fate::Over).then(|| (location, one.body.clone(), one.sent_at))
+        matches!(one.fate, Fate::Unseen | Fate::Seen).then(|| (location, one.body.clone(), one.sent_at))
     }
 }
 
 /// A service that is started on a full disk says that no space is left, and leaves all as it was.
 fn start_on_full_disk(launch: &Launch) -> Result<Option<String>, CrashError> {
-    let mut process = launch.spawn()?;
-    let reports = read_complaints(&mut process);
-    let status = process.wait().map_err(CrashError::system("wait for a start on a full disk"))?;
-    let reports = reports.join().unwrap_or_default().join("; ");
-    let clear = status.code() == Some(69) && reports.contains("no space is left");
+    let (status, reports) = launch.fail()?;
+    let clear = status.code() == Some(EXIT_UNAVAILABLE) && reports.contains("no space is left");
     Ok((!clear)
         .then(|| format!("started on a full disk, the service ends with {status} and says: {reports}")))
 }

@@ -19,8 +19,10 @@ pub(crate) const BUFFERED_KILLS: u32 = 10;
 pub(crate) const MEMORY_KILLS: u32 = 3;
 /// See [`SYNCED_KILLS`].
 pub(crate) const TERMINATIONS: u32 = 3;
-/// How often the disk is filled and freed.
+/// How often the disk is filled and freed under a running service.
 pub(crate) const FILL_CYCLES: u32 = 5;
+/// How often the service is killed while its disk is full.
+pub(crate) const KILLS_WHILE_FULL: u32 = 3;
 
 /// Of so many kills, one is followed by a start that is itself killed before it is done.
 pub(crate) const KILLS_PER_KILLED_START: u32 = 5;
@@ -64,6 +66,12 @@ pub(crate) const NUMBERS_LISTED: usize = 32;
 /// Cover of one number at one moment, at most: the base dummies of this retention and the last, and up to 6
 /// arrivals in each of two windows. More is a placement that nobody can have sent.
 pub(crate) const COVER_MAX: usize = 14;
+
+/// Numbers whose cover is compared from one life to the next.
+pub(crate) const QUIET_NUMBERS: u64 = 16;
+/// Of the cover seen just before a kill, what must be there after the restart, in percent, over all kills of a
+/// run. Cover expires like placements do, so in the few seconds between some of it goes by rights.
+pub(crate) const COVER_KEPT_PERCENT_MIN: usize = 75;
 
 /// Bytes of a body: the smallest bucket.
 pub(crate) const BODY_BYTES: usize = herald_runtime::core::limits::BODY_BUCKETS_BYTES[0];

@@ -10,7 +10,9 @@ use herald_runtime::core::TelephoneNumber;
 use crate::error::CrashError;
 use crate::http::Http;
 use crate::ledger::{Acknowledged, Fate, Ledger, Placement, called_number, quiet_number, random_below};
-use crate::limits::{CHECKERS, COVER_MAX, EXPIRED_AFTER, EXPIRY_MARGIN, NUMBERS, NUMBERS_LISTED, RETENTION};
+use crate::limits::{
+    CHECKERS, COVER_MAX, EXPIRED_AFTER, EXPIRY_MARGIN, NUMBERS, NUMBERS_LISTED, QUIET_NUMBERS, RETENTION,
+};
 use crate::service::Address;
 
 /// What one look at everything found.
@@ -19,6 +21,8 @@ pub(crate) struct Look {
     pub(crate) present_count: usize,
     /// Placements that were missing before their time.
     pub(crate) lost: Vec<Lost>,
+    /// Placements that were gone, their time being over.
+    pub(crate) over_count: usize,
     /// When the last store that was acknowledged had been sent.
     pub(crate) last_sent_at: Instant,
     pub(crate) faults: Vec<String>,
@@ -54,7 +58,8 @@ pub(crate) fn look(address: &Address, ledger: &Ledger) -> Result<Look, CrashErro
     let verdicts = verdicts(address, &wanted)?;
     let acknowledged = placements.iter().filter(|placement| placement.acknowledged.is_some());
     let last_sent_at = acknowledged.map(|placement| placement.sent_at).max().unwrap_or_else(Instant::now);
-    let mut look = Look { present_count: 0, lost: Vec::new(), last_sent_at, faults: Vec::new() };
+    let mut look =
+        Look { present_count: 0, lost: Vec::new(), over_count: 0, last_sent_at, faults: Vec::new() };
     for (index, verdict) in verdicts {
         look.take(&mut placements[index], verdict);
     }
@@ -75,7 +80,10 @@ impl Look {
                 self.lost.push(lost);
                 Fate::Lost
             }
-            Verdict::Over => Fate::Over,
+            Verdict::Over => {
+                self.over_count += 1;
+                Fate::Over
+            }
             Verdict::Damaged => {
                 self.faults.push("a placement came back with another body".into());
                 Fate::Over
@@ -158,6 +166,16 @@ pub(crate) fn list(address: &Address, ledger: &Ledger) -> Result<Vec<String>, Cr
         faults.extend(faults_of_list(&items, sent, Instant::now()).into_iter().map(str::to_owned));
     }
     Ok(faults)
+}
+
+/// The paths of all items under numbers that nobody calls: cover, all of it.
+pub(crate) fn cover(address: &Address) -> Result<HashSet<String>, CrashError> {
+    let client = CpsClient::open(&address.url, &address.roots)?;
+    let mut paths = HashSet::new();
+    for index in 0..QUIET_NUMBERS {
+        paths.extend(client.retrieve(quiet_number(index))?.into_iter().map(|item| item.href));
+    }
+    Ok(paths)
 }
 
 fn faults_of_list(items: &[(&str, &[u8])], sent: &[&Placement], now: Instant) -> Vec<&'static str> {

@@ -17,6 +17,7 @@ mod ledger;
 mod limits;
 mod load;
 mod look;
+mod promise;
 mod report;
 mod service;
 
@@ -69,12 +70,13 @@ fn main() -> ExitCode {
 /// Plays every part, also after one that finds faults. Returns whether none did.
 fn run() -> Result<bool, CrashError> {
     let plan = Plan::from_environment()?;
-    let parts: [PartFn; 6] = [
+    let parts: [PartFn; 7] = [
         kills::synced,
         kills::buffered,
         kills::memory,
         kills::terminated,
-        full::fill_and_free,
+        full::synced,
+        full::buffered,
         folder::in_use,
     ];
     let mut good = true;

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use crate::error::CrashError;
 use crate::limits::{RETENTION, START_MAX, STOP_MAX};
 
+/// What the program ends with when it cannot do its work now (`EX_UNAVAILABLE` of sysexits).
+pub(crate) const EXIT_UNAVAILABLE: i32 = 69;
+
 /// How the process is to be started.
 #[derive(Clone)]
 pub(crate) struct Launch {
@@ -98,6 +101,21 @@ impl Launch {
         Ok(service)
     }
 
+    /// Starts the process where it should fail, and waits for that. One that does not fail is killed, and its status
+    /// says so.
+    pub(crate) fn fail(&self) -> Result<(ExitStatus, String), CrashError> {
+        let mut process = self.spawn()?;
+        let complaints = read_complaints(&mut process);
+        let status = match wait(&mut process, START_MAX)? {
+            Some(status) => status,
+            None => {
+                process.kill().map_err(CrashError::system("kill the service"))?;
+                process.wait().map_err(CrashError::system("wait for the service"))?
+            }
+        };
+        Ok((status, complaints.join().unwrap_or_default().join("; ")))
+    }
+
     fn arguments(&self) -> Vec<OsString> {
         let retention = format!("{}s", RETENTION.as_secs());
         let words = ["serve", "--dev", "--listen", "127.0.0.1:0", "--durability", self.durability];
@@ -127,16 +145,12 @@ impl Service {
         let id = self.id().to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status();
         told.map_err(CrashError::system("send SIGTERM"))?;
-        loop {
-            let status = self.process.try_wait().map_err(CrashError::system("wait for the service"))?;
-            if let Some(status) = status {
-                return Ok(self.ended(asked_at, status));
-            }
-            if asked_at.elapsed() > STOP_MAX {
+        match wait(&mut self.process, STOP_MAX)? {
+            Some(status) => Ok(self.ended(asked_at, status)),
+            None => {
                 let message = format!("it has not ended {} s after SIGTERM", STOP_MAX.as_secs());
-                return Err(CrashError::Answer(message));
+                Err(CrashError::Answer(message))
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -166,6 +180,18 @@ impl Drop for Service {
 pub(crate) fn read_complaints(process: &mut Child) -> JoinHandle<Vec<String>> {
     let stderr = process.stderr.take().expect("spawn makes a pipe of it");
     std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).collect())
+}
+
+/// Waits until the process has ended, at most for `patience`.
+fn wait(process: &mut Child, patience: Duration) -> Result<Option<ExitStatus>, CrashError> {
+    let began = Instant::now();
+    loop {
+        let status = process.try_wait().map_err(CrashError::system("wait for the service"))?;
+        if status.is_some() || began.elapsed() > patience {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn first_line(process: &mut Child, patience: Duration) -> Option<String> {
