@@ -237,10 +237,11 @@ herald_status herald_property_text(size_t index,
                                    size_t *length);
 
 /**
- * [any thread] Opens an engine and recovers what its data folder holds. Starts no thread, binds nothing. Since 0.1.
+ * [any thread] Opens an engine and recovers what its data folder holds. Binds nothing, starts no thread. Since 0.1.
  *
  * *engine is written on success; close it with herald_engine_close. options and what it points to is copied.
- * Blocks while it recovers, and while it touches the memory for placements.
+ * Blocks while it recovers, and while it touches the memory for placements. Only if there is a data folder, RocksDB
+ * starts threads of its own, once for the process; they block all signals.
  */
 herald_status herald_engine_open(const struct herald_engine_options *options,
                                  struct herald_engine **engine,

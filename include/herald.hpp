@@ -150,6 +150,11 @@ using property = std::pair<std::string_view, std::string_view>;
 /** An engine. Closes itself. */
 class engine {
 public:
+    engine(std::initializer_list<property> properties, report hear = nullptr)
+        : engine(std::vector<property>(properties), std::move(hear))
+    {
+    }
+
     explicit engine(const std::vector<property> &properties, report hear = nullptr)
     {
         std::vector<herald_property> pairs;

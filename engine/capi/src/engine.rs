@@ -96,10 +96,11 @@ thread_local! {
     static LOOP_ENDS: RefCell<Vec<LoopEnd>> = const { RefCell::new(Vec::new()) };
 }
 
-/// [any thread] Opens an engine and recovers what its data folder holds. Starts no thread, binds nothing. Since 0.1.
+/// [any thread] Opens an engine and recovers what its data folder holds. Binds nothing, starts no thread. Since 0.1.
 ///
 /// *engine is written on success; close it with herald_engine_close. options and what it points to is copied.
-/// Blocks while it recovers, and while it touches the memory for placements.
+/// Blocks while it recovers, and while it touches the memory for placements. Only if there is a data folder, RocksDB
+/// starts threads of its own, once for the process; they block all signals.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_open(
     options: *const EngineOptions,
