@@ -87,7 +87,9 @@ fn mount(path: &Path) -> Result<(), String> {
     let output = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(path).output();
     match output {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Ok(output) => {
+            Err(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned())
+        }
         Err(error) => Err(error.to_string()),
     }
 }

@@ -88,11 +88,12 @@ fn play(plan: &Plan, durability: &'static str, fills: u32, promise: Promise) -> 
     };
     let mut service = launch.start()?;
     for kill in 0..kills {
+        let fills_now = if kill == 0 { fills } else { 0 };
         let address = service.address.clone();
         let (ended, load) = under_load(&address, &ledger, PACE_ON_SMALL_DISK, || {
             let http = Http::new(&address, 0)?;
             let mut cycles = Cycles { disk: &disk, id: service.id(), ledger: &ledger, outcome: &mut outcome };
-            for _ in 0..if kill == 0 { fills } else { 0 } {
+            for _ in 0..fills_now {
                 cycles.fill_and_free(&http)?;
             }
             cycles.fill_for_a_while(&http)?;

@@ -1,10 +1,10 @@
 //! What was sent to the service and what it promised: the memory that its own is compared with.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use herald_runtime::SystemRandom;
 use herald_runtime::core::{Random, TelephoneNumber};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::limits::{BODY_BYTES, NUMBERS};
 
