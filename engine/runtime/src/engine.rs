@@ -144,6 +144,7 @@ impl Engine {
         let clock = clock(last_clock(store.as_ref())?);
         let now = clock.now();
         let cover = load_cover(store.as_ref(), &*random, config.retention, now, &*report)?;
+        report(Level::Info, &format!("taking {} MiB of memory for placements", config.arena_bytes >> 20));
         let log = PlacementLog::create(log_config(&config, &*random))?;
         let shared = Shared::new(log, clock, random, config.durability, config.retention, cover);
         if let Some(store) = &store {
