@@ -34,7 +34,7 @@ cargo build --release --quiet --locked --manifest-path benches/compare/Cargo.tom
 version() { awk -v want="\"$1\"" '$1 == "name" && $3 == want { getline; gsub(/"/, "", $3); print $3 }' "$2"; }
 
 machine() {
-    echo "Taken on $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD)$(git diff --quiet HEAD || echo ', with changes not committed')" \
+    echo "Taken on $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- engine benches || echo ', with changes not committed')" \
         "by \`make bench\` (\`benches/run.sh\`)."
     echo
     echo "| | |"

@@ -104,7 +104,7 @@ pub(crate) fn table(figures: &[Figure]) -> String {
         "| what | operation | body, bytes | threads | thousand/s: median (least to most) | processor share \
          | of memcpy | of the log | in memory reads |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
     );
-    let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
+    let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), two_digits);
     for figure in figures {
         writeln!(
             text,
@@ -130,6 +130,12 @@ pub(crate) fn table(figures: &[Figure]) -> String {
 fn thousands(per_s: f64) -> String {
     let decimals = if per_s < 100e3 { 1 } else { 0 };
     format!("{:.decimals$}", per_s / 1e3)
+}
+
+/// A ratio, to at least two digits down to thousandths.
+fn two_digits(ratio: f64) -> String {
+    let decimals = if ratio < 0.1 { 4 } else { 2 };
+    format!("{ratio:.decimals$}")
 }
 
 /// The same with every run, operations per second.
