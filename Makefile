@@ -21,18 +21,8 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
-MAN1DIR ?= $(PREFIX)/share/man/man1
-MAN3DIR ?= $(PREFIX)/share/man/man3
-
-# What `make install` installs, from the release build and from the checkout. An interface that is added appends
-# its files here.
-INSTALL_PACKAGES := herald herald-capi
-INSTALL_PROGRAMS := $(TARGET)/release/herald
-INSTALL_LIBRARIES :=
-INSTALL_HEADERS := $(wildcard include/*.h include/*.hpp)
-INSTALL_PKGCONFIG :=
-INSTALL_MAN1 :=
-INSTALL_MAN3 :=
+# Which build `make install` makes and installs: release or debug.
+PROFILE ?= release
 
 .PHONY: help deps rocksdb demo test lint bench fuzz loom install clean
 
@@ -65,19 +55,11 @@ fuzz: deps ## fuzz every parser, FUZZ_SECONDS each (60)
 loom: deps ## try all interleavings of the log's atomics
 	bash engine/log/loom.sh
 
-install: deps ## build a release and install it below DESTDIR and PREFIX
-	@scripts/rocksdb.sh build release
-	$(WITH_ROCKSDB) $(CARGO) build --release $(addprefix -p ,$(INSTALL_PACKAGES))
-	install -d "$(DESTDIR)$(BINDIR)"
-	install -m 755 $(INSTALL_PROGRAMS) "$(DESTDIR)$(BINDIR)"
-	$(call install_files,$(INSTALL_LIBRARIES),$(LIBDIR))
-	$(call install_files,$(INSTALL_HEADERS),$(INCLUDEDIR))
-	$(call install_files,$(INSTALL_PKGCONFIG),$(PKGCONFIGDIR))
-	$(call install_files,$(INSTALL_MAN1),$(MAN1DIR))
-	$(call install_files,$(INSTALL_MAN3),$(MAN3DIR))
+install: deps ## build a release and install program, library and headers below DESTDIR and PREFIX
+	@scripts/rocksdb.sh build $(PROFILE)
+	$(WITH_ROCKSDB) $(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald -p herald-capi
+	PROFILE="$(PROFILE)" DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \
+		INCLUDEDIR="$(INCLUDEDIR)" PKGCONFIGDIR="$(PKGCONFIGDIR)" scripts/install.sh
 
 clean: ## delete what was built, RocksDB too
 	$(CARGO) clean
-
-# install_files FILES, FOLDER: nothing for an empty list.
-install_files = $(if $(strip $(1)),install -d "$(DESTDIR)$(2)" && install -m 644 $(1) "$(DESTDIR)$(2)")

@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# The C interface as a host meets it: installed into an empty folder, found with pkg-config, compiled by gcc and clang
+# as C11 and C++17, run under sanitizers and valgrind, linked statically, loaded at run time.
+#
+# PROFILE=debug|release: which build is tested, debug if not set.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../../scripts/lib.sh
+. "$here/../../scripts/lib.sh"
+profile=${PROFILE:-debug}
+
+passed=0
+failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# step NAME COMMAND...: runs it in a folder of its own; shows what it says only if it fails.
+step() {
+    local name=$1 began=$SECONDS folder=$work/run-$((passed + failed))
+    shift
+    mkdir -p "$folder"
+    if (cd "$folder" && "$@") >"$work/output" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        printf 'ok      %-58s %s\n' "$name" "$(elapsed $((SECONDS - began)))"
+    else
+        failed=$((failed + 1))
+        printf 'FAILED  %s\n' "$name"
+        sed 's/^/        /' "$work/output" | tail -n 60
+    fi
+}
+
+need_tools() {
+    local packages=() package tool
+    while read -r tool package; do
+        has "$tool" || packages+=("$package")
+    done <<<"gcc gcc
+g++ g++
+clang clang
+valgrind valgrind
+pkg-config pkg-config
+nm binutils"
+    echo 'int main(void){return 0;}' >"$work/probe.c"
+    if has clang && ! clang -fsanitize=address "$work/probe.c" -o "$work/probe" 2>/dev/null; then
+        packages+=(libclang-rt-dev)
+    fi
+    [ ${#packages[@]} -eq 0 ] && return
+    if has_apt && [ "$(id -u)" -eq 0 ]; then
+        # The sanitizers' package carries a version before some releases.
+        apt_install "${packages[@]}" || apt_install "${packages[@]/libclang-rt-dev/libclang-rt-14-dev}"
+    else
+        complain "the tests of the C interface need: ${packages[*]}"
+        exit 2
+    fi
+}
+
+build_and_stage() {
+    local release=()
+    [ "$profile" = debug ] || release=(--release)
+    (cd "$root" && env $("$root/scripts/rocksdb.sh" env) cargo build "${release[@]}" -p herald -p herald-capi)
+    PROFILE=$profile DESTDIR='' PREFIX=$work/stage LIBDIR='' BINDIR='' INCLUDEDIR='' PKGCONFIGDIR='' \
+        "$root/scripts/install.sh"
+}
+
+c_warnings=(-std=c11 -g -Wall -Wextra -Wpedantic -Werror -pthread)
+cxx_warnings=(-std=c++17 -g -Wall -Wextra -Wpedantic -Werror -pthread)
+sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+
+# compile COMPILER SOURCE PROGRAM FLAGS...
+compile() {
+    local compiler=$1 source=$here/$2 program=$work/$3 warnings=("${c_warnings[@]}")
+    shift 3
+    [[ $source != *.cpp ]] || warnings=("${cxx_warnings[@]}")
+    # shellcheck disable=SC2046 # Flags, one word each.
+    "$compiler" "${warnings[@]}" "$@" "$source" -o "$program" $(pkg-config --cflags --libs herald) \
+        "-Wl,-rpath,$work/stage/lib"
+}
+
+header_alone() { # COMPILER STANDARD LANGUAGE HEADER
+    echo "#include <$4>" >"alone.$3"
+    "$1" "-std=$2" -Wall -Wextra -Wpedantic -Werror "-I$work/stage/include" -fsyntax-only -x "$3" "alone.$3"
+}
+
+symbols_as_listed() {
+    sed -n 's/^\(herald_[a-z_]*\) .*/\1/p' "$root/include/symbols.txt" | LC_ALL=C sort >listed
+    nm -D --defined-only "$work/stage/lib/libherald.so" | awk '{ print $3 }' | LC_ALL=C sort >exported
+    grep -q . listed
+    diff listed exported
+}
+
+names_itself() {
+    objdump -p "$work/stage/lib/libherald.so" >headers
+    grep -E 'SONAME +libherald\.so\.0$' headers
+    readelf -d "$work/stage/lib/libherald.so" | grep -q NODELETE
+    [ "$(readlink -f "$work/stage/lib/libherald.so")" = "$work/stage/lib/libherald.so.$(pkg-config --modversion herald)" ]
+}
+
+leak_checked() { # PROGRAM ARGUMENTS...
+    valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
+        --suppressions="$here/valgrind.supp" --fair-sched=yes "$@"
+}
+
+static_link() {
+    # shellcheck disable=SC2046 # Flags, one word each.
+    gcc "${c_warnings[@]}" "$here/quickstart.c" -o static $(pkg-config --cflags herald) \
+        "-L$work/stage/lib" -Wl,-Bstatic -lherald -Wl,-Bdynamic \
+        $(pkg-config --static --libs herald | sed 's/-lherald//')
+    ! readelf -d static | grep -q libherald
+    ./static
+}
+
+quickstart_finds() { "$1" | grep -q '; 1 opens: eyJ'; }
+
+need_tools
+say "building and staging the $profile build"
+build_and_stage >"$work/output" 2>&1 || { cat "$work/output" >&2; exit 1; }
+export PKG_CONFIG_PATH=$work/stage/lib/pkgconfig
+
+for compiler in gcc clang; do
+    step "herald.h alone, C11, $compiler" header_alone "$compiler" c11 c herald.h
+done
+for compiler in g++ clang++; do
+    step "herald.h alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.h
+    step "herald.hpp alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.hpp
+done
+step "exported symbols are those of include/symbols.txt" symbols_as_listed
+step "the library's name, links and NODELETE" names_itself
+
+for compiler in gcc clang; do
+    step "compile quickstart.c with sanitizers, $compiler" compile "$compiler" quickstart.c "quickstart-$compiler" "${sanitizers[@]}"
+    step "quickstart, sanitized, $compiler" quickstart_finds "$work/quickstart-$compiler"
+    step "compile api.c with sanitizers, $compiler" compile "$compiler" api.c "api-$compiler" "${sanitizers[@]}"
+    step "api.c, sanitized, $compiler" "$work/api-$compiler" . 50
+done
+for compiler in g++ clang++; do
+    step "compile api.cpp with sanitizers, $compiler" compile "$compiler" api.cpp "apixx-$compiler" "${sanitizers[@]}"
+    step "api.cpp, sanitized, $compiler" "$work/apixx-$compiler" .
+done
+step "compile random.c with sanitizers" compile clang random.c random "${sanitizers[@]}"
+for seed in 1 2 3; do
+    step "200,000 random calls, sanitized, seed $seed" "$work/random" "$seed" 200000
+done
+
+step "compile without sanitizers: quickstart.c" compile gcc quickstart.c quickstart
+step "compile without sanitizers: api.c" compile gcc api.c api
+step "compile without sanitizers: api.cpp" compile g++ api.cpp apixx
+step "compile without sanitizers: random.c" compile gcc random.c random-plain
+step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
+step "api.c with 1,000 forks" "$work/api" . 1000
+step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.0" 500
+step "quickstart under valgrind" leak_checked "$work/quickstart"
+# Without forks: a child has lost the threads that hold most of what valgrind would look for.
+step "api.c under valgrind" leak_checked "$work/api" . 0
+step "api.cpp under valgrind" leak_checked "$work/apixx" .
+step "3,000 random calls under valgrind" leak_checked "$work/random-plain" 4 3000
+step "quickstart linked statically" static_link
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
