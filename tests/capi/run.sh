@@ -5,7 +5,7 @@
 # PROFILE=debug|release: which build is tested, debug if not set.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../../scripts/lib.sh
+# shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$here/../../scripts/lib.sh"
 profile=${PROFILE:-debug}
 
@@ -14,7 +14,7 @@ failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# step NAME COMMAND...: runs it in a folder of its own; shows what it says only if it fails.
+# step NAME COMMAND...: runs it in a folder of its own; shows what it says only if it fails. errexit is off inside.
 step() {
     local name=$1 began=$SECONDS folder=$work/run-$((passed + failed))
     shift
@@ -56,6 +56,7 @@ nm binutils"
 build_and_stage() {
     local release=()
     [ "$profile" = debug ] || release=(--release)
+    # shellcheck disable=SC2046,SC2154 # KEY=VALUE, one word each; lib.sh sets root.
     (cd "$root" && env $("$root/scripts/rocksdb.sh" env) cargo build "${release[@]}" -p herald -p herald-capi)
     PROFILE=$profile DESTDIR='' PREFIX=$work/stage LIBDIR='' BINDIR='' INCLUDEDIR='' PKGCONFIGDIR='' \
         "$root/scripts/install.sh"
@@ -63,6 +64,7 @@ build_and_stage() {
 
 c_warnings=(-std=c11 -g -Wall -Wextra -Wpedantic -Werror -pthread)
 cxx_warnings=(-std=c++17 -g -Wall -Wextra -Wpedantic -Werror -pthread)
+# shellcheck disable=SC2054 # The commas are the compiler's.
 sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 
 # compile COMPILER SOURCE PROGRAM FLAGS...
@@ -76,22 +78,22 @@ compile() {
 }
 
 header_alone() { # COMPILER STANDARD LANGUAGE HEADER
-    echo "#include <$4>" >"alone.$3"
-    "$1" "-std=$2" -Wall -Wextra -Wpedantic -Werror "-I$work/stage/include" -fsyntax-only -x "$3" "alone.$3"
+    echo "#include <$4>" >"alone.$3" &&
+        "$1" "-std=$2" -Wall -Wextra -Wpedantic -Werror "-I$work/stage/include" -fsyntax-only -x "$3" "alone.$3"
 }
 
 symbols_as_listed() {
     sed -n 's/^\(herald_[a-z_]*\) .*/\1/p' "$root/include/symbols.txt" | LC_ALL=C sort >listed
     nm -D --defined-only "$work/stage/lib/libherald.so" | awk '{ print $3 }' | LC_ALL=C sort >exported
-    grep -q . listed
-    diff listed exported
+    grep -q . listed && diff listed exported
 }
 
 names_itself() {
-    objdump -p "$work/stage/lib/libherald.so" >headers
-    grep -E 'SONAME +libherald\.so\.0$' headers
-    readelf -d "$work/stage/lib/libherald.so" | grep -q NODELETE
-    [ "$(readlink -f "$work/stage/lib/libherald.so")" = "$work/stage/lib/libherald.so.$(pkg-config --modversion herald)" ]
+    local library=$work/stage/lib/libherald.so
+    readelf -d "$library" >dynamic
+    cat dynamic
+    grep -q 'SONAME.*\[libherald\.so\.0\]' dynamic && grep -q NODELETE dynamic &&
+        [ "$(readlink -f "$library")" = "$(readlink -f "$library.$(pkg-config --modversion herald)")" ]
 }
 
 leak_checked() { # PROGRAM ARGUMENTS...
@@ -103,9 +105,9 @@ static_link() {
     # shellcheck disable=SC2046 # Flags, one word each.
     gcc "${c_warnings[@]}" "$here/quickstart.c" -o static $(pkg-config --cflags herald) \
         "-L$work/stage/lib" -Wl,-Bstatic -lherald -Wl,-Bdynamic \
-        $(pkg-config --static --libs herald | sed 's/-lherald//')
-    ! readelf -d static | grep -q libherald
-    ./static
+        $(pkg-config --static --libs herald | sed 's/-lherald//') || return 1
+    if readelf -d static | grep libherald; then return 1; fi
+    quickstart_finds ./static
 }
 
 quickstart_finds() { "$1" | grep -q '; 1 opens: eyJ'; }
