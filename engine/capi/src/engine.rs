@@ -393,3 +393,52 @@ fn keep_panics_quiet() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use core::ptr;
+
+    use super::*;
+    use crate::boundary::Property;
+
+    fn started() -> *mut Engine {
+        let property = |name: &'static str, value: &'static str| Property {
+            name: name.as_ptr().cast(),
+            name_len: name.len(),
+            value: value.as_ptr().cast(),
+            value_len: value.len(),
+        };
+        let properties = [property("durability", "memory"), property("memory", "16MiB")];
+        let options = EngineOptions {
+            struct_size: u32::try_from(size_of::<EngineOptions>()).expect("a struct is small"),
+            properties: properties.as_ptr(),
+            property_count: properties.len(),
+            report: None,
+            user: ptr::null_mut(),
+            finalizer: None,
+        };
+        let mut engine = ptr::null_mut();
+        assert_eq!(herald_engine_open(&raw const options, &raw mut engine, ptr::null_mut()), Status::Ok);
+        assert_eq!(herald_engine_start(engine, ptr::null_mut()), Status::Ok);
+        engine
+    }
+
+    fn retrieve(engine: *mut Engine) -> Status {
+        let (number, mut items) = ("12025550123", ptr::null_mut());
+        herald_retrieve(engine, number.as_ptr().cast(), number.len(), &raw mut items, ptr::null_mut())
+    }
+
+    #[test]
+    fn after_a_panic_an_engine_can_only_be_closed_and_another_goes_on() {
+        let (engine, other) = (started(), started());
+        let panicked = with::<()>(engine, |_| panic!("on purpose")).expect_err("a panic is a failure");
+        assert_eq!(panicked.status, Status::Panic);
+        assert!(panicked.message.contains("engine.rs:"), "{}", panicked.message);
+        assert_eq!(retrieve(engine), Status::Failed);
+        assert_eq!(herald_engine_start(engine, ptr::null_mut()), Status::Failed);
+        assert_eq!(retrieve(other), Status::Ok);
+        assert_eq!(herald_engine_close(engine), Status::Ok);
+        assert_eq!(retrieve(engine), Status::Closed);
+        assert_eq!(herald_engine_close(other), Status::Ok);
+    }
+}
