@@ -20,9 +20,10 @@ self_test_seconds=20
 
 # Bytes of an input: a little more than what each reader takes at most, so that its bound is met too.
 declare -A bytes_max=(
-    [number]=128 [path_query]=2048 [request]=4096 [journal_block]=16384 [passport]=9216 [sealed]=9216
+    [number]=128 [path_query]=2048 [request]=4096 [journal_block]=16384 [passport]=9216 [certificate]=4096
+    [sealed]=9216
 )
-targets=(number path_query request journal_block passport sealed)
+targets=(number path_query request journal_block passport certificate sealed)
 
 fail() {
     printf 'tests/fuzz: %s\n' "$*" >&2
@@ -72,9 +73,11 @@ base64url_decoded() {
 # Prints the folders a target's first inputs come from, one a line.
 seed_folders() {
     printf '%s\n' "seeds/$1"
-    if [ "$1" = passport ] && [ -d "$fixtures" ]; then
-        printf '%s\n' "$fixtures/passports" "$fixtures/identity" "$fixtures/pki" "$scratch/claims"
-    fi
+    [ -d "$fixtures" ] || return 0
+    case $1 in
+    passport) printf '%s\n' "$fixtures/passports" "$fixtures/identity" "$scratch/claims" ;;
+    certificate) printf '%s\n' "$fixtures/pki" ;;
+    esac
 }
 
 # fuzz PROGRAM SECONDS CORPUS ARTIFACTS LOG [OPTION...]: the fuzzer's exit status.
@@ -101,10 +104,14 @@ last_number() {
 run_target() {
     local target=$1 seconds=$2 status=0 folders crashes
     local program=$build/$triple/release/$target log=$scratch/$target.log artifacts=$cache/artifacts/$target
+    local options=(-max_len="${bytes_max[$target]}")
+    if [ -f "$target.dict" ]; then
+        options+=(-dict="$target.dict")
+    fi
     mapfile -t folders < <(seed_folders "$target")
     touch "$scratch/started"
-    fuzz "$program" "$seconds" "$cache/corpus/$target" "$artifacts" "$log" "${folders[@]}" \
-        -max_len="${bytes_max[$target]}" || status=$?
+    fuzz "$program" "$seconds" "$cache/corpus/$target" "$artifacts" "$log" "${folders[@]}" "${options[@]}" \
+        || status=$?
     mapfile -t crashes < <(find "$artifacts" -type f -newer "$scratch/started")
     if [ "$status" -ne 0 ] && [ "${#crashes[@]}" -eq 0 ]; then
         tail -n 40 "$log" >&2

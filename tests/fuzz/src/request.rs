@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use herald_net::{
     Bytes, Listener, ManualClock, Method, NetLimits, Peer, Reactor, ReactorConfig, Refusal, Request,
-    Response, Service, TurnReport,
+    Response, Service, TurnReport, Version, header,
 };
 
 use crate::limits::{DEADLINE_ROUNDS_MAX, FRAME_PAYLOAD_BYTES_MAX, TURNS_MAX};
@@ -212,8 +212,7 @@ impl Service for Constant {
     type Answer = Ready<Response<Bytes>>;
 
     fn answer(&self, _: &Peer, request: Request<Bytes>) -> Self::Answer {
-        assert!(request.body().len() <= NetLimits::default().body_bytes_max, "a body beyond the limit");
-        assert_ne!(request.method(), Method::CONNECT, "CONNECT reached the service");
+        check_request(&request);
         self.answered.set(self.answered.get() + 1);
         // An answer to HEAD has no body to be read by; without one in either case both are read alike.
         let is_head = request.method() == Method::HEAD;
@@ -225,6 +224,19 @@ impl Service for Constant {
         *response.status_mut() = refusal.status();
         response
     }
+}
+
+/// What a service may rely on: a body within the limit and a head that no proxy reads otherwise (RFC 9112 §3.2, §6.1).
+fn check_request(request: &Request<Bytes>) {
+    assert!(request.body().len() <= NetLimits::default().body_bytes_max, "a body beyond the limit");
+    assert_ne!(request.method(), Method::CONNECT, "CONNECT reached the service");
+    let fields = |name| request.headers().get_all(name).iter().count();
+    let framings = fields(header::CONTENT_LENGTH).min(1) + fields(header::TRANSFER_ENCODING).min(1);
+    assert!(framings < 2, "two lengths of one body reached the service");
+    assert!(fields(header::HOST) < 2, "two hosts reached the service");
+    let is_addressed = fields(header::HOST) == 1 || request.uri().authority().is_some();
+    // In HTTP/2 a request without either is let through; links in its answer are then relative.
+    assert!(is_addressed || request.version() != Version::HTTP_11, "no host reached the service");
 }
 
 fn check_received(sent: &[u8], received: &[u8], answered: u64) {
