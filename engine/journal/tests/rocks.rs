@@ -13,7 +13,7 @@ const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 const MEMORY: usize = 64 << 20;
 
 fn live(path: &Path, now: Timestamp) -> Held {
-    let store = RocksStore::open(path, MEMORY).unwrap();
+    let store = RocksStore::open(path, MEMORY).expect("a journal");
     let mut held = Held::new();
     let mut last = Timestamp::default();
     let damaged = store.for_each_live(now, RETENTION_MS, &mut |placement| {
@@ -29,14 +29,14 @@ fn live(path: &Path, now: Timestamp) -> Held {
 
 fn fill(path: &Path, count: u64, step_ms: u64) -> Timestamp {
     let log = new_log();
-    let mut handles = [log.handle().unwrap(), log.handle().unwrap()];
+    let mut handles = [log.handle().expect("a handle"), log.handle().expect("a handle")];
     let mut now = START;
-    let store = RocksStore::open(path, MEMORY).unwrap();
+    let store = RocksStore::open(path, MEMORY).expect("a journal");
     let mut journal = Journal::new(log, store, Arc::default(), START);
     for index in 0..count {
         now = START.plus_millis(index * step_ms);
         append(&mut handles[(index % 2) as usize], index, now);
-        journal.pass(now, index % 7 == 0 || index + 1 == count).unwrap();
+        journal.pass(now, index % 7 == 0 || index + 1 == count).expect("a pass");
     }
     now
 }

@@ -327,7 +327,7 @@ fn check_head(parts: &Parts) -> Result<(), BadHead> {
     let (host, second) = (hosts.next(), hosts.next());
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let is_good = match (parts.version, host) {
-        (Version::HTTP_2, None) => true,
+        (Version::HTTP_2, None) => authority.is_some(),
         (Version::HTTP_2, Some(host)) => authority.is_none_or(|authority| authority == host.as_bytes()),
         (Version::HTTP_11, None) => false,
         _ => true,

@@ -179,3 +179,17 @@ fn requests_that_wait_for_room_end_with_their_connection() {
     hand.settle();
     assert_eq!(hand.tasks(), 0);
 }
+
+#[test]
+fn a_request_that_names_no_authority_is_refused() {
+    let mut hand = Hand::plain(NetLimits::default());
+    let mut peer = connect(&mut hand);
+    // :method GET, :scheme http, :path / (RFC 9113 section 8.3.1 asks for :authority or Host as well).
+    peer.send(&h2::frame(h2::HEADERS, h2::END_STREAM | h2::END_HEADERS, 1, &[0x82, 0x86, 0x84]));
+    hand.until("an answer", || {
+        peer.pump();
+        h2::frames(&peer.received).iter().any(|frame| frame.kind == h2::HEADERS)
+    });
+    assert_eq!(hand.echo.answered.get(), 0, "it reached the service");
+    check_others(&mut hand);
+}
