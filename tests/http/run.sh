@@ -47,9 +47,10 @@ install_tools() {
     fi
 }
 
-# Starts the program and sets $url and $ca from the line it prints when it is ready.
+# Starts the program and sets $url and $ca from the line it prints when it is ready. The retention is short: what a
+# minute of generated requests stores would fill a number, which then refuses with 503, as it should.
 start_server() {
-    "$herald" serve --dev --listen 127.0.0.1:0 --data "$scratch/data" >"$scratch/out" 2>"$scratch/err" &
+    "$herald" serve --dev --listen 127.0.0.1:0 --retention 3s --data "$scratch/data" >"$scratch/out" 2>"$scratch/err" &
     server=$!
     local line waited=0
     until line=$(grep -m 1 '^listening https://.* ca=' "$scratch/out"); do
