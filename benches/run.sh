@@ -12,7 +12,7 @@ cd "$root"
 document=docs/PERF.md
 begin='<!-- figures: begin -->'
 end='<!-- figures: end -->'
-compare_options=(--arena-mib 4096 --runs 5 --seconds 2)
+compare_options=(--arena-mib 4096 --runs 3 --seconds 1)
 if [ "${BENCH_QUICK:-0}" = 1 ]; then
     compare_options=(--arena-mib 512 --runs 3 --seconds 0.2)
     export BENCH_ROUNDS=1 BENCH_SECONDS=1
