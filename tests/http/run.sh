@@ -37,11 +37,18 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+install_venv() (
+    # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
+    . scripts/lib.sh
+    apt_install python3-venv
+)
+
 install_tools() {
     local stamp=$venv/installed
     if [ "$(cat "$stamp" 2>/dev/null)" != "${tools[*]}" ]; then
         printf 'installing %s\n' "${tools[*]}"
-        python3 -m venv "$venv"
+        # Debian keeps the module that makes such folders in a package of its own.
+        python3 -m venv "$venv" || { install_venv && python3 -m venv "$venv"; }
         "$venv/bin/pip" install --quiet --disable-pip-version-check "${tools[@]}"
         printf '%s' "${tools[*]}" >"$stamp"
     fi

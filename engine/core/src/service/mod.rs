@@ -51,20 +51,13 @@ pub struct Service {
     cover: CoverSchedule,
     ids: IdStream,
     blur_key: [u8; 32],
-    records_per_number_max: u32,
     scratch: Vec<u8>,
 }
 
 impl Service {
     /// A service that shows the cover of `cover` and draws ids from `random`.
     pub fn new(cover: CoverSchedule, random: &dyn Random) -> Self {
-        Self {
-            blur_key: cover.blur_key(),
-            cover,
-            ids: IdStream::new(random.key()),
-            records_per_number_max: RECORDS_PER_NUMBER_MAX,
-            scratch: Vec::new(),
-        }
+        Self { blur_key: cover.blur_key(), cover, ids: IdStream::new(random.key()), scratch: Vec::new() }
     }
 
     /// Answers one HTTP request of RFC 8816 §9.
@@ -254,7 +247,7 @@ impl Service {
         input[8..].copy_from_slice(&window.to_le_bytes());
         let hash = blake3::keyed_hash(&self.blur_key, &input);
         let word = u32::from_le_bytes(core::array::from_fn(|index| hash.as_bytes()[index]));
-        self.records_per_number_max - word % (self.records_per_number_max / RECORDS_PER_NUMBER_BLUR)
+        RECORDS_PER_NUMBER_MAX - word % (RECORDS_PER_NUMBER_MAX / RECORDS_PER_NUMBER_BLUR)
     }
 }
 
