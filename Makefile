@@ -40,6 +40,7 @@ demo: rocksdb ## build the program and show a call placed and checked
 	$(TARGET)/debug/herald demo
 
 test: rocksdb ## run every test there is
+	@scripts/deps.sh test
 	$(WITH_ROCKSDB) scripts/test.sh
 
 lint: rocksdb ## check formatting and lints, warnings counted as errors

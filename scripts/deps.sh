@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # What a build needs. On Debian and Ubuntu what is missing is installed; elsewhere it is named.
+# With the argument `test` what the tests need besides is installed too, and only named where that cannot be.
 # Exit 0: everything is here. Exit 2: something is missing that you have to install.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -70,7 +71,10 @@ main() {
     [ -z "$lines" ] || install_or_name "$lines" || exit 2
     say "tools: all here ($(rustc --version | cut -d' ' -f1,2), $(c++ --version | head -n 1))"
     has ccache || say "optional: ccache is not here; a second build profile compiles RocksDB again"
+    if [ "${1:-}" = test ]; then
+        needs valgrind strace || say "optional: the tests that need these tools are skipped aloud"
+    fi
     cargo nextest --version >/dev/null 2>&1 || say "optional: cargo-nextest is not here; tests run with cargo test"
 }
 
-main
+main "$@"

@@ -35,3 +35,19 @@ apt_install() {
 
 # elapsed SECONDS: as 3:07.
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# strict: whether what cannot be done here is a failure instead of being skipped aloud.
+strict() { [ "${STRICT:-0}" = 1 ] || [ -n "${CI:-}" ]; }
+
+# needs TOOL...: installs those that are missing from the Debian packages of the same names; fails if that is not to be.
+needs() {
+    local tool missing=()
+    for tool in "$@"; do
+        has "$tool" || missing+=("$tool")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    if ! has_apt || ! apt_install "${missing[@]}"; then
+        complain "missing: ${missing[*]}; install it with your system's packages"
+        return 2
+    fi
+}

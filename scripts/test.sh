@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Every test there is, step by step, stopping at the first that fails; a table of the times at the end.
 #
-# STRICT=1 (the default): a step whose script is missing is a failure. STRICT=0: it is skipped aloud.
+# STRICT=1 (the default): a step whose script is missing is a failure. STRICT=0: it is skipped aloud, and so is what
+# cannot be done on this machine.
 # FUZZ_SECONDS: how long each fuzz target runs, 20 if not set.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-STRICT=${STRICT:-1}
+export STRICT=${STRICT:-1}
 summary=()
 
 # step NAME COMMAND...
@@ -64,6 +65,8 @@ workspace_tests() {
 step "workspace" workspace_tests
 step "documentation" cargo test --doc --workspace
 step "lint" bash scripts/lint.sh
+script_step "instructions: self-test" benches/micro.sh --self-test
+script_step "instructions" benches/micro.sh
 script_step "loom" engine/log/loom.sh
 script_step "C API" tests/capi/run.sh
 script_step "crash" tests/crash/run.sh
