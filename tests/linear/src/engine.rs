@@ -1,0 +1,209 @@
+//! Threads on an engine that is stopped under them and opened again, life after life.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use herald_core::{Clock, Item, TelephoneNumber, Timestamp};
+use herald_runtime::{Config, Engine, EngineErrorKind, Environment, SystemRandom};
+
+use crate::check::{Tally, Violation, check};
+use crate::history::{Event, Recorder};
+use crate::model::{Expiry, Operation, Order, Outcome, Seen, Span};
+use crate::random::Random;
+
+const THREADS: u64 = 6;
+/// Lives of an episode: its numbers are followed through so many stops less one.
+const LIVES: u64 = 3;
+const NUMBERS: u64 = 12;
+/// Calls of a thread in a life, if the engine lasts so long.
+const CALLS: u64 = 60;
+const RETENTION_MS: u64 = 2_000;
+/// The engine's own bound of a number is 193 at least; an episode has far fewer calls on each.
+const NO_BOUND: usize = usize::MAX;
+const BODY_BYTES: usize = 640;
+/// What no dummy of cover begins with.
+const OURS: [u8; 16] = *b"herald-linear/01";
+
+/// How an engine is driven.
+#[derive(Clone, Copy, Debug)]
+pub struct EnginePlan {
+    /// Decides the calls and when the engine stops, not how threads interleave.
+    pub seed: u64,
+    /// At least so many calls are checked.
+    pub operations_min: usize,
+    /// The engine's durability. With `memory` a restart must be noticed.
+    pub durability: &'static str,
+}
+
+struct SharedClock(Arc<Recorder>);
+
+impl Clock for SharedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.now_ms())
+    }
+}
+
+struct Worker<'a> {
+    engine: &'a Engine,
+    recorder: &'a Recorder,
+    done: &'a AtomicU64,
+    random: Random,
+    number_first: u64,
+    name_next: u64,
+    events: Vec<Event>,
+}
+
+/// Drives an engine on a folder of its own and checks episode after episode. Returns also how often it was
+/// started again.
+///
+/// # Errors
+/// The first history that is not linearizable.
+///
+/// # Panics
+/// If the engine does not open, start or stop.
+pub fn drive_engine(plan: EnginePlan) -> Result<(Tally, u64), Violation> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut random = Random(plan.seed);
+    let recorder = Arc::new(Recorder::new(1_700_000_000_000));
+    let mut tally = Tally::default();
+    let mut lives = 0;
+    while tally.operations < plan.operations_min {
+        let mut events = Vec::new();
+        for _ in 0..LIVES {
+            let engine = open(folder.path(), plan.durability, &recorder);
+            events.extend(life(lives, &engine, &recorder, &mut random));
+            lives += 1;
+        }
+        tally.add(&check(events)?);
+    }
+    Ok((tally, lives - 1))
+}
+
+fn open(folder: &Path, durability: &str, recorder: &Arc<Recorder>) -> Engine {
+    let mut config = Config::default();
+    let folder = folder.to_str().expect("a plain path");
+    let retention = format!("{RETENTION_MS}ms");
+    for (name, value) in
+        [("memory", "64MiB"), ("durability", durability), ("data", folder), ("retention", &retention)]
+    {
+        config.set(name, value).expect("a property");
+    }
+    let clock = Arc::clone(recorder);
+    let environment = Environment {
+        clock: Box::new(move |earliest| {
+            clock.advance_to(earliest.as_millis());
+            Arc::new(SharedClock(clock))
+        }),
+        random: Arc::new(SystemRandom),
+        report: Arc::new(|_, _| {}),
+    };
+    let engine = Engine::open(config, environment).expect("the engine opens");
+    engine.start().expect("the engine starts");
+    engine
+}
+
+/// Lets threads call until the engine is stopped under them.
+fn life(life: u64, engine: &Engine, recorder: &Recorder, random: &mut Random) -> Vec<Event> {
+    let done = &AtomicU64::new(0);
+    let calls_until_stop = THREADS * CALLS * (50 + random.below(50)) / 100;
+    thread::scope(|scope| {
+        let started: Vec<_> = (0..THREADS)
+            .map(|index| {
+                let mut worker = Worker {
+                    engine,
+                    recorder,
+                    done,
+                    random: Random(random.next()),
+                    number_first: life / LIVES * NUMBERS,
+                    name_next: (life << 32) + (index << 24),
+                    events: Vec::new(),
+                };
+                scope.spawn(move || {
+                    worker.work();
+                    worker.events
+                })
+            })
+            .collect();
+        while done.load(Ordering::SeqCst) < calls_until_stop {
+            thread::sleep(Duration::from_millis(1));
+        }
+        engine.stop().expect("the engine stops");
+        started.into_iter().flat_map(|thread| thread.join().expect("no thread panics")).collect()
+    })
+}
+
+impl Worker<'_> {
+    fn work(&mut self) {
+        for _ in 0..CALLS {
+            self.recorder.advance(self.random.below(8));
+            let number = self.number_first + self.random.number(NUMBERS);
+            let goes_on =
+                if self.random.below(100) < 40 { self.store(number) } else { self.retrieve(number) };
+            self.done.fetch_add(1, Ordering::SeqCst);
+            if !goes_on {
+                // The others wait for nobody.
+                self.done.fetch_add(CALLS, Ordering::SeqCst);
+                return;
+            }
+        }
+    }
+
+    /// Whether the engine is still there.
+    fn store(&mut self, number: u64) -> bool {
+        let name = self.name_next;
+        self.name_next += 1;
+        let from = self.recorder.now_ms();
+        let invoked = self.recorder.stamp();
+        let result = self.engine.store(to_number(number), &body(name));
+        let (outcome, responded) = match &result {
+            Ok(_) => (Outcome::Kept, self.recorder.stamp()),
+            Err(_) => (Outcome::Unknown, u64::MAX),
+        };
+        let until = self.recorder.now_ms();
+        let operation = Operation::Append {
+            name,
+            expiry: Expiry { min: from + RETENTION_MS, max: until + RETENTION_MS },
+            records_max: NO_BOUND,
+            span: Span { from, until },
+            outcome,
+        };
+        self.events.push(Event { number, invoked, responded, operation });
+        !result.is_err_and(|error| error.kind() == EngineErrorKind::State)
+    }
+
+    /// Whether the engine is still there.
+    fn retrieve(&mut self, number: u64) -> bool {
+        let from = self.recorder.now_ms();
+        let invoked = self.recorder.stamp();
+        let Ok(items) = self.engine.retrieve(to_number(number)) else { return false };
+        let responded = self.recorder.stamp();
+        let span = Span { from, until: self.recorder.now_ms() };
+        let mut seen: Vec<Seen> = items.iter().filter_map(ours).collect();
+        seen.sort_unstable_by_key(|one| one.name);
+        let operation = Operation::Read { span, seen, order: Order::None };
+        self.events.push(Event { number, invoked, responded, operation });
+        true
+    }
+}
+
+fn body(name: u64) -> Vec<u8> {
+    let mut body = OURS.to_vec();
+    body.extend_from_slice(&name.to_le_bytes());
+    body.resize(BODY_BYTES, name.to_le_bytes()[0]);
+    body
+}
+
+/// The placement behind an item; `None` for cover.
+fn ours(item: &Item) -> Option<Seen> {
+    let rest = item.body.strip_prefix(&OURS)?;
+    let name = u64::from_le_bytes(*rest.first_chunk()?);
+    assert_eq!(item.body, body(name), "a torn body");
+    Some(Seen { name, expires_at: item.expires_at.as_millis() })
+}
+
+fn to_number(number: u64) -> TelephoneNumber {
+    TelephoneNumber::parse(format!("1222{number:09}").as_bytes()).expect("thirteen digits")
+}
