@@ -1,0 +1,33 @@
+//! An open-loop load generator for the service, over TLS.
+//!
+//! Whoever waits for an answer before he asks again measures a server that is never behind: while it stalls, the
+//! questions that would have met the stall are not asked (coordinated omission). Here a [`Plan`] gives each
+//! request the moment it is due. It leaves then, or as soon as a connection has room for it, and its latency
+//! counts from the moment it was due in either case. [`Pace::Closed`] asks as fast as answers come, for the rate
+//! a server can do at most; its latencies have the fault described and are not for print.
+//!
+//! Read in call order: [`Plan`] says what is asked and how, [`run`] connects, gives each thread its share of
+//! connections and of the schedule, and adds up the [`Report`]. A thread never sleeps: one that does wakes late,
+//! and that would count as the server's latency. It should have a core of its own.
+//!
+//! HTTP is written by hand, as load generators do, so that one core of load can fill one core of server. What is
+//! asked for is told by [`Operation`]; nothing here checks what an answer says beyond its status.
+
+mod connection;
+mod error;
+mod http1;
+mod http2;
+pub mod limits;
+mod plan;
+mod report;
+mod schedule;
+mod tls;
+mod worker;
+mod workload;
+
+pub use error::LoadError;
+pub use plan::{Pace, Plan, Protocol};
+pub use report::Report;
+pub use tls::tls_client_config;
+pub use worker::run;
+pub use workload::Operation;
