@@ -68,6 +68,7 @@ step "lint" bash scripts/lint.sh
 script_step "instructions: self-test" benches/micro.sh --self-test
 script_step "instructions" benches/micro.sh
 script_step "loom" engine/log/loom.sh
+script_step "ThreadSanitizer" tests/tsan.sh 20
 script_step "C API" tests/capi/run.sh
 script_step "crash" tests/crash/run.sh
 script_step "HTTP" tests/http/run.sh

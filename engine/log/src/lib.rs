@@ -72,7 +72,7 @@ pub use drain::{DrainCursor, LogRange};
 pub use handle::LogHandle;
 pub use log::{LogStats, PlacementLog};
 pub use record::{RecordError, RecordRef, Records, records};
-#[cfg(loom)]
+#[cfg(any(loom, tsan))]
 pub use sync::{Weakening, weakened};
 pub use twin::PlainStore;
 

@@ -1,22 +1,25 @@
 //! The atomics, fence and mutex of the crate: the standard library's, or loom's when the crate is built with
 //! `--cfg loom`. The only file that knows which.
 //!
-//! Two orderings and a fence that the proofs weaken on purpose are named here. Only a loom build can weaken
-//! them.
+//! Orderings and a fence that the proofs weaken on purpose are named here. Only a build with `--cfg loom` or
+//! `--cfg tsan` can weaken them.
 
-#[cfg(not(loom))]
-pub(crate) use self::plain::*;
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU64, fence};
 #[cfg(not(loom))]
 pub(crate) use parking_lot::Mutex;
 
 #[cfg(loom)]
-pub(crate) use self::model::{Mutex, drained_order, pin_fence, publish_order, unpin_order};
-#[cfg(loom)]
-pub use self::model::{Weakening, weakened};
+pub(crate) use self::model::Mutex;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, fence};
+
+#[cfg(not(any(loom, tsan)))]
+pub(crate) use self::plain::*;
+#[cfg(any(loom, tsan))]
+pub use self::weak::{Weakening, weakened};
+#[cfg(any(loom, tsan))]
+pub(crate) use self::weak::{drained_order, pin_fence, publish_order, unpin_order};
 
 /// A value on cache lines of its own, so that writers of its neighbours don't take it away. 128 bytes: x86
 /// fetches lines in pairs.
@@ -24,7 +27,7 @@ pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, fence};
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, tsan)))]
 mod plain {
     use core::sync::atomic::{Ordering, fence};
 
@@ -53,12 +56,13 @@ mod plain {
     }
 }
 
-#[cfg(loom)]
-mod model {
-    use core::cell::Cell;
+#[cfg(any(loom, tsan))]
+mod weak {
     use core::sync::atomic::Ordering;
 
-    /// What a model weakens to show that it would notice.
+    use super::fence;
+
+    /// What a proof weakens to show that it would notice.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Weakening {
         /// Records are published with `Relaxed`.
@@ -71,18 +75,51 @@ mod model {
         Drained,
     }
 
-    std::thread_local! {
-        // All threads of a loom model run on the thread that called `loom::model`.
-        static WEAKENED: Cell<Option<Weakening>> = const { Cell::new(None) };
+    #[cfg(loom)]
+    mod chosen {
+        use core::cell::Cell;
+
+        use super::Weakening;
+
+        std::thread_local! {
+            // All threads of a loom model run on the thread that called `loom::model`.
+            static WEAKENED: Cell<Option<Weakening>> = const { Cell::new(None) };
+        }
+
+        /// Weakens `what` in every model this thread runs from now on.
+        pub fn weakened(what: Weakening) {
+            WEAKENED.set(Some(what));
+        }
+
+        pub(super) fn is_weakened(what: Weakening) -> bool {
+            WEAKENED.get() == Some(what)
+        }
     }
 
-    /// Weakens `what` in every model this thread runs from now on.
-    pub fn weakened(what: Weakening) {
-        WEAKENED.set(Some(what));
+    #[cfg(tsan)]
+    mod chosen {
+        use std::sync::OnceLock;
+
+        use super::Weakening;
+
+        static WEAKENED: OnceLock<Weakening> = OnceLock::new();
+
+        /// Weakens `what` for the rest of the process. Before any thread has been started: whoever looks creates an
+        /// order between threads otherwise.
+        pub fn weakened(what: Weakening) {
+            WEAKENED.get_or_init(|| what);
+        }
+
+        pub(super) fn is_weakened(what: Weakening) -> bool {
+            WEAKENED.get() == Some(&what)
+        }
     }
+
+    use chosen::is_weakened;
+    pub use chosen::weakened;
 
     fn release_unless(what: Weakening) -> Ordering {
-        if WEAKENED.get() == Some(what) { Ordering::Relaxed } else { Ordering::Release }
+        if is_weakened(what) { Ordering::Relaxed } else { Ordering::Release }
     }
 
     pub(crate) fn publish_order() -> Ordering {
@@ -98,11 +135,14 @@ mod model {
     }
 
     pub(crate) fn pin_fence() {
-        if WEAKENED.get() != Some(Weakening::PinFence) {
-            loom::sync::atomic::fence(Ordering::SeqCst);
+        if !is_weakened(Weakening::PinFence) {
+            fence(Ordering::SeqCst);
         }
     }
+}
 
+#[cfg(loom)]
+mod model {
     /// loom's mutex with parking_lot's interface.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
