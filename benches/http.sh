@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Requests per second over TLS: the program beside a bare reactor that answers a constant, by turns in one run.
 #
-# Both must be built for release; see run.sh. Prints a table in Markdown; what it is doing goes to standard error.
+# Both must be built for release; see run.sh. Prints Markdown; what it is doing goes to standard error.
 # BENCH_ROUNDS: turns of each (3). BENCH_SECONDS: whole seconds of a turn (2).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
@@ -10,6 +10,7 @@ cd "$root"
 
 rounds=${BENCH_ROUNDS:-3}
 seconds=${BENCH_SECONDS:-2}
+[ "${BENCH_QUICK:-0}" != 1 ] || rounds=1 seconds=1
 herald=$target/release/herald
 constant=$target/release/examples/constant
 # Live placements of all turns fit: the whole run is shorter than the retention.
@@ -169,4 +170,5 @@ for kind in store list inline h2-store; do
         measure "$kind" "$round" >>"$scratch/figures"
     done
 done
+printf "### Over TLS, one reactor on one core\n\n"
 table "$scratch/figures"

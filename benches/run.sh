@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# Measures and writes docs/PERF.md: the log and the service in process, then the program over TLS, each beside its
-# yardsticks in the same run.
+# Measures and writes docs/PERF.md: runs the section scripts in order, judges the targets, draws the plots.
 #
-# BENCH_QUICK=1: less than a minute after the builds, to see that everything runs. Such figures are printed, not
-# written.
+# A section is benches/NAME.sh. It builds what it needs, prints its Markdown on standard output (a ### title, tables,
+# at most a line of prose each) and what it is doing on standard error, takes four minutes at most, seconds with
+# BENCH_QUICK=1, and fails rather than print a figure that means nothing. It is given
+#   BENCH_RESULTS  a file to append figures to, a line each: row<TAB>value<TAB>unit<TAB>least<TAB>most. The value is a
+#                  median in the unit of the target; `record` in scripts/lib.sh writes such a line.
+#                  benches/compare/src/targets.rs has the rows that are judged; others are ignored.
+#   BENCH_PLOTS    a folder for drawings; what lies there is copied to docs/.
+#
+# BENCH_QUICK=1: see that everything runs. Such figures are printed, not written.
+# BENCH_SECTIONS="compare journal": only these, printed, not written.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
@@ -12,30 +19,57 @@ cd "$root"
 document=docs/PERF.md
 begin='<!-- figures: begin -->'
 end='<!-- figures: end -->'
-compare_options=(--arena-mib 4096 --runs 3 --seconds 1)
-if [ "${BENCH_QUICK:-0}" = 1 ]; then
-    compare_options=(--arena-mib 512 --runs 3 --seconds 0.2)
-    export BENCH_ROUNDS=1 BENCH_SECONDS=1
-fi
+sections=(compare curves journal http load)
+[ -z "${BENCH_SECTIONS:-}" ] || read -ra sections <<<"$BENCH_SECTIONS"
 
-has wrk && has h2load || apt_install wrk nghttp2-client ||
-    { complain "wrk and h2load are needed (Debian: wrk, nghttp2-client)"; exit 2; }
+# Commands and the packages of Debian that have them.
+needed=(wrk:wrk h2load:nghttp2-client redis-server:redis-server memcached:memcached)
+packages=()
+for pair in "${needed[@]}"; do
+    has "${pair%%:*}" || packages+=("${pair#*:}")
+done
+if [ "${#packages[@]}" -gt 0 ]; then
+    apt_install "${packages[@]}" || { complain "needed: ${packages[*]} (names of Debian's packages)"; exit 2; }
+fi
 for marker in "$begin" "$end"; do
     grep -qxF "$marker" "$document" || { complain "$document lacks the line $marker"; exit 1; }
 done
 
-say "building for release"
-cargo build --release --quiet -p herald
-cargo build --release --quiet -p herald-net --example constant
-# Its own lock file, so its own folder.
-cargo build --release --quiet --locked --manifest-path benches/compare/Cargo.toml --target-dir "$target/compare"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/plots"
+export BENCH_RESULTS=$scratch/results BENCH_PLOTS=$scratch/plots
+: >"$BENCH_RESULTS"
 
-# version CRATE LOCKFILE: the version that is locked.
-version() { awk -v want="\"$1\"" '$1 == "name" && $3 == want { getline; gsub(/"/, "", $3); print $3 }' "$2"; }
+say "building for release"
+cargo build --release --quiet -p herald -p herald-compare
+cargo build --release --quiet -p herald-net --example constant
+load=$(cut -d' ' -f1-3 /proc/loadavg)
+
+failed=()
+timing=()
+for name in "${sections[@]}"; do
+    script=benches/$name.sh
+    if [ ! -e "$script" ]; then
+        say "skipped aloud: $script is not there"
+        continue
+    fi
+    say "measuring: $script"
+    began=$SECONDS
+    bash "$script" >"$scratch/$name.md" || failed+=("$name")
+    timing+=("\`$script\` $((SECONDS - began)) s")
+done
+
+# version CRATE: the version that is locked.
+version() { awk -v want="\"$1\"" '$1 == "name" && $3 == want { getline; gsub(/"/, "", $3); print $3 }' Cargo.lock; }
+
+# Joins lines with commas.
+commas() { paste -sd, | sed 's/,/, /g'; }
 
 machine() {
-    echo "Taken on $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- engine benches || echo ', with changes not committed')" \
-        "by \`make bench\` (\`benches/run.sh\`)."
+    local changed=''
+    git diff --quiet HEAD -- engine benches || changed=', with changes not committed'
+    echo "Taken on $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD)$changed by \`make bench\` (\`benches/run.sh\`)."
     echo
     echo "| | |"
     echo "|---|---|"
@@ -43,32 +77,31 @@ machine() {
     echo "| memory | $(awk '/^MemTotal:/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo) |"
     echo "| kernel | $(uname -sr) |"
     echo "| load average at the start | $load |"
-    echo "| versions | $(rustc --version | cut -d' ' -f1,2), DashMap $(version dashmap benches/compare/Cargo.lock)," \
+    echo "| versions | $(rustc --version | cut -d' ' -f1,2), DashMap $(version dashmap), moka $(version moka)," \
+        "librocksdb-sys $(version librocksdb-sys)," \
+        "Redis $(redis-server --version | sed 's/.* v=\([^ ]*\).*/\1/'), $(memcached --version)," \
         "wrk $(wrk -v 2>&1 | sed -n '1s/^wrk \([^ ]*\).*/\1/p'), $(h2load --version) |"
-    echo "| commands | \`herald-compare ${compare_options[*]}\`; \`BENCH_ROUNDS=${BENCH_ROUNDS:-3}" \
-        "BENCH_SECONDS=${BENCH_SECONDS:-2} benches/http.sh\` |"
+    echo "| time taken | $(printf '%s\n' "${timing[@]}" | commas) |"
 }
 
-load=$(cut -d' ' -f1-3 /proc/loadavg)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-say "measuring in process"
-"$target/compare/release/herald-compare" "${compare_options[@]}" >"$scratch/compare"
-say "measuring over TLS"
-bash benches/http.sh >"$scratch/http"
 {
     echo
     machine
-    printf '\n### In process\n\n'
-    sed '/^$/d' "$scratch/compare"
-    printf '\n### Over TLS, one reactor on one core\n\n'
-    cat "$scratch/http"
+    printf '\n### Targets\n\n'
+    "$target/release/herald-compare" judge "$BENCH_RESULTS"
+    for name in "${sections[@]}"; do
+        [ ! -s "$scratch/$name.md" ] || { echo; cat "$scratch/$name.md"; }
+    done
     echo
-} >"$scratch/figures"
+} | cat -s >"$scratch/figures"
 cat "$scratch/figures"
 
-if [ "${BENCH_QUICK:-0}" = 1 ]; then
-    say "BENCH_QUICK: $document stays as it is"
+if [ "${#failed[@]}" -gt 0 ]; then
+    complain "failed: ${failed[*]}; $document stays as it is"
+    exit 1
+fi
+if [ "${BENCH_QUICK:-0}" = 1 ] || [ -n "${BENCH_SECTIONS:-}" ]; then
+    say "BENCH_QUICK or BENCH_SECTIONS: $document stays as it is"
     exit 0
 fi
 awk -v begin="$begin" -v end="$end" -v figures="$scratch/figures" '
@@ -76,4 +109,7 @@ awk -v begin="$begin" -v end="$end" -v figures="$scratch/figures" '
     !within { print }
     $0 == begin { within = 1; while ((getline line < figures) > 0) print line }' "$document" >"$scratch/document"
 cat "$scratch/document" >"$document"
+for plot in "$BENCH_PLOTS"/*.svg; do
+    [ ! -e "$plot" ] || cat "$plot" >"docs/${plot##*/}"
+done
 say "written to $document"

@@ -51,3 +51,8 @@ needs() {
         return 2
     fi
 }
+
+# record ROW VALUE UNIT LEAST MOST: hands a figure to the table of targets; see benches/run.sh.
+record() {
+    [ -z "${BENCH_RESULTS:-}" ] || printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$BENCH_RESULTS"
+}

@@ -21,18 +21,33 @@ pub(crate) const NUMBERS: u64 = 10_000_000;
 /// Draws made before the first run and used in turn: several live sets of the largest arena, so that a number
 /// is not drawn again while it waits. They take eight bytes each.
 pub(crate) const DRAWS: usize = 1 << 24;
-/// Numbers with a live placement, picked at random before each run of retrieves and used in turn. Their bodies
-/// take some 600 MB, far more than a cache.
+/// Numbers with a live placement, picked at random before each run and used in turn. Their bodies take some
+/// 600 MB, far more than a cache.
 pub(crate) const PICKS: usize = 1 << 20;
-/// Live placements looked for, with their bodies, after each measurement. One that is missing ends the
-/// comparison.
+/// Live placements looked for, with their bodies, in each store. One that is missing ends the comparison.
 pub(crate) const PROOFS: usize = 10_000;
 
-/// Operations that a thread takes at once. The virtual clock stands still within them and the real one is read
-/// after them, so that neither is part of what is measured.
+/// Operations of one kind that a thread takes at once, and the depth of a pipeline and the size of a batch where
+/// a store has them. The virtual clock stands still within them and the real one is read after them, so that
+/// neither is part of what is measured.
 pub(crate) const BLOCK_OPERATIONS: usize = 64;
 /// How full of live placements the arena is kept, in percent: what is left is for segments that wait until
 /// their last record expires.
 pub(crate) const LIVE_PERCENT: usize = 60;
+/// A run of stores and retrieves ends when this share 1/n of all that is live has been stored in it, so that
+/// what was picked before it is still live.
+pub(crate) const MIXED_RUN_LIVE_SHARE: u64 = 3;
 /// Distinct bodies. Together they fit the first-level cache, as a body just received would.
 pub(crate) const BODIES: usize = 32;
+
+/// Placements put into a store with a clock of its own before it is measured: far more than a cache holds, and
+/// seconds to store, so that they are still live at the end. It holds fewer than the log; a gift.
+pub(crate) const PEER_FILL: u64 = 2_000_000;
+/// Placements of such a store, the youngest, that are retrieved and looked for.
+pub(crate) const PEER_WINDOW: u64 = 1_000_000;
+/// Bytes of RocksDB's memory table; it may have four.
+pub(crate) const ROCKS_BUFFER_BYTES: usize = 256 << 20;
+/// Bytes of RocksDB's block cache: as much as the fill takes.
+pub(crate) const ROCKS_CACHE_BYTES: usize = 2 << 30;
+/// Bytes of a cache line: records of the log begin at multiples of it, and so do copies beside it.
+pub(crate) const RECORD_STEP_BYTES: usize = 64;

@@ -1,6 +1,7 @@
 //! Running a store on threads and counting: filling, timed runs, and the proof that what was stored is there.
 //! Knows neither which stores there are nor what a table looks like.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +10,24 @@ use std::time::{Duration, Instant};
 
 use herald_core::Timestamp;
 
-use crate::Failure;
-use crate::limits::{BLOCK_OPERATIONS, PICKS, PROOFS};
+use crate::failure::Failure;
+use crate::limits::{BLOCK_OPERATIONS, MIXED_RUN_LIVE_SHARE, PICKS, PROOFS};
 use crate::stores::{Chasing, Placement, Retrieving, Storing};
-use crate::workload::{Workload, narrow, wide};
+use crate::workload::{Sequence, Workload, narrow, wide};
+
+/// What is done: blocks of stores and blocks of retrieves by turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mix {
+    pub(crate) stores: usize,
+    pub(crate) retrieves: usize,
+}
+
+impl Mix {
+    pub(crate) const STORE: Self = Self { stores: 1, retrieves: 0 };
+    pub(crate) const RETRIEVE: Self = Self { stores: 0, retrieves: 1 };
+    pub(crate) const ONE_TO_ONE: Self = Self { stores: 1, retrieves: 1 };
+    pub(crate) const ONE_TO_TWO: Self = Self { stores: 1, retrieves: 2 };
+}
 
 /// A workload and how far it has come: one for all threads of a store.
 pub(crate) struct Course<'a> {
@@ -23,12 +38,12 @@ pub(crate) struct Course<'a> {
 
 impl<'a> Course<'a> {
     /// A course whose virtual time begins at `begin`.
-    pub(crate) fn new(workload: &'a Workload<'a>, begin: Timestamp) -> Self {
+    pub(crate) const fn new(workload: &'a Workload<'a>, begin: Timestamp) -> Self {
         Self { workload, begin, next: AtomicU64::new(0) }
     }
 
     /// The same workload from its beginning, for a store that keeps no time.
-    pub(crate) fn beginning_again(&self) -> Self {
+    pub(crate) const fn beginning_again(&self) -> Self {
         Self::new(self.workload, self.begin)
     }
 
@@ -47,71 +62,109 @@ impl<'a> Course<'a> {
         self.begin.plus_millis(self.workload.millis_at(index))
     }
 
-    /// Stores until memory has gone round once.
+    /// Stores until the workload says that it is full.
     pub(crate) fn fill<S: Storing>(&self, stores: &mut [S]) -> Result<(), Failure> {
-        let filled_at = self.workload.filled_at();
-        self.store(stores, |_, first| first < filled_at).map(drop)
-    }
-
-    /// Stores for `run`. Returns stores per second.
-    pub(crate) fn run_stores<S: Storing>(&self, stores: &mut [S], run: Duration) -> Result<Rate, Failure> {
-        self.store(stores, |began, _| began.elapsed() < run)
-    }
-
-    fn store<S: Storing>(
-        &self,
-        stores: &mut [S],
-        goes_on: impl Fn(Instant, u64) -> bool + Sync,
-    ) -> Result<Rate, Failure> {
-        on_threads(stores, goes_on, |store| {
-            // Relaxed: only the value counts, no index may be taken twice.
-            let first = self.next.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed);
-            let now = self.at(first);
-            for index in first..first + wide(BLOCK_OPERATIONS) {
-                let (number, body) = (self.workload.number(index), self.workload.body(index));
-                if !store.store(&Placement { index, number, body }, now) {
-                    return Err(Failure::Refused);
-                }
-            }
-            Ok(first)
-        })
-    }
-
-    /// Retrieves numbers that have live placements, and copies every body, for `run`. Returns retrieves per
-    /// second.
-    pub(crate) fn run_retrieves<S: Retrieving>(
-        &self,
-        stores: &mut [S],
-        run: Duration,
-    ) -> Result<Rate, Failure> {
-        let (picks, now) = (self.workload.picks(self.end()), self.now());
-        let next = AtomicU64::new(0);
+        let fill_count = self.workload.fill_count();
         on_threads(
             stores,
-            |began, _| began.elapsed() < run,
+            |_| self.end() < fill_count,
             |store| {
-                // Relaxed: only the value counts.
-                let first = next.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed);
-                let mut copied = [0; herald_core::limits::BODY_BYTES_MAX];
-                for number in &picks[narrow(first) % PICKS..][..BLOCK_OPERATIONS] {
-                    let show = &mut |body: &[u8]| copied[..body.len()].copy_from_slice(body);
-                    if store.retrieve(*number, now, show) == 0 {
-                        return Err(Failure::Missing);
-                    }
-                    black_box(&copied);
-                }
-                Ok(first)
+                let mut counts = Counts::default();
+                self.store_block(store, &mut counts)?;
+                Ok(counts)
+            },
+        )
+        .map(drop)
+    }
+
+    /// Stores for `run`.
+    pub(crate) fn run_stores<S: Storing>(&self, stores: &mut [S], run: Duration) -> Result<Rate, Failure> {
+        on_threads(
+            stores,
+            |began| began.elapsed() < run,
+            |store| {
+                let mut counts = Counts::default();
+                self.store_block(store, &mut counts)?;
+                Ok(counts)
             },
         )
     }
 
-    /// Looks for live placements with their bodies.
-    pub(crate) fn prove<S: Retrieving>(&self, store: &mut S) -> Result<(), Failure> {
-        let (end, now) = (self.end(), self.now());
-        for index in self.workload.live_indexes(end, 3).take(PROOFS) {
-            let (wanted, mut found) = (self.workload.body(index), false);
-            store.retrieve(self.workload.number(index), now, &mut |body| found |= body == wanted);
-            if !found {
+    /// Stores, and retrieves numbers that have live placements, with every body copied, for `run`.
+    pub(crate) fn run<S: Storing + Retrieving>(
+        &self,
+        stores: &mut [S],
+        mix: Mix,
+        run: Duration,
+    ) -> Result<Rate, Failure> {
+        if mix == Mix::STORE {
+            return self.run_stores(stores, run);
+        }
+        let (begin, picks) = (self.end(), self.workload.picks(self.end()));
+        let (stored_max, picked) = (self.workload.live_count() / MIXED_RUN_LIVE_SHARE, AtomicU64::new(0));
+        on_threads(
+            stores,
+            |began| began.elapsed() < run && self.end() - begin < stored_max,
+            |store| {
+                let mut counts = Counts::default();
+                for _ in 0..mix.stores {
+                    self.store_block(store, &mut counts)?;
+                }
+                for _ in 0..mix.retrieves {
+                    // Relaxed: only the value counts.
+                    let first = narrow(picked.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed)) % PICKS;
+                    let now = self.now();
+                    let mut copied = [0; herald_core::limits::BODY_BYTES_MAX];
+                    let mut bodies = 0;
+                    let show = &mut |body: &[u8]| {
+                        copied[..body.len()].copy_from_slice(body);
+                        bodies += 1;
+                    };
+                    counts.found += store.retrieve(&picks[first..][..BLOCK_OPERATIONS], now, show)?;
+                    counts.bodies += bodies;
+                    counts.retrieved += BLOCK_OPERATIONS;
+                    black_box(&copied);
+                }
+                Ok(counts)
+            },
+        )
+    }
+
+    #[inline]
+    fn store_block<S: Storing>(&self, store: &mut S, counts: &mut Counts) -> Result<(), Failure> {
+        // Relaxed: only the value counts, no index may be taken twice.
+        let first = self.next.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed);
+        let placements: [_; BLOCK_OPERATIONS] = std::array::from_fn(|offset| {
+            let index = first + wide(offset);
+            Placement { index, number: self.workload.number(index), body: self.workload.body(index) }
+        });
+        counts.kept += store.store(&placements, self.at(first))?;
+        counts.stored += BLOCK_OPERATIONS;
+        Ok(())
+    }
+
+    /// Looks for live placements with their bodies, drawn at random: for all of a number's or, where a store
+    /// keeps only one of a number, for one of them.
+    pub(crate) fn prove<S: Retrieving>(&self, store: &mut S, keeps_all: bool) -> Result<(), Failure> {
+        let live = self.workload.live(self.end());
+        let mut random = Sequence::new(3);
+        let drawn = |_| self.workload.number(live.start + random.below(live.end - live.start));
+        let mut wanted: HashMap<_, Vec<&[u8]>> = (0..PROOFS).map(drawn).map(|it| (it, Vec::new())).collect();
+        for index in live {
+            if let Some(bodies) = wanted.get_mut(&self.workload.number(index)) {
+                bodies.push(self.workload.body(index));
+            }
+        }
+        for (number, bodies) in wanted {
+            let mut found = vec![false; bodies.len()];
+            store.retrieve(&[number], self.now(), &mut |body| {
+                // One for each: two placements may have the same bytes.
+                if let Some(at) = (0..bodies.len()).find(|&at| !found[at] && bodies[at] == body) {
+                    found[at] = true;
+                }
+            })?;
+            let enough = if keeps_all { found.iter().all(|&it| it) } else { found.contains(&true) };
+            if !enough {
                 return Err(Failure::Missing);
             }
         }
@@ -119,17 +172,38 @@ impl<'a> Course<'a> {
     }
 }
 
-/// Reads memory for `run`, each read waiting for the one before. Returns reads per second.
+/// Reads memory for `run`, each read waiting for the one before.
 pub(crate) fn run_chases(chases: &mut [Chasing<'_>], run: Duration) -> Result<Rate, Failure> {
     on_threads(
         chases,
-        |began, _| began.elapsed() < run,
+        |began| began.elapsed() < run,
         |chase| {
             (0..BLOCK_OPERATIONS).for_each(|_| chase.step());
             black_box(chase);
-            Ok(0)
+            let (retrieved, found) = (BLOCK_OPERATIONS, BLOCK_OPERATIONS);
+            Ok(Counts { retrieved, found, bodies: found, ..Counts::default() })
         },
     )
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    stored: usize,
+    kept: usize,
+    retrieved: usize,
+    found: usize,
+    bodies: usize,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.stored += other.stored;
+        self.kept += other.kept;
+        self.retrieved += other.retrieved;
+        self.found += other.found;
+        self.bodies += other.bodies;
+    }
 }
 
 /// How fast a run went.
@@ -139,45 +213,53 @@ pub(crate) struct Rate {
     pub(crate) per_s: f64,
     /// The share of the run for which its threads had a processor: 1 on a quiet machine.
     pub(crate) processor_share: f64,
+    /// The share of the stores that was not refused; 1 without stores.
+    pub(crate) kept_share: f64,
+    /// The share of the retrieves that found something; 1 without retrieves.
+    pub(crate) found_share: f64,
+    /// Bodies that a retrieve showed; 0 without retrieves.
+    pub(crate) bodies_per_retrieve: f64,
 }
 
-/// Runs blocks of operations, one thread a worker, until `goes_on` (told the beginning and what the last block
-/// returned) says no.
+/// Runs blocks of operations, one thread a worker, until `goes_on` (told when the run began) says no.
 fn on_threads<W: Send>(
     workers: &mut [W],
-    goes_on: impl Fn(Instant, u64) -> bool + Sync,
-    block: impl Fn(&mut W) -> Result<u64, Failure> + Sync,
+    goes_on: impl Fn(Instant) -> bool + Sync,
+    block: impl Fn(&mut W) -> Result<Counts, Failure> + Sync,
 ) -> Result<Rate, Failure> {
     let barrier = Barrier::new(workers.len());
     let run = |worker: &mut W| {
         barrier.wait();
-        let (began, processor_began, mut blocks) = (Instant::now(), processor_time(), 0u32);
+        let (began, processor_began, mut counts) = (Instant::now(), processor_time(), Counts::default());
         loop {
-            let last = block(worker)?;
-            blocks += 1;
-            if !goes_on(began, last) {
+            counts.add(&block(worker)?);
+            if !goes_on(began) {
                 break;
             }
         }
-        // A block is a small power of two, so nothing is lost.
-        let operations = f64::from(blocks) * BLOCK_OPERATIONS as f64;
         let (elapsed, processor) = (began.elapsed(), processor_time() - processor_began);
-        let processor_share = processor.as_secs_f64() / elapsed.as_secs_f64();
-        Ok(Rate { per_s: operations / elapsed.as_secs_f64(), processor_share })
+        let per_s = (counts.stored + counts.retrieved) as f64 / elapsed.as_secs_f64();
+        Ok((counts, per_s, processor.as_secs_f64() / elapsed.as_secs_f64()))
     };
-    let rates = thread::scope(|scope| -> Result<Vec<Rate>, Failure> {
+    let done = thread::scope(|scope| -> Result<Vec<_>, Failure> {
         let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(|| run(worker))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no operation panics")).collect()
     })?;
-    let count = rates.len() as f64;
+    let mut counts = Counts::default();
+    done.iter().for_each(|(of_thread, _, _)| counts.add(of_thread));
+    let share =
+        |part: usize, whole: usize, none: f64| if whole == 0 { none } else { part as f64 / whole as f64 };
     Ok(Rate {
-        per_s: rates.iter().map(|rate| rate.per_s).sum(),
-        processor_share: rates.iter().map(|rate| rate.processor_share).sum::<f64>() / count,
+        per_s: done.iter().map(|(_, per_s, _)| per_s).sum(),
+        processor_share: done.iter().map(|(_, _, share)| share).sum::<f64>() / done.len() as f64,
+        kept_share: share(counts.kept, counts.stored, 1.0),
+        found_share: share(counts.found, counts.retrieved, 1.0),
+        bodies_per_retrieve: share(counts.bodies, counts.retrieved, 0.0),
     })
 }
 
 /// How long the calling thread has had a processor.
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("a thread's time is not negative")
 }

@@ -7,12 +7,78 @@ use std::ops::Range;
 
 use herald_core::{Random, TelephoneNumber, Timestamp};
 
-use crate::limits::{BODIES, DRAWS, LIVE_PERCENT, NUMBERS, PICKS};
+use crate::limits::{BODIES, DRAWS, LIVE_PERCENT, NUMBERS, PEER_FILL, PEER_WINDOW, PICKS};
 
-/// How long a placement lives, in virtual milliseconds.
+/// How long a placement lives, in virtual milliseconds, or in real ones where a store has a clock of its own.
 pub(crate) const RETENTION_MS: u64 = 60_000;
 /// The virtual time at which the first placement of all is stored.
 pub(crate) const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// The exponent of Zipf's law, as in the YCSB benchmark.
+const ZIPF_EXPONENT: f64 = 0.99;
+
+/// How the numbers are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Distribution {
+    /// All equally often.
+    Uniform,
+    /// The n-th most called 1/n^0.99 times as often as the first.
+    Zipf,
+}
+
+impl Distribution {
+    pub(crate) const ALL: [Self; 2] = [Self::Uniform, Self::Zipf];
+
+    /// The numbers of all placements in turn: [`DRAWS`] of them.
+    pub(crate) fn draws(self) -> Vec<TelephoneNumber> {
+        let mut random = Sequence::new(1);
+        match self {
+            Self::Uniform => (0..DRAWS).map(|_| number(random.below(NUMBERS))).collect(),
+            Self::Zipf => {
+                let zipf = Zipf::new(NUMBERS);
+                (0..DRAWS).map(|_| number(scattered(zipf.rank(random.share())))).collect()
+            }
+        }
+    }
+}
+
+/// Ranks by Zipf's law in constant time (Gray et al., "Quickly generating billion-record synthetic databases",
+/// SIGMOD 1994; the generator of YCSB).
+struct Zipf {
+    count: f64,
+    zeta: f64,
+    alpha: f64,
+    eta: f64,
+}
+
+impl Zipf {
+    fn new(count: u64) -> Self {
+        let term = |rank: u64| (rank as f64).powf(-ZIPF_EXPONENT);
+        let zeta: f64 = (1..=count).map(term).sum();
+        let count = count as f64;
+        let eta = (1.0 - (2.0 / count).powf(1.0 - ZIPF_EXPONENT)) / (1.0 - (1.0 + term(2)) / zeta);
+        Self { count, zeta, alpha: 1.0 / (1.0 - ZIPF_EXPONENT), eta }
+    }
+
+    /// The rank, from 0, that a share of all calls (0 up to 1) falls on.
+    fn rank(&self, share: f64) -> u64 {
+        let scaled = share * self.zeta;
+        if scaled < 1.0 {
+            return 0;
+        }
+        if scaled < 1.0 + 0.5f64.powf(ZIPF_EXPONENT) {
+            return 1;
+        }
+        let rank = self.count * (self.eta * share - self.eta + 1.0).powf(self.alpha);
+        (rank as u64).min(NUMBERS - 1)
+    }
+}
+
+/// Another rank for each rank, so that numbers called often are no neighbours.
+const fn scattered(rank: u64) -> u64 {
+    // Odd and no multiple of 5, so it has no factor in common with the count of numbers.
+    const { assert!(NUMBERS == 10_000_000) };
+    rank * 7_368_787 % NUMBERS
+}
 
 /// Which placements there are. The same for every store of the same body size.
 pub(crate) struct Workload<'a> {
@@ -20,43 +86,47 @@ pub(crate) struct Workload<'a> {
     bodies: Vec<Vec<u8>>,
     /// Placements stored within one retention.
     live_count: u64,
-    /// Records the arena has room for.
-    capacity: u64,
-}
-
-/// The numbers of all placements in turn: [`DRAWS`] of them.
-pub(crate) fn draws() -> Vec<TelephoneNumber> {
-    let mut random = Sequence::new(1);
-    (0..DRAWS).map(|_| number(random.below(NUMBERS))).collect()
+    /// Placements stored before the first run.
+    fill_count: u64,
+    /// Youngest placements that are surely live.
+    window: u64,
 }
 
 impl<'a> Workload<'a> {
-    /// Placements for the numbers of [`draws`] with bodies of `body_bytes`, and a virtual clock that keeps [`LIVE_PERCENT`] of `arena_bytes` live when each
-    /// of them takes `record_bytes`.
-    pub(crate) fn new(
+    /// Placements with bodies of `body_bytes`, and a virtual clock that keeps [`LIVE_PERCENT`] of `arena_bytes`
+    /// live when each of them takes `record_bytes`. Filling goes round the arena once.
+    pub(crate) fn in_arena(
         draws: &'a [TelephoneNumber],
         arena_bytes: usize,
         record_bytes: usize,
         body_bytes: usize,
     ) -> Self {
-        let mut random = Sequence::new(2);
         let capacity = arena_bytes / record_bytes;
-        Self {
-            draws,
-            bodies: (0..BODIES).map(|_| random.bytes(body_bytes)).collect(),
-            live_count: wide(capacity * LIVE_PERCENT / 100),
-            capacity: wide(capacity),
-        }
+        let live_count = wide(capacity * LIVE_PERCENT / 100);
+        let (fill_count, window) = (wide(capacity), live_count * 19 / 20);
+        Self { draws, bodies: bodies(body_bytes), live_count, fill_count, window }
     }
 
-    /// Indexes up to which a store is filled before it is measured: it has then gone round its memory once.
-    pub(crate) const fn filled_at(&self) -> u64 {
-        self.capacity
+    /// The same for stores that keep their own time.
+    pub(crate) fn in_real_time(draws: &'a [TelephoneNumber], body_bytes: usize, quick: bool) -> Self {
+        let share = if quick { 10 } else { 1 };
+        let (fill_count, window) = (PEER_FILL / share, PEER_WINDOW / share);
+        Self { draws, bodies: bodies(body_bytes), live_count: u64::MAX, fill_count, window }
+    }
+
+    /// Indexes up to which a store is filled before it is measured.
+    pub(crate) const fn fill_count(&self) -> u64 {
+        self.fill_count
+    }
+
+    /// Placements stored within one retention.
+    pub(crate) const fn live_count(&self) -> u64 {
+        self.live_count
     }
 
     /// Virtual milliseconds from index 0 to `index`.
     pub(crate) const fn millis_at(&self, index: u64) -> u64 {
-        index * RETENTION_MS / self.live_count
+        (index as u128 * RETENTION_MS as u128 / self.live_count as u128) as u64
     }
 
     pub(crate) fn number(&self, index: u64) -> TelephoneNumber {
@@ -67,25 +137,27 @@ impl<'a> Workload<'a> {
         &self.bodies[narrow(index) % BODIES]
     }
 
-    /// Indexes whose placements are live at the time of `end`, the oldest twentieth left out.
-    fn live(&self, end: u64) -> Range<u64> {
-        end - self.live_count * 19 / 20..end
+    /// Indexes whose placements are surely live at the time of `end`.
+    pub(crate) fn live(&self, end: u64) -> Range<u64> {
+        end.saturating_sub(self.window)..end
     }
 
-    /// Indexes drawn at random from those that are live at the time of `end`.
-    pub(crate) fn live_indexes(&self, end: u64, seed: u64) -> impl Iterator<Item = u64> {
-        let live = self.live(end);
-        let mut random = Sequence::new(seed);
-        std::iter::repeat_with(move || live.start + random.below(live.end - live.start))
-    }
-
-    /// Numbers to retrieve: each has a placement that is live at the time of `end`.
+    /// Numbers to retrieve, drawn at random: each has a placement among the younger half of [`Self::live`].
     pub(crate) fn picks(&self, end: u64) -> Vec<TelephoneNumber> {
-        self.live_indexes(end, end).take(PICKS).map(|index| self.number(index)).collect()
+        let live = self.live(end);
+        let half = (live.end - live.start) / 2;
+        let mut random = Sequence::new(end);
+        (0..PICKS).map(|_| self.number(live.end - 1 - random.below(half))).collect()
     }
 }
 
-fn number(index: u64) -> TelephoneNumber {
+fn bodies(body_bytes: usize) -> Vec<Vec<u8>> {
+    let mut random = Sequence::new(2);
+    (0..BODIES).map(|_| random.bytes(body_bytes)).collect()
+}
+
+/// The number of a rank below [`NUMBERS`].
+pub(crate) fn number(index: u64) -> TelephoneNumber {
     let text = format!("1{:010}", 2_000_000_000 + index);
     TelephoneNumber::parse(text.as_bytes()).expect("eleven digits are a number")
 }
@@ -98,7 +170,7 @@ impl Sequence {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -106,8 +178,13 @@ impl Sequence {
     }
 
     /// One of 0 up to `bound`; the bounds here are so far below 2⁶⁴ that the remainder is as good as even.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
+    }
+
+    /// One of 0 up to 1.
+    fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     fn bytes(&mut self, length: usize) -> Vec<u8> {
@@ -131,4 +208,38 @@ pub(crate) fn wide(size: usize) -> u64 {
 
 pub(crate) fn narrow(word: u64) -> usize {
     usize::try_from(word).expect("the log is for 64-bit machines only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ranks_get_the_share_that_zipfs_law_gives_them() {
+        let zipf = Zipf::new(NUMBERS);
+        let (mut random, mut counts) = (Sequence::new(7), [0u32; 100]);
+        let draws = 1_000_000;
+        for _ in 0..draws {
+            if let Some(count) = counts.get_mut(narrow(zipf.rank(random.share()))) {
+                *count += 1;
+            }
+        }
+        for (rank, tolerance) in [(0, 0.02), (1, 0.02)] {
+            let expected = f64::from(draws) / zipf.zeta / f64::from(rank + 1u32).powf(ZIPF_EXPONENT);
+            let found = f64::from(counts[narrow(rank.into())]);
+            assert!((found / expected - 1.0).abs() < tolerance, "rank {rank}: {found}, not {expected}");
+        }
+        // Behind the first two the generator is an approximation, good to some percent over many ranks.
+        let expected: f64 = (1..=100).map(|rank| f64::from(rank).powf(-ZIPF_EXPONENT)).sum();
+        let found = f64::from(counts.iter().sum::<u32>());
+        assert!((found / f64::from(draws) / (expected / zipf.zeta) - 1.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn scattering_maps_no_two_ranks_to_one() {
+        let mut seen = vec![false; narrow(NUMBERS)];
+        for rank in 0..NUMBERS {
+            assert!(!std::mem::replace(&mut seen[narrow(scattered(rank))], true), "rank {rank}");
+        }
+    }
 }

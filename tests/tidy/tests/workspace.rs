@@ -168,7 +168,9 @@ fn cargo_tree(selection: &[&str]) -> String {
 fn rocksdb_is_compiled_once_whether_alone_for_the_program_or_for_the_tests() {
     let tests = cargo_tree(&["--workspace"]);
     assert!(!compiled_once::subtree(&tests).is_empty(), "the workspace has no {}", compiled_once::CRATE);
-    for selection in [&["-p", compiled_once::CRATE][..], &["-p", "herald", "-e", "normal,build"]] {
+    let program = &["-p", "herald", "-e", "normal,build"];
+    let comparison = &["-p", "herald-compare", "-e", "normal,build"];
+    for selection in [&["-p", compiled_once::CRATE][..], program, comparison] {
         let differences = compiled_once::differences(&tests, &cargo_tree(selection));
         assert!(
             differences.is_empty(),

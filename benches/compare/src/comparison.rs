@@ -1,0 +1,384 @@
+//! The same placements for the log, the service and every peer: 600 bytes (640 through the service, its smallest
+//! size) for ten million numbers, called evenly or by Zipf's law, each live for 60 s.
+//!
+//! For the log, the service and the map the 60 s are those of a virtual clock that keeps three fifths of the arena
+//! live, so that memory goes round and expiry is part of what is measured; the other peers have a clock of their
+//! own, and what is stored stays live. Everything in the same process is faulted in before the first run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use clap::Args;
+use herald_core::{TelephoneNumber, Timestamp};
+use herald_log::{LogConfig, LogHandle, PlacementLog};
+use memmap2::{Advice, MmapMut};
+
+use crate::failure::Failure;
+use crate::limits::{
+    ARENA_BYTES_MAX, ARENA_BYTES_MIN, RECORD_STEP_BYTES, RUN_SECONDS_MAX, RUNS_MAX, SEGMENT_BYTES,
+    THREADS_MAX,
+};
+use crate::measure::{self, Course, Mix, Rate};
+use crate::report::{self, COPY, Case, Figure, LOG, READS};
+use crate::stores::{
+    Cached, Chasing, Copying, Indexing, Mapped, Memcached, Raw, Redis, Retrieving, Served, Storing, Writes,
+};
+use crate::workload::{BEGIN, Distribution, Workload};
+
+/// Bytes of a body given to the log, as in the trials of the design.
+const BODY_BYTES: usize = 600;
+/// Bytes of a body given to the service: the smallest size it takes.
+const SERVED_BODY_BYTES: usize = herald_core::limits::BODY_BUCKETS_BYTES[0];
+/// Bytes the log writes before a body.
+pub(crate) const HEADER_BYTES: usize = 48;
+
+const INDEXED_COPY: &str = "memcpy, and one random word of an index";
+const SERVICE: &str = "service over the log";
+const MAP: &str = "DashMap of Vec";
+const CACHE: &str = "moka";
+const REDIS: &str = "Redis, pipelines of 64";
+const MEMCACHED: &str = "memcached, pipelines of 64";
+const ROCKS_SINGLE: &str = "RocksDB, a Put each";
+const ROCKS_BATCHED: &str = "RocksDB, batches of 64";
+const ROCKS_SINGLE_LOGGED: &str = "RocksDB, a Put each, write-ahead log";
+const ROCKS_BATCHED_LOGGED: &str = "RocksDB, batches of 64, write-ahead log";
+
+/// Which rows of the targets are whose.
+const ROWS: [(&str, Mix, &str); 9] = [
+    (COPY, Mix::STORE, "memcpy"),
+    (LOG, Mix::STORE, "store"),
+    (LOG, Mix::RETRIEVE, "retrieve"),
+    (MAP, Mix::STORE, "dashmap_store"),
+    (CACHE, Mix::STORE, "moka_store"),
+    (REDIS, Mix::STORE, "redis_store"),
+    (MEMCACHED, Mix::STORE, "memcached_store"),
+    (ROCKS_SINGLE, Mix::STORE, "rocksdb_store"),
+    (ROCKS_BATCHED, Mix::STORE, "rocksdb_store_batch"),
+];
+
+/// The workloads that are compared, and the retrieves alone that the log has a target for.
+const CASES: [(Distribution, Mix); 7] = [
+    (Distribution::Uniform, Mix::STORE),
+    (Distribution::Uniform, Mix::RETRIEVE),
+    (Distribution::Uniform, Mix::ONE_TO_ONE),
+    (Distribution::Uniform, Mix::ONE_TO_TWO),
+    (Distribution::Zipf, Mix::STORE),
+    (Distribution::Zipf, Mix::ONE_TO_ONE),
+    (Distribution::Zipf, Mix::ONE_TO_TWO),
+];
+
+/// The options of `stores`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Memory of the log, in MiB; the copy takes as much again, the map up to twice.
+    #[arg(long, default_value_t = 4096)]
+    arena_mib: usize,
+    /// Runs of each measurement; the tables show their median.
+    #[arg(long, default_value_t = 3)]
+    runs: u32,
+    /// Seconds of one run.
+    #[arg(long, default_value_t = 0.25)]
+    seconds: f64,
+    /// Fill the peers with a tenth, to see that everything runs.
+    #[arg(long)]
+    quick: bool,
+    /// The socket of a Redis server that may be filled; without it Redis is left out.
+    #[arg(long)]
+    redis: Option<PathBuf>,
+    /// The socket of a memcached that may be filled; without it memcached is left out.
+    #[arg(long)]
+    memcached: Option<PathBuf>,
+    /// A folder, not there yet, for a RocksDB; without it RocksDB is left out.
+    #[arg(long = "rocksdb")]
+    rocks: Option<PathBuf>,
+}
+
+/// How a measurement is run.
+#[derive(Clone, Copy)]
+struct Plan {
+    arena_bytes: usize,
+    runs: u32,
+    run: Duration,
+    quick: bool,
+}
+
+/// The numbers of each distribution.
+struct Draws {
+    uniform: Vec<TelephoneNumber>,
+    zipf: Vec<TelephoneNumber>,
+}
+
+impl Draws {
+    fn of(&self, distribution: Distribution) -> &[TelephoneNumber] {
+        match distribution {
+            Distribution::Uniform => &self.uniform,
+            Distribution::Zipf => &self.zipf,
+        }
+    }
+}
+
+/// Runs all of it and returns the tables.
+pub(crate) fn compare(options: &Options) -> Result<String, Failure> {
+    let plan = plan(options)?;
+    let draws = Draws { uniform: Distribution::Uniform.draws(), zipf: Distribution::Zipf.draws() };
+    let mut figures = of_the_log(plan, &draws)?;
+    figures.extend(of_the_map(plan, &draws)?);
+    eprintln!("compare: {CACHE}");
+    let cache = Cached::new();
+    figures.extend(of_a_peer(plan, &draws, CACHE, &CASES, || Ok(cache.clone()))?);
+    drop(cache);
+    if let Some(folder) = &options.rocks {
+        figures.extend(of_rocksdb(plan, &draws, folder)?);
+    }
+    if let Some(socket) = &options.redis {
+        eprintln!("compare: {REDIS}");
+        figures.extend(of_a_peer(plan, &draws, REDIS, &CASES, || Redis::open(socket))?);
+    }
+    if let Some(socket) = &options.memcached {
+        eprintln!("compare: {MEMCACHED}");
+        figures.extend(of_a_peer(plan, &draws, MEMCACHED, &CASES, || Memcached::open(socket))?);
+    }
+    report::record(&figures, &ROWS)?;
+    Ok(format!(
+        "### In process and beside other stores\n\n{}\n### Workloads\n\n{}",
+        report::table(&figures),
+        report::workloads(&figures)
+    ))
+}
+
+fn plan(options: &Options) -> Result<Plan, Failure> {
+    let arena_bytes = options.arena_mib.saturating_mul(1 << 20);
+    if !(ARENA_BYTES_MIN..=ARENA_BYTES_MAX).contains(&arena_bytes) {
+        return Err(Failure::Options("--arena-mib takes 256 to 6144"));
+    }
+    if !(1..=RUNS_MAX).contains(&options.runs) {
+        return Err(Failure::Options("--runs takes 1 to 99"));
+    }
+    if !(options.seconds > 0.0 && options.seconds <= RUN_SECONDS_MAX) {
+        return Err(Failure::Options("--seconds takes more than 0, at most 60"));
+    }
+    let run = Duration::from_secs_f64(options.seconds);
+    Ok(Plan { arena_bytes, runs: options.runs, run, quick: options.quick })
+}
+
+/// The log beside the limits of memory, then the service over the same log: memory is faulted in once.
+fn of_the_log(plan: Plan, draws: &Draws) -> Result<Vec<Figure>, Failure> {
+    let log = PlacementLog::create(LogConfig {
+        arena_bytes: plan.arena_bytes,
+        segment_bytes: SEGMENT_BYTES,
+        hash_key: std::array::from_fn(|index| u8::try_from(index).expect("32 bytes")),
+        handles_max: THREADS_MAX,
+    })?;
+    let mut begin = BEGIN;
+    let mut figures = Vec::new();
+    for distribution in Distribution::ALL {
+        eprintln!("compare: {LOG}, {distribution:?}");
+        let workload = in_arena(plan, draws.of(distribution), BODY_BYTES);
+        let course = Course::new(&workload, begin);
+        course.fill(&mut handles(&log, 1)?)?;
+        if distribution == Distribution::Uniform {
+            figures.extend(log_beside_memory(plan, &course, &log)?);
+            course.prove(&mut log.handle()?, true)?;
+        }
+        for (_, mix) in CASES.into_iter().filter(|(of, _)| *of == distribution) {
+            let is_measured =
+                |figure: &Figure| figure.case.mix == mix && figure.case.distribution == distribution;
+            if figures.iter().any(|figure| figure.case.store == LOG && is_measured(figure)) {
+                continue;
+            }
+            for threads in 1..=THREADS_MAX {
+                let runs = runs(plan, &course, &mut handles(&log, threads)?, (distribution, mix))?;
+                figures.push(Figure::new(Case { store: LOG, distribution, mix, threads }, BODY_BYTES, &runs));
+            }
+        }
+        begin = course.now();
+    }
+    figures.extend(of_the_service(plan, draws, &log, begin)?);
+    Ok(figures)
+}
+
+/// The service. What was stored in the log so far expires while it fills the memory.
+fn of_the_service(
+    plan: Plan,
+    draws: &Draws,
+    log: &Arc<PlacementLog>,
+    begin: Timestamp,
+) -> Result<Vec<Figure>, Failure> {
+    eprintln!("compare: {SERVICE}");
+    let distribution = Distribution::Uniform;
+    let workload = in_arena(plan, draws.of(distribution), SERVED_BODY_BYTES);
+    let course = Course::new(&workload, begin);
+    let served = |threads| -> Result<Vec<_>, Failure> {
+        let seeds_and_handles = (1..).zip(handles(log, threads)?);
+        Ok(seeds_and_handles.map(|(seed, handle)| Served::new(handle, seed, begin)).collect())
+    };
+    course.fill(&mut served(1)?)?;
+    let mut figures = Vec::new();
+    for mix in [Mix::STORE, Mix::RETRIEVE] {
+        for threads in 1..=THREADS_MAX {
+            let runs = runs(plan, &course, &mut served(threads)?, (distribution, mix))?;
+            let case = Case { store: SERVICE, distribution, mix, threads };
+            figures.push(Figure::new(case, SERVED_BODY_BYTES, &runs));
+        }
+    }
+    course.prove(&mut served(1)?[0], true)?;
+    Ok(figures)
+}
+
+fn in_arena<'a>(plan: Plan, draws: &'a [TelephoneNumber], body_bytes: usize) -> Workload<'a> {
+    let record_bytes = (HEADER_BYTES + body_bytes).next_multiple_of(RECORD_STEP_BYTES);
+    Workload::in_arena(draws, plan.arena_bytes, record_bytes, body_bytes)
+}
+
+fn handles(log: &Arc<PlacementLog>, count: usize) -> Result<Vec<LogHandle>, Failure> {
+    (0..count).map(|_| Ok(log.handle()?)).collect()
+}
+
+/// An arena as the log's: of the same size, in huge pages if there are any, faulted in.
+fn copy_arena(plan: Plan) -> Result<MmapMut, Failure> {
+    let mut arena = MmapMut::map_anon(plan.arena_bytes).map_err(Failure::Map)?;
+    // A wish, as the log's is.
+    arena.advise(Advice::HugePage).ok();
+    arena.fill(1);
+    Ok(arena)
+}
+
+/// The log and the limits of memory by turns, so that a change of the machine's mood meets all.
+fn log_beside_memory(
+    plan: Plan,
+    course: &Course<'_>,
+    log: &Arc<PlacementLog>,
+) -> Result<Vec<Figure>, Failure> {
+    let mut arena = copy_arena(plan)?;
+    let record_bytes = (HEADER_BYTES + BODY_BYTES).next_multiple_of(RECORD_STEP_BYTES);
+    let index: Vec<AtomicU64> =
+        (0..(plan.arena_bytes / record_bytes).next_power_of_two()).map(|_| AtomicU64::new(0)).collect();
+    let once = Plan { runs: 1, ..plan };
+    let one = |mix, handles: &mut [LogHandle]| runs(once, course, handles, (Distribution::Uniform, mix));
+    let mut figures = Vec::new();
+    for threads in 1..=THREADS_MAX {
+        let mut handles = handles(log, threads)?;
+        let copy_course = course.beginning_again();
+        let share_bytes = plan.arena_bytes / threads;
+        let (mut read, mut copied, mut indexed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut stored, mut retrieved) = (Vec::new(), Vec::new());
+        for _ in 0..plan.runs {
+            let mut chases: Vec<_> = (1..=threads).map(|seed| Chasing::new(&arena, seed)).collect();
+            read.push(measure::run_chases(&mut chases, plan.run)?);
+            let copies = arena.chunks_exact_mut(share_bytes).map(|share| Copying::new(share, HEADER_BYTES));
+            copied.push(copy_course.run_stores(&mut copies.collect::<Vec<_>>(), plan.run)?);
+            let copies = arena.chunks_exact_mut(share_bytes).map(|share| Copying::new(share, HEADER_BYTES));
+            let mut both: Vec<_> = copies.map(|copying| Indexing::new(copying, &index)).collect();
+            indexed.push(copy_course.run_stores(&mut both, plan.run)?);
+            stored.extend(one(Mix::STORE, &mut handles)?);
+            retrieved.extend(one(Mix::RETRIEVE, &mut handles)?);
+        }
+        let figure = |store, mix, body_bytes, runs: &[Rate]| {
+            let case = Case { store, distribution: Distribution::Uniform, mix, threads };
+            Figure::new(case, body_bytes, runs)
+        };
+        figures.extend([
+            figure(READS, Mix::RETRIEVE, 1, &read),
+            figure(COPY, Mix::STORE, BODY_BYTES, &copied),
+            figure(INDEXED_COPY, Mix::STORE, BODY_BYTES, &indexed),
+            figure(LOG, Mix::STORE, BODY_BYTES, &stored),
+            figure(LOG, Mix::RETRIEVE, BODY_BYTES, &retrieved),
+        ]);
+    }
+    Ok(figures)
+}
+
+/// The map. What has expired under numbers that were not called again is swept between runs, off the clock.
+fn of_the_map(plan: Plan, draws: &Draws) -> Result<Vec<Figure>, Failure> {
+    let (map, mut begin) = (Mapped::default(), BEGIN);
+    let mut figures = Vec::new();
+    for distribution in Distribution::ALL {
+        eprintln!("compare: {MAP}, {distribution:?}");
+        let workload = in_arena(plan, draws.of(distribution), BODY_BYTES);
+        let course = Course::new(&workload, begin);
+        course.fill(&mut [map.clone()])?;
+        for (_, mix) in CASES.into_iter().filter(|(of, _)| *of == distribution) {
+            for threads in 1..=THREADS_MAX {
+                map.sweep(course.now());
+                let runs = runs(plan, &course, &mut vec![map.clone(); threads], (distribution, mix))?;
+                figures.push(Figure::new(Case { store: MAP, distribution, mix, threads }, BODY_BYTES, &runs));
+            }
+        }
+        if distribution == Distribution::Uniform {
+            course.prove(&mut map.clone(), true)?;
+        }
+        begin = course.now();
+    }
+    Ok(figures)
+}
+
+/// A store with a clock of its own. `open` gives a thread its way into it.
+fn of_a_peer<S: Storing + Retrieving>(
+    plan: Plan,
+    draws: &Draws,
+    store: &'static str,
+    cases: &[(Distribution, Mix)],
+    open: impl Fn() -> Result<S, Failure>,
+) -> Result<Vec<Figure>, Failure> {
+    let mut figures = Vec::new();
+    for distribution in Distribution::ALL {
+        let workload = Workload::in_real_time(draws.of(distribution), BODY_BYTES, plan.quick);
+        let course = Course::new(&workload, BEGIN);
+        let mut cases = cases.iter().filter(|(of, _)| *of == distribution).peekable();
+        if cases.peek().is_some() {
+            course.fill(&mut [open()?])?;
+            course.prove(&mut open()?, false)?;
+        }
+        for &(_, mix) in cases {
+            for threads in 1..=THREADS_MAX {
+                let mut stores = (0..threads).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
+                let runs = runs(plan, &course, &mut stores, (distribution, mix))?;
+                figures.push(Figure::new(Case { store, distribution, mix, threads }, BODY_BYTES, &runs));
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// RocksDB in four ways; those with a write-ahead log only where the difference shows.
+fn of_rocksdb(plan: Plan, draws: &Draws, folder: &Path) -> Result<Vec<Figure>, Failure> {
+    let only_stores = &CASES[..1];
+    let ways = [
+        (ROCKS_SINGLE, Writes::Single, false, &CASES[..]),
+        (ROCKS_BATCHED, Writes::Batched, false, &CASES[..]),
+        (ROCKS_SINGLE_LOGGED, Writes::Single, true, only_stores),
+        (ROCKS_BATCHED_LOGGED, Writes::Batched, true, only_stores),
+    ];
+    let mut figures = Vec::new();
+    for (name, writes, logged, cases) in ways {
+        eprintln!("compare: {name}");
+        let database = Raw::open(folder, writes, logged)?;
+        figures.extend(of_a_peer(plan, draws, name, cases, || Ok(database.clone()))?);
+        drop(database);
+        std::fs::remove_dir_all(folder).map_err(Failure::file(folder))?;
+    }
+    Ok(figures)
+}
+
+/// The runs of one case.
+fn runs<S: Storing + Retrieving>(
+    plan: Plan,
+    course: &Course<'_>,
+    stores: &mut [S],
+    (distribution, mix): (Distribution, Mix),
+) -> Result<Vec<Rate>, Failure> {
+    (0..plan.runs).map(|_| sound(course.run(stores, mix, plan.run)?, distribution)).collect()
+}
+
+/// A run in which everything was found and nothing was refused, but for the numbers that Zipf's law fills.
+fn sound(rate: Rate, distribution: Distribution) -> Result<Rate, Failure> {
+    if distribution == Distribution::Uniform && rate.kept_share < 1.0 {
+        return Err(Failure::Refused);
+    }
+    if rate.found_share < 1.0 {
+        return Err(Failure::Missing);
+    }
+    Ok(rate)
+}

@@ -1,0 +1,100 @@
+//! The log, and the service over it: what the engine calls for each request.
+
+use std::hint::black_box;
+
+use herald_core::limits::RECORDS_PER_NUMBER_MAX;
+use herald_core::{
+    CoverSchedule, CoverSecret, NewPlacement, PlacementStore, Retention, Service, TelephoneNumber, Timestamp,
+    X25519Suite,
+};
+use herald_log::LogHandle;
+
+use super::{Placement, Retrieving, Storing, id};
+use crate::failure::Failure;
+use crate::workload::{RETENTION_MS, Repeatable};
+
+impl Storing for LogHandle {
+    #[inline]
+    fn store(&mut self, placements: &[Placement<'_>], now: Timestamp) -> Result<usize, Failure> {
+        let mut kept = 0;
+        for placement in placements {
+            kept += usize::from(self.append(&new(placement, now), RECORDS_PER_NUMBER_MAX, now).is_ok());
+        }
+        Ok(kept)
+    }
+}
+
+impl Retrieving for LogHandle {
+    #[inline]
+    fn retrieve(
+        &mut self,
+        numbers: &[TelephoneNumber],
+        now: Timestamp,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, Failure> {
+        let mut found = 0;
+        for number in numbers {
+            let mut has_one = false;
+            self.for_each_live(*number, now, &mut |item| {
+                show(item.body);
+                has_one = true;
+            });
+            found += usize::from(has_one);
+        }
+        Ok(found)
+    }
+}
+
+#[inline]
+fn new<'a>(placement: &Placement<'a>, now: Timestamp) -> NewPlacement<'a> {
+    NewPlacement {
+        number: placement.number,
+        id: id(placement.index),
+        expires_at: now.plus_millis(RETENTION_MS),
+        body: placement.body,
+    }
+}
+
+/// The service of one thread over its handle.
+pub(crate) struct Served {
+    service: Service,
+    log: LogHandle,
+}
+
+impl Served {
+    /// A service whose ids are drawn from `seed`; the cover is the same for all.
+    pub(crate) fn new(log: LogHandle, seed: u64, begin: Timestamp) -> Self {
+        let retention = Retention::from_millis(RETENTION_MS).expect("the default retention");
+        let secret = CoverSecret::generate(&Repeatable(0), retention, begin);
+        let cover = CoverSchedule::new(secret, retention, Box::new(X25519Suite));
+        Self { service: Service::new(cover, &Repeatable(seed)), log }
+    }
+}
+
+impl Storing for Served {
+    #[inline]
+    fn store(&mut self, placements: &[Placement<'_>], now: Timestamp) -> Result<usize, Failure> {
+        let mut kept = 0;
+        for placement in placements {
+            let id = self.service.store(&mut self.log, placement.number, placement.body, now);
+            kept += usize::from(black_box(id).is_ok());
+        }
+        Ok(kept)
+    }
+}
+
+impl Retrieving for Served {
+    #[inline]
+    fn retrieve(
+        &mut self,
+        numbers: &[TelephoneNumber],
+        now: Timestamp,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, Failure> {
+        for number in numbers {
+            self.service.retrieve(&mut self.log, *number, now).iter().for_each(|item| show(&item.body));
+        }
+        // There is cover under every number.
+        Ok(numbers.len())
+    }
+}

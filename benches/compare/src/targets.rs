@@ -1,0 +1,206 @@
+//! What is asked of the engine, and whether the figures of a run hold it. Knows nothing of how they came about.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+/// One thing asked.
+struct Target {
+    what: &'static str,
+    figure: Figure,
+    bound: Bound,
+    /// What the bound is in; nothing for a ratio.
+    unit: &'static str,
+}
+
+/// What is looked at: rows of the results.
+enum Figure {
+    Row(&'static str),
+    /// How many times the second row the first is.
+    Ratio(&'static str, &'static str),
+}
+
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+    /// Nothing is asked: it is shown beside the others.
+    Beside,
+}
+
+use Bound::{AtLeast, AtMost, Beside};
+use Figure::{Ratio, Row};
+
+const fn target(what: &'static str, figure: Figure, bound: Bound, unit: &'static str) -> Target {
+    Target { what, figure, bound, unit }
+}
+
+/// All of them, in the order of the table.
+const TARGETS: [Target; 33] = [
+    target("store, one thread", Row("store_1t"), AtLeast(7.0), "M/s"),
+    target("store in batches, one thread", Row("store_batch_1t"), AtLeast(8.5), "M/s"),
+    target("store over DashMap of Vec", Ratio("store_1t", "dashmap_store_1t"), AtLeast(6.0), ""),
+    target("store over moka", Ratio("store_1t", "moka_store_1t"), AtLeast(12.0), ""),
+    target("store over memcpy of the same bytes", Ratio("store_1t", "memcpy_1t"), AtLeast(0.6), ""),
+    target("store, two threads over one", Ratio("store_2t", "store_1t"), AtLeast(1.8), ""),
+    target("store, two threads", Row("store_2t"), AtLeast(13.0), "M/s"),
+    target("store in batches, two threads", Row("store_batch_2t"), AtLeast(15.0), "M/s"),
+    target("retrieve, one thread", Row("retrieve_1t"), AtLeast(3.0), "M/s"),
+    target("retrieve, two threads", Row("retrieve_2t"), AtLeast(5.5), "M/s"),
+    target("retrieve in batches, one thread", Row("retrieve_batch_1t"), AtLeast(4.0), "M/s"),
+    target("retrieve in batches, two threads", Row("retrieve_batch_2t"), AtLeast(7.0), "M/s"),
+    target("store while the oldest expire over store before", Row("expiry_ratio"), AtLeast(0.9), ""),
+    target("store while the oldest expire, p99.9", Row("expiry_p999_us"), AtMost(20.0), "µs"),
+    target("`buffered` over a plain writer's bytes", Row("buffered_ratio"), AtLeast(0.8), ""),
+    target("`synced` over a plain writer's bytes", Row("synced_ratio"), AtLeast(0.8), ""),
+    target(
+        "`buffered` over `memory` until the disk is the limit",
+        Row("buffered_of_memory"),
+        AtLeast(0.8),
+        "",
+    ),
+    target("write amplification within the budget", Row("write_amplification"), AtMost(1.1), ""),
+    target("write amplification beyond the budget", Row("write_amplification_beyond"), AtMost(2.1), ""),
+    target("memory beyond the bytes stored, without the index", Row("bytes_beyond"), AtMost(64.0), "B"),
+    target("C ABI over the Rust call", Row("c_abi_ns"), AtMost(60.0), "ns"),
+    target("HTTP/1.1 pipelined over the constant", Row("tls_h1_pipelined_ratio"), AtLeast(0.7), ""),
+    target("HTTP/2 over the constant", Row("tls_h2_ratio"), AtLeast(0.7), ""),
+    target("the same pipelined with an admission MAC", Row("tls_h1_pipelined_mac_ratio"), AtLeast(0.5), ""),
+    target("the same on HTTP/2 with an admission MAC", Row("tls_h2_mac_ratio"), AtLeast(0.5), ""),
+    target("HTTP/2 over a Node + Redis CPS", Row("node_h2_ratio"), AtLeast(70.0), ""),
+    target("HTTP/1.1 pipelined over a Node + Redis CPS", Row("node_pipelined_ratio"), AtLeast(200.0), ""),
+    target("Redis SETEX, pipelined 64 deep, without TLS", Row("redis_store_1t"), Beside, "M/s"),
+    target("batch stores over TLS", Row("batch_tls_mps"), AtLeast(1.0), "M/s"),
+    target(
+        "the same over the byte rate of TLS, enough if that is lower",
+        Row("batch_tls_of_bytes"),
+        AtLeast(0.9),
+        "",
+    ),
+    target("idle connection before the hello", Row("idle_hello_kb"), AtMost(4.0), "kB"),
+    target("idle connection after the handshake", Row("idle_handshake_kb"), AtMost(24.0), "kB"),
+    target("recovery", Row("recovery_mps"), AtLeast(1.0), "M/s"),
+];
+
+/// What a run measured: the median and the spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Measured {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+/// The table of all targets in Markdown: what was asked, what was measured, whether it held.
+///
+/// `results` has a line for each figure: row, value, unit, least, most, with tabs between them. Of a row that is
+/// there twice the last line counts.
+///
+/// # Errors
+/// The line that is none, in words.
+pub(crate) fn judge(results: &str) -> Result<String, String> {
+    let rows: HashMap<&str, Measured> = results.lines().map(row).collect::<Result<_, _>>()?;
+    let mut table =
+        String::from("| what | asked | measured: median (least to most) | held |\n|---|--:|--:|---|\n");
+    for target in &TARGETS {
+        let measured = target.figure.of(&rows);
+        let shown = measured.map_or("not measured".to_owned(), |measured| {
+            let Measured { median, least, most } = measured;
+            let unit = if target.unit.is_empty() { "x" } else { target.unit };
+            format!("{} ({} to {}) {unit}", digits(median), digits(least), digits(most))
+        });
+        let held = measured.map_or("", |measured| target.bound.verdict(measured.median));
+        writeln!(table, "| {} | {} | {shown} | {held} |", target.what, target.bound.asked(target.unit))
+            .expect("text grows without error");
+    }
+    Ok(table)
+}
+
+fn row(line: &str) -> Result<(&str, Measured), String> {
+    let wrong = || format!("not row, value, unit, least, most with tabs between them: {line:?}");
+    let cells: Vec<&str> = line.split('\t').collect();
+    let &[row, value, _, least, most] = cells.as_slice() else { return Err(wrong()) };
+    let number = |cell: &str| cell.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(wrong);
+    Ok((row, Measured { median: number(value)?, least: number(least)?, most: number(most)? }))
+}
+
+impl Figure {
+    fn of(&self, rows: &HashMap<&str, Measured>) -> Option<Measured> {
+        match *self {
+            Row(row) => rows.get(row).copied(),
+            Ratio(above, below) => {
+                let (above, below) = (rows.get(above)?, rows.get(below)?);
+                Some(Measured {
+                    median: above.median / below.median,
+                    least: above.least / below.most,
+                    most: above.most / below.least,
+                })
+            }
+        }
+    }
+}
+
+impl Bound {
+    fn asked(&self, unit: &str) -> String {
+        let unit = if unit.is_empty() { "x" } else { unit };
+        match self {
+            AtLeast(bound) => format!("≥ {bound} {unit}"),
+            AtMost(bound) => format!("≤ {bound} {unit}"),
+            Beside => String::new(),
+        }
+    }
+
+    const fn verdict(&self, value: f64) -> &'static str {
+        let held = match *self {
+            AtLeast(bound) => value >= bound,
+            AtMost(bound) => value <= bound,
+            Beside => return "",
+        };
+        if held { "yes" } else { "**no**" }
+    }
+}
+
+/// Three digits that count, none behind the point from a hundred on.
+pub(crate) fn digits(value: f64) -> String {
+    let magnitude = value.abs();
+    let decimals = [100.0, 10.0, 1.0, 0.1, 0.01].iter().take_while(|&&bound| magnitude < bound).count();
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(results: &str, what: &str, expected: &str) {
+        let table = judge(results).expect("lines of five cells");
+        let start = format!("| {what} | ");
+        let line = table.lines().find_map(|line| line.strip_prefix(&start)).expect("a row of the table");
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_target_is_held_at_its_bound_and_not_beyond_it() {
+        let store = "store, one thread";
+        check("store_1t\t7\tM/s\t6\t8\n", store, "≥ 7 M/s | 7.00 (6.00 to 8.00) M/s | yes |");
+        check("store_1t\t6.99\tM/s\t6\t8\n", store, "≥ 7 M/s | 6.99 (6.00 to 8.00) M/s | **no** |");
+        let abi = "C ABI over the Rust call";
+        check("c_abi_ns\t60\tns\t5\t123.4\n", abi, "≤ 60 ns | 60.0 (5.00 to 123) ns | yes |");
+        check("c_abi_ns\t61\tns\t5\t70\n", abi, "≤ 60 ns | 61.0 (5.00 to 70.0) ns | **no** |");
+    }
+
+    #[test]
+    fn a_ratio_has_the_widest_spread_its_rows_allow() {
+        let results = "store_1t\t6\tM/s\t4\t8\ndashmap_store_1t\t1\tM/s\t0.5\t2\n";
+        check(results, "store over DashMap of Vec", "≥ 6 x | 6.00 (2.00 to 16.0) x | yes |");
+    }
+
+    #[test]
+    fn what_no_section_measured_is_named() {
+        check("", "recovery", "≥ 1 M/s | not measured |  |");
+        check("store_1t\t6\tM/s\t4\t8", "store over DashMap of Vec", "≥ 6 x | not measured |  |");
+    }
+
+    #[test]
+    fn a_line_that_is_no_figure_is_refused() {
+        for line in ["store_1t\t7", "store_1t\tx\tM/s\t6\t8", "store_1t\tNaN\tM/s\t6\t8", "a b c d e"] {
+            assert!(judge(line).is_err(), "{line}");
+        }
+    }
+}
