@@ -10,11 +10,14 @@
 //! connections and of the schedule, and adds up the [`Report`]. A thread never sleeps: one that does wakes late,
 //! and that would count as the server's latency. It should have a core of its own.
 //!
+//! [`hold`] only opens connections and leaves them alone, to see what they cost.
+//!
 //! HTTP is written by hand, as load generators do, so that one core of load can fill one core of server. What is
 //! asked for is told by [`Operation`]; nothing here checks what an answer says beyond its status.
 
 mod connection;
 mod error;
+mod hold;
 mod http1;
 mod http2;
 pub mod limits;
@@ -26,6 +29,7 @@ mod worker;
 mod workload;
 
 pub use error::LoadError;
+pub use hold::{Held, Stage, hold};
 pub use plan::{Pace, Plan, Protocol};
 pub use report::Report;
 pub use tls::tls_client_config;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use herald_load::{LoadError, Operation, Pace, Plan, Protocol, run, tls_client_config};
+use herald_load::{LoadError, Operation, Pace, Plan, Protocol, Stage, hold, run, tls_client_config};
 
 /// Sends requests at a fixed rate, whatever the answers do, and tells the latency from when each was due.
 #[derive(Parser)]
@@ -26,6 +26,9 @@ struct Options {
     /// Requests a second of all threads; without it as many as are answered, whose latencies hide stalls.
     #[arg(long)]
     rate: Option<u64>,
+    /// Only open connections, bring them so far, say so, and keep them until standard input ends.
+    #[arg(long)]
+    hold: Option<Stage>,
     /// Connections.
     #[arg(long, default_value_t = 32)]
     connections: usize,
@@ -95,14 +98,23 @@ fn seconds(name: &str, value: f64) -> Result<Duration, LoadError> {
 }
 
 fn main() -> ExitCode {
-    match Options::parse().plan().and_then(|plan| run(&plan)) {
-        Ok(report) => {
-            print!("{report}");
-            ExitCode::SUCCESS
-        }
+    let options = Options::parse();
+    let outcome = options.plan().and_then(|plan| match options.hold {
+        Some(stage) => hold_until_input_ends(&plan, stage),
+        None => run(&plan).map(|report| print!("{report}")),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("herald-load: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn hold_until_input_ends(plan: &Plan, stage: Stage) -> Result<(), LoadError> {
+    let _held = hold(plan, stage)?;
+    println!("holding {}", plan.connections);
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map_err(LoadError::System)?;
+    Ok(())
 }
