@@ -23,6 +23,6 @@ pub use block::{BlockError, BlockKey, block_records};
 pub use commits::{CommitState, Commits, Ticket};
 pub use journal::{Journal, PassOutcome};
 #[cfg(feature = "rocks")]
-pub use rocks::RocksStore;
+pub use rocks::{RocksFigures, RocksMeter, RocksStore};
 pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
 pub use thread::{Durability, JournalThread};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use herald_core::{NewPlacement, Timestamp};
 use herald_log::RecordRef;
+use rocksdb::statistics::{StatsLevel, Ticker};
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBRecoveryMode, Error, FlushOptions, IteratorMode, LogLevel, Options,
     WriteBatch, WriteOptions,
@@ -29,6 +30,37 @@ pub struct RocksStore {
     generations: BTreeSet<u64>,
     /// None only while reopening has failed.
     db: Option<DB>,
+    meter: RocksMeter,
+}
+
+/// What RocksDB counts, for as long as somebody asks. Any thread.
+#[derive(Clone)]
+pub struct RocksMeter(Options);
+
+/// Bytes that RocksDB has handed to the kernel since the store was opened, and how often it forced them to disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RocksFigures {
+    /// Bytes of the write-ahead log.
+    pub wal_bytes: u64,
+    /// Bytes written when memory was flushed to sorted files.
+    pub flushed_bytes: u64,
+    /// Bytes written when sorted files were merged.
+    pub compacted_bytes: u64,
+    /// Forced writes of the write-ahead log.
+    pub syncs: u64,
+}
+
+impl RocksMeter {
+    /// The figures so far.
+    pub fn read(&self) -> RocksFigures {
+        let count = |ticker| self.0.get_ticker_count(ticker);
+        RocksFigures {
+            wal_bytes: count(Ticker::WalFileBytes),
+            flushed_bytes: count(Ticker::FlushWriteBytes),
+            compacted_bytes: count(Ticker::CompactWriteBytes),
+            syncs: count(Ticker::WalFileSynced),
+        }
+    }
 }
 
 impl RocksStore {
@@ -39,8 +71,15 @@ impl RocksStore {
     /// [`FaultKind::InUse`] if another engine has it open, [`FaultKind::Format`] if another version wrote it,
     /// or the disk's own words.
     pub fn open(path: &Path, memory_bytes: usize) -> Result<Self, Fault> {
-        let (db, generations) = open_db(path, memory_bytes, true)?;
-        let mut store = Self { path: path.to_owned(), memory_bytes, generations, db: Some(db) };
+        let options = db_options(memory_bytes);
+        let (db, generations) = open_db(path, memory_bytes, &options, true)?;
+        let mut store = Self {
+            path: path.to_owned(),
+            memory_bytes,
+            generations,
+            db: Some(db),
+            meter: RocksMeter(options),
+        };
         match store.meta(Meta::Format)? {
             None => store.put_meta(Meta::Format, &FORMAT.to_le_bytes())?,
             Some(found) if found == FORMAT.to_le_bytes() => {}
@@ -52,6 +91,11 @@ impl RocksStore {
             }
         }
         Ok(store)
+    }
+
+    /// What RocksDB counts from here on, also when the store is elsewhere.
+    pub fn meter(&self) -> RocksMeter {
+        self.meter.clone()
     }
 
     /// The small value `meta`, if there is one.
@@ -178,16 +222,16 @@ impl BlockStore for RocksStore {
 impl RocksStore {
     fn replace_db(&mut self, create: bool) -> Result<(), Fault> {
         self.db = None;
-        let (db, generations) = open_db(&self.path, self.memory_bytes, create)?;
+        let (db, generations) = open_db(&self.path, self.memory_bytes, &self.meter.0, create)?;
         (self.db, self.generations) = (Some(db), generations);
         Ok(())
     }
 }
 
-/// The database and the generations in it.
-fn open_db(path: &Path, memory_bytes: usize, create: bool) -> Result<(DB, BTreeSet<u64>), Fault> {
+fn db_options(memory_bytes: usize) -> Options {
     let mut options = Options::default();
-    options.create_if_missing(create);
+    options.enable_statistics();
+    options.set_statistics_level(StatsLevel::ExceptDetailedTimers);
     options.set_max_manifest_file_size(1 << 20);
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_db_write_buffer_size(memory_bytes);
@@ -198,6 +242,18 @@ fn open_db(path: &Path, memory_bytes: usize, create: bool) -> Result<(DB, BTreeS
     options.set_log_level(LogLevel::Warn);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
+    options
+}
+
+/// The database and the generations in it.
+fn open_db(
+    path: &Path,
+    memory_bytes: usize,
+    options: &Options,
+    create: bool,
+) -> Result<(DB, BTreeSet<u64>), Fault> {
+    let mut options = options.clone();
+    options.create_if_missing(create);
     let names = match path.join("CURRENT").exists() {
         true => DB::list_cf(&options, path).map_err(fault)?,
         false => vec![DEFAULT_FAMILY.to_owned()],

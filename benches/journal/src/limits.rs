@@ -1,0 +1,20 @@
+//! Every bound of the measurement, with its unit, its reason and what happens there.
+
+/// Bytes of a body: the smallest sealed size, which most placements have.
+pub(crate) const BODY_BYTES: usize = 640;
+/// Bytes of a segment of the log: what the engine takes.
+pub(crate) const SEGMENT_BYTES: usize = 1 << 20;
+/// Telephone numbers that are drawn from.
+pub(crate) const NUMBERS: u64 = 10_000_000;
+/// Placements that are stored at one reading of the clock, and whose commit is awaited as one.
+pub(crate) const BLOCK_STORES: usize = 64;
+/// Records of one number: more than any run stores under one.
+pub(crate) const RECORDS_PER_NUMBER_MAX: u32 = 10_000;
+/// Distinct bodies, so that a disk that compresses gains nothing and the copy does not come out of a register.
+pub(crate) const BODIES: usize = 1024;
+/// Rounds of each measurement; the table shows their median. More is refused.
+pub(crate) const ROUNDS_MAX: usize = 99;
+/// How long a run waits for a journal that takes nothing any more before it fails.
+pub(crate) const STALL_S_MAX: u64 = 60;
+/// Bytes the plain writer hands over in one call: as large as the journal's blocks may be.
+pub(crate) const PLAIN_BLOCK_BYTES: usize = 1 << 20;

@@ -1,0 +1,157 @@
+//! The figures as a table. Knows nothing of how they came about.
+
+use std::fmt::Write as _;
+
+use herald_journal::Durability;
+
+use crate::rig::Outcome;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    MemoryBurst,
+    BufferedBurst,
+    Buffered,
+    Synced,
+    BufferedBeyond,
+    SyncedBeyond,
+}
+
+impl Course {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::MemoryBurst,
+        Self::BufferedBurst,
+        Self::Buffered,
+        Self::Synced,
+        Self::BufferedBeyond,
+        Self::SyncedBeyond,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::MemoryBurst => "`memory`, a burst",
+            Self::BufferedBurst => "`buffered`, the same burst",
+            Self::Buffered => "`buffered`, generations fit in memory",
+            Self::Synced => "`synced`, generations fit in memory",
+            Self::BufferedBeyond => "`buffered`, generations do not fit",
+            Self::SyncedBeyond => "`synced`, generations do not fit",
+        }
+    }
+
+    pub(crate) const fn durability(self) -> Durability {
+        match self {
+            Self::MemoryBurst => Durability::Memory,
+            Self::BufferedBurst | Self::Buffered | Self::BufferedBeyond => Durability::Buffered,
+            Self::Synced | Self::SyncedBeyond => Durability::Synced,
+        }
+    }
+}
+
+/// All runs.
+#[derive(Default)]
+pub(crate) struct Figures {
+    runs: Vec<Run>,
+}
+
+struct Run {
+    course: Course,
+    outcome: Outcome,
+    /// Bytes per second of the plain writer after it.
+    plain_per_s: Option<f64>,
+}
+
+impl Run {
+    /// Stores per second: answered in a burst, on the disk otherwise.
+    fn stores_per_s(&self) -> f64 {
+        let span = match self.plain_per_s {
+            Some(_) => self.outcome.elapsed,
+            None => self.outcome.answered,
+        };
+        self.outcome.stores as f64 / span.as_secs_f64()
+    }
+
+    fn bytes_per_s(&self) -> f64 {
+        self.outcome.record_bytes as f64 / self.outcome.elapsed.as_secs_f64()
+    }
+
+    /// Bytes that RocksDB wrote.
+    fn disk_bytes(&self) -> f64 {
+        let figures = self.outcome.figures;
+        (figures.wal_bytes + figures.flushed_bytes + figures.compacted_bytes) as f64
+    }
+
+    fn amplification(&self) -> f64 {
+        self.disk_bytes() / self.outcome.record_bytes as f64
+    }
+}
+
+impl Figures {
+    pub(crate) fn add(&mut self, course: Course, outcome: Outcome, plain_per_s: Option<f64>) {
+        self.runs.push(Run { course, outcome, plain_per_s });
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let mut table = String::from(
+            "| what | thousand stores/s: median (least to most) | MB/s of records | plain writer, MB/s | of the plain \
+             writer | written to disk, of the plain writer | write amplification | MB a sync | recovered, thousand/s | \
+             of that in RocksDB's opening |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        );
+        for course in Course::ALL {
+            let runs: Vec<&Run> = self.runs.iter().filter(|run| run.course == course).collect();
+            if !runs.is_empty() {
+                table.push_str(&row(course, &runs));
+            }
+        }
+        table
+    }
+}
+
+fn row(course: Course, runs: &[&Run]) -> String {
+    let median = |value: &dyn Fn(&Run) -> Option<f64>| {
+        let mut values: Vec<f64> = runs.iter().filter_map(|run| value(run)).collect();
+        values.sort_by(f64::total_cmp);
+        (!values.is_empty()).then(|| values[values.len() / 2])
+    };
+    let cell = |text: Option<String>| text.unwrap_or_default();
+    let kept = |run: &Run| run.plain_per_s.is_some();
+    let mut rates: Vec<f64> = runs.iter().map(|run| run.stores_per_s() / 1e3).collect();
+    rates.sort_by(f64::total_cmp);
+    let rate = format!("{:.0} ({:.0} to {:.0})", rates[rates.len() / 2], rates[0], rates[rates.len() - 1]);
+    let mut row = format!("| {} | {rate}", course.name());
+    let columns = [
+        cell(median(&|run| kept(run).then(|| run.bytes_per_s() / 1e6)).map(|value| format!("{value:.0}"))),
+        cell(median(&|run| run.plain_per_s.map(|plain| plain / 1e6)).map(|value| format!("{value:.0}"))),
+        cell(median(&|run| Some(run.bytes_per_s() / run.plain_per_s?)).map(|value| format!("{value:.2}"))),
+        cell(
+            median(&|run| Some(run.bytes_per_s() * run.amplification() / run.plain_per_s?))
+                .map(|value| format!("{value:.2}")),
+        ),
+        cell(median(&|run| kept(run).then(|| run.amplification())).map(|value| format!("{value:.2}"))),
+        cell(
+            median(&|run| {
+                let bytes = run.outcome.record_bytes as f64 / run.outcome.figures.syncs.max(1) as f64;
+                kept(run).then_some(bytes / 1e6)
+            })
+            .map(|value| format!("{value:.1}")),
+        ),
+        cell(
+            median(&|run| {
+                let recovery = run.outcome.recovery.filter(|_| kept(run))?;
+                Some(recovery.records as f64 / recovery.elapsed.as_secs_f64() / 1e3)
+            })
+            .map(|value| format!("{value:.0}")),
+        ),
+        cell(
+            median(&|run| {
+                let recovery = run.outcome.recovery.filter(|_| kept(run))?;
+                Some(recovery.opened.as_secs_f64() / recovery.elapsed.as_secs_f64() * 100.0)
+            })
+            .map(|value| format!("{value:.0} %")),
+        ),
+    ];
+    for column in columns {
+        write!(row, " | {column}").expect("a string takes everything");
+    }
+    row + " |\n"
+}
