@@ -4,6 +4,7 @@
 //! knows telephone numbers, placements, cover and the HTTP interface of RFC 8816 §9. It does not know sockets,
 //! disks, clocks, threads or where placements are kept: the last is behind [`PlacementStore`].
 
+pub mod batch;
 mod cover;
 pub mod limits;
 mod number;
@@ -16,5 +17,5 @@ pub use cover::{CoverSchedule, CoverSecret, Dummy, SealingSuite, X25519Suite};
 pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};
 pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal};
 pub use random::Random;
-pub use service::{Answer, Effect, Item, Problem, Request, Response, Service, Storing};
+pub use service::{Answer, BatchExchange, Effect, Item, Problem, Request, Response, Service, Storing};
 pub use time::{Clock, Retention, RetentionError, Timestamp};

@@ -48,6 +48,20 @@ impl TelephoneNumber {
         builder.finish(text.len())
     }
 
+    /// The number of these signs, in canonical form only: 1 to 15 of `0`–`9`, `*`, `#` and nothing else.
+    pub fn from_signs(signs: &[u8]) -> Option<Self> {
+        if signs.is_empty() || signs.len() > NUMBER_SIGNS_MAX {
+            return None;
+        }
+        let mut bits = 0;
+        let mut shift = TOP_SHIFT;
+        for &sign in signs {
+            bits |= sign_code(sign)? << shift;
+            shift = shift.saturating_sub(SIGN_BITS);
+        }
+        Some(Self(bits))
+    }
+
     /// The number as a word: unique to it, never 0.
     pub const fn to_bits(self) -> u64 {
         self.0
@@ -132,12 +146,11 @@ impl Builder {
                 Ok(())
             }
             _ => {
-                let sign = SIGNS.iter().position(|&sign| sign == byte);
-                let code = sign.ok_or(NumberError::at(position, NumberFault::Unexpected(byte)))? + 1;
+                let code = sign_code(byte).ok_or(NumberError::at(position, NumberFault::Unexpected(byte)))?;
                 if self.count == NUMBER_SIGNS_MAX {
                     return Err(NumberError::at(position, NumberFault::TooManySigns));
                 }
-                self.bits |= (code as u64) << (TOP_SHIFT - self.count as u32 * SIGN_BITS);
+                self.bits |= code << (TOP_SHIFT - self.count as u32 * SIGN_BITS);
                 self.count += 1;
                 Ok(())
             }
@@ -149,6 +162,16 @@ impl Builder {
             return Err(NumberError::at(end, NumberFault::Empty));
         }
         Ok(TelephoneNumber(self.bits))
+    }
+}
+
+/// What stands for a sign in a number's word: its place in [`SIGNS`], counted from 1.
+const fn sign_code(sign: u8) -> Option<u64> {
+    match sign {
+        b'0'..=b'9' => Some((sign - b'0') as u64 + 1),
+        b'*' => Some(11),
+        b'#' => Some(12),
+        _ => None,
     }
 }
 

@@ -540,6 +540,8 @@ fn every_problem_answers_with_its_own_status() {
         Problem::Method("GET, HEAD"),
         Problem::NotAcceptable("application/json"),
         Problem::MediaType,
+        Problem::BatchMediaType,
+        Problem::BatchVersion,
         Problem::TargetTooLong,
         Problem::BodySize(1),
         Problem::BodyTooLarge,

@@ -17,8 +17,9 @@ use hyper::body::Bytes;
 use hyper::server::conn::{http1, http2};
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::account::Account;
 use crate::counters::Cause;
-use crate::exchange::{Account, Exchanges, Shared};
+use crate::exchange::{Exchanges, Shared};
 use crate::executor::Spawner;
 use crate::io::{Io, Transport};
 use crate::limits;

@@ -10,9 +10,12 @@
 //! This crate knows transport and its bounds ([`limits`]). It knows no route, no placement, no policy and no
 //! file but Unix sockets: certificates come as bytes, refusals are worded by the service.
 
+mod account;
+mod answer;
 mod client;
 mod clock;
 mod connection;
+mod conversation;
 mod counters;
 mod error;
 mod exchange;
@@ -32,10 +35,11 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use counters::CountersSnapshot;
 pub use error::NetError;
 pub use hyper::body::Bytes;
+pub use hyper::http::request::Parts;
 pub use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 pub use limits::NetLimits;
 pub use listener::{Address, ListenSpec, Listener, Listeners};
 pub use reactor::{Reactor, ReactorConfig, ReactorHandle, TurnReport};
 pub use server::{Server, ServerConfig};
-pub use service::{BadHead, Peer, Refusal, Service};
+pub use service::{BadHead, Dialogue, InputEnd, Intake, Peer, Refusal, Service};
 pub use tls::{ClientCertificates, TlsSlot, tls_server_config};

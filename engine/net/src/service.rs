@@ -1,13 +1,16 @@
-//! The seam between the network and what it serves: requests go up whole, answers come back whole.
+//! The seam between the network and what it serves: requests go up whole and answers come back whole, or, where the
+//! service asks for it, both go piece by piece at the same time.
 //!
 //! Knows the shape of a request, never its meaning.
 
 use core::future::Future;
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use rustls_pki_types::CertificateDer;
 
@@ -20,12 +23,60 @@ pub trait Service: 'static {
     /// The answer to come.
     type Answer: Future<Output = Response<Bytes>> + 'static;
 
+    /// How to take in the request with this head. Asked before its body is read; most are taken in whole.
+    fn intake(&self, _peer: &Peer, _head: &Parts) -> Intake {
+        Intake::Whole
+    }
+
     /// Answers one request. Its body is complete and within
     /// [`NetLimits::body_bytes_max`](crate::NetLimits::body_bytes_max). Must not block.
     fn answer(&self, peer: &Peer, request: Request<Bytes>) -> Self::Answer;
 
     /// Words the answer to a request that was refused here. [`Refusal::status`] is the status to use.
     fn refuse(&self, refusal: Refusal) -> Response<Bytes>;
+}
+
+/// How a request is taken in.
+pub enum Intake {
+    /// Its body is collected, then [`Service::answer`] is asked.
+    Whole,
+    /// It is answered while it arrives. The body's length is not bounded; what waits of it and of its answer is.
+    Dialogue(Response<Box<dyn Dialogue>>),
+    /// Its body is not wanted: this is the answer.
+    Refused(Response<Bytes>),
+}
+
+/// A request that is answered while it arrives. Like its [`Service`] it stays on one thread, and like an answer it
+/// wakes the context's waker when it can go on.
+///
+/// It is dropped without an end if the peer goes away.
+pub trait Dialogue {
+    /// Whether another piece of the request may come. While it says no, the peer is made to wait.
+    fn has_room(&self) -> bool;
+
+    /// Takes in the next piece of the request's body. Must not block.
+    fn take(&mut self, piece: Bytes);
+
+    /// No more pieces will come.
+    fn end(&mut self, how: InputEnd);
+
+    /// The next piece of the answer's body; `None` behind the last. Pending if it needs more of the request, or
+    /// something that will wake it. A bounded amount of work: it is asked again in the reactor's next round.
+    ///
+    /// # Errors
+    /// Before the first piece: the answer to send instead of the one promised.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Response<Bytes>>>;
+}
+
+/// How the body of a request that is answered while it arrives came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputEnd {
+    /// It is complete.
+    Complete,
+    /// It broke off.
+    Broken,
+    /// Nothing came for [`NetLimits::body_timeout`](crate::NetLimits::body_timeout).
+    Timeout,
 }
 
 /// Who is at the other end of a connection.

@@ -131,6 +131,48 @@ fn pipelined_requests_are_answered_in_order_and_a_hog_takes_turns() {
     assert!(places.is_sorted(), "answers out of order");
 }
 
+/// Writes by this thread so far, as its kernel counts them: `write` and `writev`, which is how TLS is sent.
+fn writes_of_this_thread() -> u64 {
+    let account = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    account.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn pipelined_requests_under_tls_are_answered_in_order_with_one_write_faults_included() {
+    let identity = Identity::new();
+    let mut hand = Hand::tls(NetLimits::default(), &identity);
+    let mut peer = RawPeer::connect(hand.address).with_tls(&identity.chain, b"http/1.1");
+    hand.until("the handshake", || {
+        peer.pump();
+        !peer.is_handshaking()
+    });
+    hand.settle();
+    // The last is a fault, which ends the connection.
+    let request = |number: usize| match number {
+        15 => "GET /15 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
+        _ => format!("POST /{number:02} HTTP/1.1\r\nHost: a\r\nContent-Length: 640\r\n\r\n{:640}", "x"),
+    };
+    // One by one, as a control: the reactor wakes and writes for each.
+    let mut answer = |requests: String, last: &str| {
+        peer.received.clear();
+        assert_eq!(peer.send(requests.as_bytes()), requests.len());
+        let before = writes_of_this_thread();
+        hand.settle();
+        let writes = writes_of_this_thread() - before;
+        assert!(peer.has(last), "{}", peer.text());
+        (writes, peer.text())
+    };
+    let singly: u64 =
+        (0..15).map(|number| answer(request(number), &format!("POST /{number:02} 640")).0).sum();
+    let alone = singly / 15;
+    let (together, text) = answer((0..16).map(request).collect(), "connection: close");
+    let places: Vec<_> =
+        (0..15).map(|number| text.find(&format!("POST /{number:02} 640")).unwrap()).collect();
+    assert!(places.is_sorted() && text.find("400 Bad Request").unwrap() > places[14], "{text}");
+    // The answers, the farewell of TLS, and what the reactor writes to wake itself.
+    assert!(singly >= 15 && together <= alone + 4, "{together} writes; {singly} for 15 requests one by one");
+}
+
 #[test]
 fn a_peer_that_writes_one_byte_at_a_time_gets_its_answer() {
     let identity = Identity::new();

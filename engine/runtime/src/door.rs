@@ -4,53 +4,70 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use herald_core::{Effect, Problem, Request};
+use herald_core::{BatchExchange, Effect, Problem, Request, batch};
 use herald_journal::{CommitState, Commits, Durability, Ticket};
 use herald_net::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use herald_net::{BadHead, Bytes, Peer, Refusal, StatusCode};
+use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusCode};
 
-use crate::error::EngineError;
+use crate::batch::BatchDialogue;
 use crate::shared::{Session, Shared};
 
 /// The service of one reactor.
 pub(crate) struct Door {
-    shared: Arc<Shared>,
-    session: RefCell<Session>,
+    desk: Rc<Desk>,
+}
+
+/// What the requests of one reactor have in common.
+pub(crate) struct Desk {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) session: RefCell<Session>,
 }
 
 impl Door {
-    pub(crate) fn open(shared: Arc<Shared>) -> Result<Self, EngineError> {
-        let session = RefCell::new(shared.open_session()?);
-        Ok(Self { shared, session })
+    pub(crate) fn new(shared: Arc<Shared>, session: Session) -> Self {
+        Self { desk: Rc::new(Desk { shared, session: RefCell::new(session) }) }
+    }
+}
+
+impl Desk {
+    /// When the placements kept so far on this thread are durable enough, if that is to be waited for.
+    pub(crate) fn ticket(&self, effect: Effect) -> Option<Ticket> {
+        let waits = effect == Effect::MakeDurable && self.shared.durability == Durability::Synced;
+        waits.then(|| self.shared.commits.ticket())
     }
 }
 
 impl herald_net::Service for Door {
     type Answer = Reply;
 
+    fn intake(&self, _peer: &Peer, head: &Parts) -> Intake {
+        if !head.uri.path().starts_with(batch::STORE_PATH) {
+            return Intake::Whole;
+        }
+        let storing = self.desk.shared.storing(self.desk.shared.clock.now());
+        match BatchExchange::open(&asked(head, &[]), storing) {
+            Ok(None) => Intake::Whole,
+            Ok(Some(exchange)) => {
+                let head = http_response(exchange.head());
+                let dialogue = BatchDialogue::new(self.desk.clone(), exchange);
+                Intake::Dialogue(head.map(|_| Box::new(dialogue) as Box<dyn Dialogue>))
+            }
+            Err(problem) => Intake::Refused(http_response(problem.response())),
+        }
+    }
+
     fn answer(&self, _peer: &Peer, request: herald_net::Request<Bytes>) -> Reply {
-        let now = self.shared.clock.now();
-        let storing = self.shared.storing(now);
-        let header = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let asked = Request {
-            method: request.method().as_str(),
-            target: request.uri().path_and_query().map_or("", |target| target.as_str()),
-            authority: request
-                .uri()
-                .authority()
-                .map(|authority| authority.as_str())
-                .or_else(|| header(&HOST)),
-            accept: header(&ACCEPT),
-            content_type: header(&CONTENT_TYPE),
-            body: request.body(),
-        };
-        let session = &mut *self.session.borrow_mut();
-        let answer = session.service.handle(&mut session.log, &asked, storing, now);
+        let shared = &self.desk.shared;
+        let now = shared.clock.now();
+        let storing = shared.storing(now);
+        let (head, body) = request.into_parts();
+        let session = &mut *self.desk.session.borrow_mut();
+        let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing, now);
         let response = http_response(answer.response);
-        let waits = answer.effect == Effect::MakeDurable && self.shared.durability == Durability::Synced;
-        let commit = waits.then(|| (self.shared.commits.clone(), self.shared.commits.ticket()));
+        let commit = self.desk.ticket(answer.effect).map(|ticket| (shared.commits.clone(), ticket));
         Reply { response: Some(response), commit }
     }
 
@@ -95,7 +112,20 @@ impl Future for Reply {
     }
 }
 
-fn http_response(response: herald_core::Response) -> herald_net::Response<Bytes> {
+/// A request as the service wants it.
+fn asked<'a>(head: &'a Parts, body: &'a [u8]) -> Request<'a> {
+    let header = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    Request {
+        method: head.method.as_str(),
+        target: head.uri.path_and_query().map_or("", |target| target.as_str()),
+        authority: head.uri.authority().map(|authority| authority.as_str()).or_else(|| header(&HOST)),
+        accept: header(&ACCEPT),
+        content_type: header(&CONTENT_TYPE),
+        body,
+    }
+}
+
+pub(crate) fn http_response(response: herald_core::Response) -> herald_net::Response<Bytes> {
     let mut message = herald_net::Response::new(Bytes::from(response.body));
     *message.status_mut() = StatusCode::from_u16(response.status).expect("the service uses valid codes");
     for (name, value) in response.headers {

@@ -197,7 +197,7 @@ impl Engine {
             .into());
         }
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
-        let door = Door::open(self.shared.clone())?;
+        let door = Door::new(self.shared.clone(), self.shared.open_session()?);
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
         self.start_journal(&mut life)?;
         let _ = self.addresses.set(hosted.addresses());
@@ -270,11 +270,15 @@ impl Engine {
 
     fn serve(&self) -> Result<Server, EngineError> {
         let count = reactor_count(&self.config);
-        let doors = (0..count).map(|_| Door::open(self.shared.clone())).collect::<Result<Vec<_>, _>>()?;
-        let doors = Mutex::new(doors);
+        let sessions = (0..count).map(|_| self.shared.open_session()).collect::<Result<Vec<_>, _>>()?;
+        let (shared, sessions) = (self.shared.clone(), Mutex::new(sessions));
+        let make_door = move |_| {
+            let session = sessions.lock().pop().expect("there is a session for each reactor");
+            Door::new(shared.clone(), session)
+        };
         let config =
             ServerConfig { listen: self.listen_specs()?, reactors: Some(count), ..ServerConfig::default() };
-        Ok(Server::start(config, move |_| doors.lock().pop().expect("there is a door for each reactor"))?)
+        Ok(Server::start(config, make_door)?)
     }
 
     fn listen_specs(&self) -> Result<Vec<ListenSpec>, EngineError> {

@@ -24,3 +24,8 @@ pub const CLIENT_DEADLINE_S: u64 = 5;
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a reference or a reason a service elsewhere gives. A longer reference is an error, a reason is cut.
 pub const REFERENCE_BYTES_MAX: usize = 1024;
+
+/// Bytes of results of one batch that may wait for the disk. At the bound its request is read no further.
+pub(crate) const BATCH_RESULTS_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of results sent in one piece, if that many are ready: one HTTP/2 frame.
+pub(crate) const BATCH_PIECE_BYTES: usize = 16 * 1024;

@@ -4,6 +4,7 @@
 //! else, so they all give the same answers. It does no I/O, reads no clock and knows no journal: durability is
 //! an [`Effect`] for its caller.
 
+mod batch;
 mod message;
 mod problem;
 mod route;
@@ -22,9 +23,10 @@ use crate::placement::{NewPlacement, PlacementId, PlacementStore};
 use crate::random::{IdStream, Random};
 use crate::time::Timestamp;
 
+pub use batch::BatchExchange;
 pub use message::{Answer, Effect, Request, Response};
 pub use problem::Problem;
-use route::{ListForm, PASSPORT_TYPE, Route, accepts, is_passport, list_form};
+use route::{ListForm, PASSPORT_TYPE, Route, accepts, is_of_type, list_form};
 
 /// One item of a number as everybody sees it: a placement or cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +180,7 @@ impl Service {
         match Route::of(request)? {
             Route::Health => Ok(Answer::now(health(storing))),
             Route::Store(number) => {
-                if !is_passport(request.content_type) {
+                if !is_of_type(request.content_type, PASSPORT_TYPE) {
                     return Err(Problem::MediaType);
                 }
                 if storing == Storing::Impossible {
@@ -210,6 +212,10 @@ impl Service {
                 accepts(request.accept, PASSPORT_TYPE)?;
                 let item = self.item(store, number, id, now).ok_or(Problem::NoSuchItem)?;
                 Ok(Answer::now(item_response(number, item, request.authority)))
+            }
+            Route::Batch(kind) => {
+                let batch = BatchExchange::of_kind(kind, request, storing)?;
+                self.whole_batch(store, batch, request.body, storing, now)
             }
         }
     }

@@ -5,6 +5,7 @@ use core::fmt;
 use serde_json::{Map, Value, json};
 
 use super::message::Response;
+use crate::batch;
 use crate::limits::{BLOCK_NUMBERS_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RETRY_AFTER_S, TARGET_BYTES_MAX};
 use crate::number::{BlockError, NumberError};
 use crate::placement::{IdError, Refusal};
@@ -34,6 +35,10 @@ pub enum Problem {
     NotAcceptable(&'static str),
     /// The body is not said to be a PASSporT.
     MediaType,
+    /// The body is not said to be a batch.
+    BatchMediaType,
+    /// The body is empty or begins with another version than [`batch::VERSION`].
+    BatchVersion,
     /// Path and query are too long.
     TargetTooLong,
     /// The body has none of the sizes a sealed PASSporT may have; its size in bytes.
@@ -60,6 +65,7 @@ impl Problem {
             | Self::BlockListOnly
             | Self::Id(_)
             | Self::Query
+            | Self::BatchVersion
             | Self::Malformed(_) => 400,
             Self::NotFound | Self::NoSuchItem => 404,
             Self::Method(_) => 405,
@@ -67,7 +73,7 @@ impl Problem {
             Self::Timeout => 408,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
-            Self::MediaType => 415,
+            Self::MediaType | Self::BatchMediaType => 415,
             Self::BodySize(_) => 422,
             Self::Full(_) | Self::Unavailable => 503,
         }
@@ -101,7 +107,8 @@ impl Problem {
             Self::NoSuchItem => "item",
             Self::Method(_) => "method",
             Self::NotAcceptable(_) => "accept",
-            Self::MediaType => "media-type",
+            Self::MediaType | Self::BatchMediaType => "media-type",
+            Self::BatchVersion => "batch",
             Self::TargetTooLong => "target",
             Self::BodySize(_) | Self::BodyTooLarge => "body-size",
             Self::Timeout => "timeout",
@@ -124,6 +131,7 @@ impl Problem {
             Self::Method(_) => "Method not allowed",
             Self::NotAcceptable(_) => "Not acceptable",
             Self::MediaType => "Not a PASSporT",
+            Self::BatchMediaType | Self::BatchVersion => "Not a batch",
             Self::TargetTooLong => "Request target too long",
             Self::BodySize(_) => "Not the size of a sealed PASSporT",
             Self::BodyTooLarge => "Body too large",
@@ -162,12 +170,15 @@ impl fmt::Display for Problem {
             Self::Id(error) => error.fmt(f),
             Self::Query => f.write_str("the list of a number takes inline=1 and nothing else; other resources take no query"),
             Self::NotFound => f.write_str(
-                "resources are /cps/{number}/ppts, /cps/{number}/ppts/{id}, /cps/{first}-{count}/ppts and /health",
+                "resources are /cps/{number}/ppts, /cps/{number}/ppts/{id}, /cps/{first}-{count}/ppts, /cps/batch, \
+                 /cps/batch/retrieve and /health",
             ),
             Self::NoSuchItem => f.write_str("no item of this id is live; items expire, so list the number again"),
             Self::Method(allowed) => write!(f, "this resource takes {allowed}"),
             Self::NotAcceptable(types) => write!(f, "this resource is offered as {types}"),
             Self::MediaType => f.write_str("send the sealed PASSporT with Content-Type: application/passport"),
+            Self::BatchMediaType => write!(f, "send the batch with Content-Type: {}", batch::MEDIA_TYPE),
+            Self::BatchVersion => write!(f, "a batch begins with the byte {}, its version", batch::VERSION),
             Self::TargetTooLong => write!(f, "path and query may have {TARGET_BYTES_MAX} bytes together"),
             Self::BodySize(bytes) => write!(
                 f,

@@ -2,6 +2,7 @@
 
 use super::message::Request;
 use super::problem::Problem;
+use crate::batch;
 use crate::limits::{BLOCK_NUMBERS_MAX, TARGET_BYTES_MAX};
 use crate::number::{NumberBlock, TelephoneNumber};
 use crate::placement::PlacementId;
@@ -14,6 +15,16 @@ pub(super) enum Route {
     List { number: TelephoneNumber, inline: bool },
     ListBlock(NumberBlock),
     Item(TelephoneNumber, PlacementId),
+    Batch(BatchKind),
+}
+
+/// What the records of a batch are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BatchKind {
+    /// Placements, to be stored.
+    Stores,
+    /// Numbers, to be retrieved.
+    Numbers,
 }
 
 /// The form a list is wanted in.
@@ -37,6 +48,12 @@ impl Route {
         if path == "/health" {
             reading(request.method, "GET, HEAD")?;
             return no_query(query).map(|()| Self::Health);
+        }
+        if let Some(kind) = batch_kind(path) {
+            if request.method != "POST" {
+                return Err(Problem::Method("POST"));
+            }
+            return no_query(query).map(|()| Self::Batch(kind));
         }
         let rest = path.strip_prefix("/cps/").ok_or(Problem::NotFound)?;
         let (number, rest) = rest.split_once('/').ok_or(Problem::NotFound)?;
@@ -88,6 +105,14 @@ impl Route {
     }
 }
 
+fn batch_kind(path: &str) -> Option<BatchKind> {
+    match path {
+        batch::STORE_PATH => Some(BatchKind::Stores),
+        batch::RETRIEVE_PATH => Some(BatchKind::Numbers),
+        _ => None,
+    }
+}
+
 /// Whether a path segment means a block: it ends in `x`, or has a single `-` with up to four digits behind it.
 /// A number written with one dash and a short last group must be written otherwise (with dots, or bare).
 fn is_block(segment: &str) -> bool {
@@ -109,9 +134,9 @@ fn no_query(query: Option<&str>) -> Result<(), Problem> {
     if query.unwrap_or("").is_empty() { Ok(()) } else { Err(Problem::Query) }
 }
 
-/// Whether a body is said to be a PASSporT (parameters are ignored).
-pub(super) fn is_passport(content_type: Option<&str>) -> bool {
-    content_type.is_some_and(|value| media_type(value).eq_ignore_ascii_case(PASSPORT_TYPE))
+/// Whether a body is said to be of type `wanted` (parameters are ignored).
+pub(super) fn is_of_type(content_type: Option<&str>, wanted: &str) -> bool {
+    content_type.is_some_and(|value| media_type(value).eq_ignore_ascii_case(wanted))
 }
 
 /// The first form in the client's `Accept` that there is; quality 0 excludes.

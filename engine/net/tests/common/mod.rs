@@ -7,6 +7,7 @@ pub(crate) mod h2;
 pub(crate) mod peer;
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,9 +17,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use herald_net::{
-    Address, Bytes, ClientCertificates, ListenSpec, Listener, ManualClock, NetLimits, Peer, Reactor,
-    ReactorConfig, Refusal, Request, Response, Server, ServerConfig, Service, StatusCode, TlsSlot,
-    TurnReport, tls_server_config,
+    Address, Bytes, ClientCertificates, Dialogue, InputEnd, Intake, ListenSpec, Listener, ManualClock,
+    NetLimits, Parts, Peer, Reactor, ReactorConfig, Refusal, Request, Response, Server, ServerConfig,
+    Service, StatusCode, TlsSlot, TurnReport, tls_server_config,
 };
 
 /// An answer that is completed from outside, on any thread.
@@ -61,15 +62,72 @@ impl Future for Later {
 }
 
 /// Answers `/` with what it was asked, `/big/N` with N bytes, `/later` when told to, `/peer` with what it knows of
-/// the peer, `/panic` never.
+/// the peer, `/panic` never. `/talk` is answered while it arrives, piece by piece with the same bytes; `/shut` is not
+/// taken in.
 #[derive(Clone, Default)]
 pub(crate) struct Echo {
     pub(crate) later: Later,
     pub(crate) answered: Rc<Cell<usize>>,
+    /// Bytes that dialogues have taken in.
+    pub(crate) taken: Rc<Cell<usize>>,
+}
+
+/// Says what it is told; begins with what it is told first, unless that begins with `no`.
+struct Parrot {
+    waiting: VecDeque<Bytes>,
+    end: Option<InputEnd>,
+    has_begun: bool,
+    taken: Rc<Cell<usize>>,
+}
+
+impl Dialogue for Parrot {
+    fn has_room(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn take(&mut self, piece: Bytes) {
+        assert!(self.has_room() && self.end.is_none());
+        self.taken.set(self.taken.get() + piece.len());
+        self.waiting.push_back(piece);
+    }
+
+    fn end(&mut self, how: InputEnd) {
+        self.waiting.push_back(Bytes::from(format!("{how:?}")));
+        assert_eq!(self.end.replace(how), None);
+    }
+
+    fn poll_answer(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Response<Bytes>>> {
+        let Some(piece) = self.waiting.pop_front() else {
+            return if self.end.is_some() { Poll::Ready(Ok(None)) } else { Poll::Pending };
+        };
+        if !self.has_begun && piece.starts_with(b"no") {
+            let mut response = Response::new(Bytes::from_static(b"not like this"));
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            return Poll::Ready(Err(response));
+        }
+        self.has_begun = true;
+        Poll::Ready(Ok(Some(piece)))
+    }
 }
 
 impl Service for Echo {
     type Answer = Pin<Box<dyn Future<Output = Response<Bytes>>>>;
+
+    fn intake(&self, _: &Peer, head: &Parts) -> Intake {
+        match head.uri.path() {
+            "/talk" => {
+                let (waiting, taken) = (VecDeque::new(), self.taken.clone());
+                let parrot = Parrot { waiting, end: None, has_begun: false, taken };
+                Intake::Dialogue(Response::new(Box::new(parrot)))
+            }
+            "/shut" => {
+                let mut response = Response::new(Bytes::from_static(b"shut"));
+                *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                Intake::Refused(response)
+            }
+            _ => Intake::Whole,
+        }
+    }
 
     fn answer(&self, peer: &Peer, request: Request<Bytes>) -> Self::Answer {
         self.answered.set(self.answered.get() + 1);
@@ -183,7 +241,7 @@ impl Identity {
 /// A server on its own threads. The service of each is an `Echo` made from `later`.
 pub(crate) fn serve(listen: Vec<ListenSpec>, reactors: usize, later: Later) -> Server {
     let config = ServerConfig { listen, reactors: Some(reactors), ..ServerConfig::default() };
-    Server::start(config, move |_| Echo { later: later.clone(), answered: Rc::default() }).unwrap()
+    Server::start(config, move |_| Echo { later: later.clone(), ..Echo::default() }).unwrap()
 }
 
 pub(crate) fn tcp(server: &Server, position: usize) -> SocketAddr {

@@ -1,0 +1,337 @@
+//! Batches: what came of each record is what a single request would have said, however the bytes arrive.
+
+mod common;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::{House, Rng, number};
+use herald_core::batch::{self, Outcome, Retrieved, Stored};
+use herald_core::limits::{
+    BATCH_RECORD_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RECORDS_PER_NUMBER_MAX,
+};
+use herald_core::{Answer, BatchExchange, Effect, PlacementId, Problem, Request, Storing};
+use serde_json::Value;
+
+/// A record as a client may write it, right or wrong.
+#[derive(Clone, Debug)]
+struct Record {
+    signs: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Record {
+    fn random(rng: &mut Rng) -> Self {
+        let signs = match rng.below(12) {
+            0 => Vec::new(),
+            1 => b"+12225552222".to_vec(),
+            2 => b"1222555222222222".to_vec(),
+            3 => vec![b'7'; 255],
+            4 => b"*#21#".to_vec(),
+            _ => format!("1222555{:02}", rng.below(20)).into_bytes(),
+        };
+        let bytes = match rng.below(8) {
+            0 => [0, 1, 639, 641, 8193, 65_535][rng.index_below(6)],
+            _ => BODY_BUCKETS_BYTES[rng.index_below(BODY_BUCKETS_BYTES.len())],
+        };
+        let mut body = vec![0; bytes];
+        rng.fill(&mut body);
+        Self { signs, body }
+    }
+
+    fn stored(body: Vec<u8>) -> Self {
+        Self { signs: b"12225552222".to_vec(), body }
+    }
+
+    fn write_placement(&self, out: &mut Vec<u8>) {
+        out.extend(u16::try_from(self.body.len()).expect("a length").to_be_bytes());
+        self.write_number(out);
+        out.extend(&self.body);
+    }
+
+    fn write_number(&self, out: &mut Vec<u8>) {
+        out.push(u8::try_from(self.signs.len()).expect("a length"));
+        out.extend(&self.signs);
+    }
+
+    /// What a single request says, as a batch would.
+    fn stored_singly(&self, house: &mut House) -> Stored {
+        if self.signs.len() <= 15 && self.body.len() > BODY_BYTES_MAX {
+            // Refused by its lengths; a number that is wrong in its signs is not looked at any more.
+            return Stored::Refused(Outcome::BodySize);
+        }
+        let is_canonical = self.signs.iter().all(|sign| b"0123456789*#".contains(sign));
+        if !is_canonical {
+            return Stored::Refused(Outcome::Number);
+        }
+        let signs = String::from_utf8(self.signs.clone()).expect("ASCII").replace('#', "%23");
+        let target = format!("/cps/{signs}/ppts");
+        let content_type = Some("application/passport");
+        let request =
+            Request { method: "POST", target: &target, content_type, body: &self.body, ..Request::default() };
+        let response = house.ask(&request).response;
+        match response.status {
+            201 => Stored::Done(id_in(response.header("location").expect("a location"))),
+            400 => Stored::Refused(Outcome::Number),
+            413 | 422 => Stored::Refused(Outcome::BodySize),
+            503 if house.store.full => Stored::Refused(Outcome::StoreFull),
+            503 => Stored::Refused(Outcome::NumberFull),
+            status => panic!("{status} for a store"),
+        }
+    }
+}
+
+fn id_in(path: &str) -> PlacementId {
+    path.rsplit('/').next().and_then(|id| id.parse().ok()).expect("a path ends in an id")
+}
+
+fn request<'a>(target: &'a str, body: &'a [u8]) -> Request<'a> {
+    let content_type = Some(batch::MEDIA_TYPE);
+    Request { method: "POST", target, content_type, body, ..Request::default() }
+}
+
+fn request_body(records: &[Record], write: fn(&Record, &mut Vec<u8>)) -> Vec<u8> {
+    let mut body = batch::begin();
+    records.iter().for_each(|record| write(record, &mut body));
+    body
+}
+
+/// Sends `body` in pieces that `next_bytes` measures, and gives the whole answer.
+fn sent(house: &mut House, target: &str, body: &[u8], mut next_bytes: impl FnMut() -> usize) -> Vec<u8> {
+    let head = request(target, &[]);
+    let mut exchange = BatchExchange::open(&head, house.storing).expect("well asked").expect("a batch");
+    let (mut rest, mut out) = (body, Vec::new());
+    while !rest.is_empty() {
+        let (mut piece, after) = rest.split_at(next_bytes().clamp(1, rest.len()));
+        rest = after;
+        while !piece.is_empty() {
+            house
+                .service
+                .step_batch(&mut house.store, &mut exchange, &mut piece, &mut out, house.storing, house.now)
+                .expect("a batch");
+        }
+    }
+    exchange.end(None, &mut out).expect("a batch");
+    out
+}
+
+fn stored(mut answer: &[u8]) -> Vec<Stored> {
+    batch::take_version(&mut answer).expect("a version");
+    let results = core::iter::from_fn(|| batch::take_stored(&mut answer).expect("results")).collect();
+    assert!(answer.is_empty(), "{} bytes are no result", answer.len());
+    results
+}
+
+fn retrieved(mut answer: &[u8]) -> Vec<Retrieved<'_>> {
+    batch::take_version(&mut answer).expect("a version");
+    let results = core::iter::from_fn(|| batch::take_retrieved(&mut answer).expect("results")).collect();
+    assert!(answer.is_empty(), "{} bytes are no result", answer.len());
+    results
+}
+
+#[test]
+fn each_store_is_answered_as_a_single_one_in_pieces_of_any_size() {
+    for seed in 0..60 {
+        let mut rng = Rng::new(seed);
+        let records: Vec<_> = (0..rng.below(80)).map(|_| Record::random(&mut rng)).collect();
+        let body = request_body(&records, Record::write_placement);
+        let (mut single, mut batched) = (House::new(seed), House::new(seed));
+        for house in [&mut single, &mut batched] {
+            house.store.full = seed % 10 == 9;
+        }
+        let expected: Vec<_> = records.iter().map(|record| record.stored_singly(&mut single)).collect();
+        let piece_bytes_max = [1, 3, 700, 16_384, u64::MAX][rng.index_below(5)];
+        let pieces = || usize::try_from(rng.below(piece_bytes_max)).expect("64 bits");
+        let answer = sent(&mut batched, batch::STORE_PATH, &body, pieces);
+        assert_eq!(stored(&answer), expected, "seed {seed}");
+        let whole = House::new(seed).ask(&request(batch::STORE_PATH, &body));
+        if seed % 10 != 9 {
+            assert_eq!(whole.response.body, answer, "seed {seed}: as a whole");
+        }
+    }
+}
+
+#[test]
+fn a_full_number_refuses_its_own_records_only() {
+    let mut house = House::new(1);
+    let mut records =
+        vec![Record::stored(vec![7; 640]); usize::try_from(RECORDS_PER_NUMBER_MAX).unwrap() + 1];
+    records.push(Record { signs: b"911".to_vec(), body: vec![7; 640] });
+    let answer = house.ask(&request(batch::STORE_PATH, &request_body(&records, Record::write_placement)));
+    let results = stored(&answer.response.body);
+    let full =
+        results.iter().position(|result| *result == Stored::Refused(Outcome::NumberFull)).expect("full");
+    assert!(full > 190, "after {full}");
+    assert!(matches!(results.last(), Some(Stored::Done(_))));
+}
+
+#[test]
+fn each_number_brings_what_its_inline_list_brings() {
+    let mut house = House::new(2);
+    for fill in 0..3 {
+        house
+            .service
+            .store(&mut house.store, number("12225552222"), &[fill; 640], house.now)
+            .expect("stored");
+    }
+    let signs: [&[u8]; 5] = [b"12225552222", b"911", b"+1", b"*#21#", &[b'1'; 200]];
+    let records: Vec<_> =
+        signs.iter().map(|signs| Record { signs: signs.to_vec(), body: Vec::new() }).collect();
+    let body = request_body(&records, Record::write_number);
+    let answer = house.ask(&request(batch::RETRIEVE_PATH, &body));
+    assert_eq!((answer.response.status, answer.effect), (200, Effect::None));
+    let results = retrieved(&answer.response.body);
+    assert_eq!(results.len(), signs.len());
+    for (signs, result) in signs.iter().zip(&results) {
+        if !signs.iter().all(|sign| b"0123456789*#".contains(sign)) || signs.len() > 15 {
+            assert_eq!(*result, Retrieved::Refused(Outcome::Number));
+            continue;
+        }
+        let signs = String::from_utf8(signs.to_vec()).expect("ASCII").replace('#', "%23");
+        let target = format!("/cps/{signs}/ppts?inline=1");
+        let list = house.ask(&Request { method: "GET", target: &target, ..Request::default() });
+        let list: Value = serde_json::from_slice(&list.response.body).expect("JSON");
+        let Retrieved::Done(items) = result else { panic!("{result:?} for {target}") };
+        let items: Vec<_> =
+            items.iter().map(|(id, body)| (id.to_string(), URL_SAFE_NO_PAD.encode(body))).collect();
+        let expected: Vec<_> = list["ppts"].as_array().expect("an array").iter().map(inline_item).collect();
+        assert_eq!(items, expected, "{target}");
+    }
+    for piece_bytes in [1, 5, 64] {
+        assert_eq!(sent(&mut house, batch::RETRIEVE_PATH, &body, || piece_bytes), answer.response.body);
+    }
+}
+
+fn inline_item(item: &Value) -> (String, String) {
+    let href = item["href"].as_str().expect("a path");
+    (id_in(href).to_string(), item["passport"].as_str().expect("a body").to_owned())
+}
+
+#[test]
+fn a_request_that_ends_inside_a_record_says_so_behind_what_it_did() {
+    let whole = request_body(&vec![Record::stored(vec![1; 640]); 2], Record::write_placement);
+    for cut in 1..whole.len() {
+        let mut house = House::new(3);
+        let answer = house.ask(&request(batch::STORE_PATH, &whole[..cut]));
+        let results = stored(&answer.response.body);
+        let record_bytes = (whole.len() - 1) / 2;
+        let (done, part) = ((cut - 1) / record_bytes, (cut - 1) % record_bytes);
+        assert_eq!(results.len(), done + usize::from(part > 0), "cut at {cut}");
+        assert_eq!(results.last() == Some(&Stored::Refused(Outcome::Broken)), part > 0, "cut at {cut}");
+        assert_eq!(answer.effect == Effect::MakeDurable, done > 0, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_record_that_is_too_long_is_answered_before_it_arrives_and_passed_over() {
+    let mut house = House::new(4);
+    let head = request(batch::STORE_PATH, &[]);
+    let mut exchange = BatchExchange::open(&head, Storing::Possible).expect("well asked").expect("a batch");
+    let mut out = Vec::new();
+    let mut step = |mut input: &[u8]| {
+        while !input.is_empty() {
+            let (storing, now) = (Storing::Possible, house.now);
+            house
+                .service
+                .step_batch(&mut house.store, &mut exchange, &mut input, &mut out, storing, now)
+                .expect("a batch");
+        }
+        out.clone()
+    };
+    assert_eq!(step(&[batch::VERSION, 0xff, 0xff, 3]), [batch::VERSION, Outcome::BodySize.code()]);
+    assert_eq!(step(b"911").len(), 2);
+    for _ in 0..u16::MAX {
+        step(&[0]);
+    }
+    let record = request_body(&[Record::stored(vec![1; 640])], Record::write_placement);
+    assert_eq!(stored(&step(&record[1..])).len(), 2);
+}
+
+#[test]
+fn a_whole_request_that_is_none_gets_one_answer() {
+    let mut house = House::new(5);
+    let good = request_body(&[Record::stored(vec![1; 640])], Record::write_placement);
+    let asked = request(batch::STORE_PATH, &good);
+    let refused = |house: &mut House, request: Request<'_>, problem: Problem| {
+        let expected = Answer { response: problem.response(), effect: Effect::None };
+        assert_eq!(house.ask(&request), expected, "{problem:?}");
+    };
+    refused(&mut house, Request { method: "GET", ..asked }, Problem::Method("POST"));
+    refused(&mut house, Request { target: "/cps/batch?x", ..asked }, Problem::Query);
+    refused(
+        &mut house,
+        Request { content_type: Some("application/passport"), ..asked },
+        Problem::BatchMediaType,
+    );
+    let unacceptable = Problem::NotAcceptable(batch::MEDIA_TYPE);
+    refused(&mut house, Request { accept: Some("application/json"), ..asked }, unacceptable);
+    for body in [&b""[..], b"\x00", b"\x02\x00\x00\x01\x31"] {
+        refused(&mut house, Request { body, ..asked }, Problem::BatchVersion);
+    }
+    house.storing = Storing::Impossible;
+    refused(&mut house, asked, Problem::Unavailable);
+    assert_eq!(house.ask(&request(batch::RETRIEVE_PATH, b"\x01\x03911")).response.status, 200);
+}
+
+#[test]
+fn stores_of_a_batch_are_refused_from_the_moment_the_disk_fails() {
+    let mut house = House::new(6);
+    let body = request_body(&[Record::stored(vec![1; 640])], Record::write_placement);
+    let mut exchange = BatchExchange::open(&request(batch::STORE_PATH, &[]), Storing::Possible)
+        .expect("well asked")
+        .expect("a batch");
+    let mut out = Vec::new();
+    let steps = [
+        (&body[..], Storing::Possible, Effect::None),
+        (&body[1..], Storing::Possible, Effect::MakeDurable),
+        (&body[1..], Storing::Impossible, Effect::None),
+    ];
+    for (mut input, storing, expected) in steps {
+        let effect = house.service.step_batch(
+            &mut house.store,
+            &mut exchange,
+            &mut input,
+            &mut out,
+            storing,
+            house.now,
+        );
+        assert_eq!(effect, Ok(expected));
+    }
+    let results = stored(&out);
+    assert!(matches!(results[..], [Stored::Done(_), Stored::Refused(Outcome::Unavailable)]), "{results:?}");
+    let withdrawn = [Outcome::Unavailable.code(); 2];
+    assert_eq!(batch::withdraw(&out[1..]), withdrawn);
+}
+
+#[test]
+fn bytes_that_are_no_answer_are_told_from_an_answer_that_has_not_arrived() {
+    assert_eq!(batch::take_version(&mut &b"\x02"[..]), Err(batch::NotABatch));
+    assert_eq!(batch::take_stored(&mut &b"\x08"[..]), Err(batch::NotABatch));
+    assert_eq!(batch::take_retrieved(&mut &b"\xff"[..]), Err(batch::NotABatch));
+    let mut whole = vec![0, 0, 2];
+    for body in [&b"one"[..], b""] {
+        whole.extend([9; 16]);
+        whole.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
+        whole.extend(body);
+    }
+    for cut in 0..whole.len() {
+        assert_eq!(batch::take_retrieved(&mut &whole[..cut]), Ok(None), "cut at {cut}");
+    }
+    let id = PlacementId::from_bytes([9; 16]);
+    let expected = Retrieved::Done(vec![(id, b"one"), (id, b"")]);
+    assert_eq!(batch::take_retrieved(&mut &whole[..]), Ok(Some(expected)));
+}
+
+#[test]
+fn what_is_kept_of_a_record_stays_below_its_bound() {
+    let largest = Record { signs: vec![b'1'; 15], body: vec![0; 8192] };
+    let mut bytes = Vec::new();
+    largest.write_placement(&mut bytes);
+    assert_eq!(bytes.len(), BATCH_RECORD_BYTES_MAX);
+    assert!(matches!(batch::front_placement(&bytes[..bytes.len() - 1]), batch::Front::Partial { .. }));
+    // One sign or one byte more, and nothing of it is waited for.
+    for (signs, body) in [(16, 640), (1, 8193)] {
+        let mut longer = Vec::new();
+        Record { signs: vec![b'1'; signs], body: vec![0; body] }.write_placement(&mut longer);
+        assert!(matches!(batch::front_placement(&longer[..3]), batch::Front::Refused { .. }));
+    }
+}
