@@ -17,7 +17,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 libraries=$(rustc --print sysroot)/lib/rustlib/$host/lib
 if ! compgen -G "$libraries/librustc*_rt.tsan.a" >/dev/null; then
     complain "tsan.sh: this compiler has no ThreadSanitizer for $host; one installed by rustup has, on Linux"
-    [ -z "${CI:-}" ] && [ "${STRICT:-0}" != 1 ] || exit 1
+    strict && exit 1
     say "skipped aloud: ThreadSanitizer"
     exit 0
 fi

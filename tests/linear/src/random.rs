@@ -9,11 +9,13 @@ pub fn seed(default: u64) -> u64 {
         .map_or(default, |text| text.parse().expect("LINEAR_SEED is a decimal number"))
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-pub(crate) struct Random(pub(crate) u64);
+/// SplitMix64 (Steele, Lea and Flood, 2014), from a seed.
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
 
 impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
+    /// 64 random bits.
+    pub fn next_word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -21,17 +23,17 @@ impl Random {
     }
 
     /// From 0 up to and without `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next_word() % end
     }
 
     /// True once in `times`.
-    pub(crate) fn once_in(&mut self, times: u64) -> bool {
+    pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
     /// One of a few numbers, the low ones more often.
-    pub(crate) fn number(&mut self, numbers: u64) -> u64 {
+    pub fn number(&mut self, numbers: u64) -> u64 {
         self.below(numbers).min(self.below(numbers))
     }
 }

@@ -1,4 +1,8 @@
-//! Threads on an engine that is stopped under them and opened again, life after life.
+//! An engine that is stopped under its callers and opened again, life after life, is linearizable; one that forgets
+//! is not.
+//!
+//! `LINEAR_SEED` sets the seed.
+#![allow(clippy::print_stdout, reason = "seed and counts belong to the result")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,12 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use herald_core::{Clock, Item, TelephoneNumber, Timestamp};
+use herald_linear::{
+    Event, Expiry, Operation, Order, Outcome, Random, Recorder, Seen, Span, Tally, Violation, check, seed,
+};
 use herald_runtime::{Config, Engine, EngineErrorKind, Environment, SystemRandom};
-
-use crate::check::{Tally, Violation, check};
-use crate::history::{Event, Recorder};
-use crate::model::{Expiry, Operation, Order, Outcome, Seen, Span};
-use crate::random::Random;
 
 const THREADS: u64 = 6;
 /// Lives of an episode: its numbers are followed through so many stops less one.
@@ -27,15 +29,22 @@ const BODY_BYTES: usize = 640;
 /// What no dummy of cover begins with.
 const OURS: [u8; 16] = *b"herald-linear/01";
 
-/// How an engine is driven.
-#[derive(Clone, Copy, Debug)]
-pub struct EnginePlan {
-    /// Decides the calls and when the engine stops, not how threads interleave.
-    pub seed: u64,
-    /// At least so many calls are checked.
-    pub operations_min: usize,
-    /// The engine's durability. With `memory` a restart must be noticed.
-    pub durability: &'static str,
+const OPERATIONS_MIN: usize = 10_000;
+
+#[test]
+fn every_history_of_an_engine_that_is_restarted_is_linearizable() {
+    let seed = seed(1);
+    let (tally, restarts) =
+        drive(seed, "synced").unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+    println!("engine: seed {seed}, {restarts} restarts: {tally:?}");
+    assert!(tally.overlapping > tally.operations / 10, "hardly any calls met: {tally:?}");
+    assert!(tally.kept > tally.operations / 5 && tally.shown > tally.operations, "{tally:?}");
+}
+
+#[test]
+fn an_engine_that_forgets_at_a_restart_is_found() {
+    let violation = drive(seed(2), "memory").expect_err("a memory engine forgets");
+    println!("an engine that forgets is found in a history of {} calls", violation.events.len());
 }
 
 struct SharedClock(Arc<Recorder>);
@@ -58,22 +67,16 @@ struct Worker<'a> {
 
 /// Drives an engine on a folder of its own and checks episode after episode. Returns also how often it was
 /// started again.
-///
-/// # Errors
-/// The first history that is not linearizable.
-///
-/// # Panics
-/// If the engine does not open, start or stop.
-pub fn drive_engine(plan: EnginePlan) -> Result<(Tally, u64), Violation> {
+fn drive(seed: u64, durability: &str) -> Result<(Tally, u64), Violation> {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut random = Random(plan.seed);
+    let mut random = Random(seed);
     let recorder = Arc::new(Recorder::new(1_700_000_000_000));
     let mut tally = Tally::default();
     let mut lives = 0;
-    while tally.operations < plan.operations_min {
+    while tally.operations < OPERATIONS_MIN {
         let mut events = Vec::new();
         for _ in 0..LIVES {
-            let engine = open(folder.path(), plan.durability, &recorder);
+            let engine = open(folder.path(), durability, &recorder);
             events.extend(life(lives, &engine, &recorder, &mut random));
             lives += 1;
         }
@@ -116,7 +119,7 @@ fn life(life: u64, engine: &Engine, recorder: &Recorder, random: &mut Random) ->
                     engine,
                     recorder,
                     done,
-                    random: Random(random.next()),
+                    random: Random(random.next_word()),
                     number_first: life / LIVES * NUMBERS,
                     name_next: (life << 32) + (index << 24),
                     events: Vec::new(),
