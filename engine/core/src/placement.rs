@@ -126,4 +126,35 @@ pub trait PlacementStore {
         now: Timestamp,
         visit: &mut dyn FnMut(PlacementRef<'_>),
     );
+
+    /// Keeps each of `placements`, or says at its place in `results` why not: as [`append`](Self::append) for one
+    /// after the other, and faster where memory is the limit.
+    ///
+    /// # Panics
+    /// If `results` has another length than `placements`.
+    fn append_batch(
+        &mut self,
+        placements: &[NewPlacement<'_>],
+        records_max: u32,
+        now: Timestamp,
+        results: &mut [Result<(), Refusal>],
+    ) {
+        assert_eq!(placements.len(), results.len(), "a result for each placement");
+        for (placement, result) in placements.iter().zip(results) {
+            *result = self.append(placement, records_max, now);
+        }
+    }
+
+    /// Visits what [`for_each_live`](Self::for_each_live) visits, for one number after the other, each placement
+    /// with the place of its number in `numbers`; faster where memory is the limit.
+    fn for_each_live_batch(
+        &mut self,
+        numbers: &[TelephoneNumber],
+        now: Timestamp,
+        visit: &mut dyn FnMut(usize, PlacementRef<'_>),
+    ) {
+        for (index, number) in numbers.iter().enumerate() {
+            self.for_each_live(*number, now, &mut |placement| visit(index, placement));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::store::Block;
 
 /// The bytes every block begins with.
 const MAGIC: [u8; 4] = *b"HBLK";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER_BYTES: usize = 16;
 
 /// Where in the log a block was copied from: unique within one life of a process, told apart between lives by
@@ -40,6 +40,7 @@ impl BlockKey {
 }
 
 /// The blocks that a range of the log makes: one for each stretch of records that expire in the same generation.
+/// Void records are left out.
 pub(crate) fn blocks_of_range(run: u64, range: &LogRange<'_>, blocks: &mut Vec<Block>) {
     let mut records = herald_log::records(range.bytes);
     let mut start = 0;
@@ -51,7 +52,7 @@ pub(crate) fn blocks_of_range(run: u64, range: &LogRange<'_>, blocks: &mut Vec<B
         if next == current && next.is_some() {
             continue;
         }
-        if let Some(generation) = current {
+        if let Some(generation) = current.filter(|&generation| generation != VOID) {
             let key = BlockKey { run, segment: range.segment, offset: range.offset + start as u64 };
             blocks.push(Block { generation, key, value: encode(&range.bytes[start..at]) });
         }
@@ -61,6 +62,9 @@ pub(crate) fn blocks_of_range(run: u64, range: &LogRange<'_>, blocks: &mut Vec<B
         (start, current) = (at, next);
     }
 }
+
+/// The generation of void records, which expire at the beginning of time.
+const VOID: u64 = 0;
 
 fn generation_of(record: &RecordRef<'_>) -> u64 {
     record.expires_at.as_millis() / GENERATION_MS

@@ -19,7 +19,7 @@ use crate::block::block_records;
 use crate::limits::GENERATION_MS;
 use crate::store::{Block, BlockStore, Fault, FaultKind, Meta};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const DEFAULT_FAMILY: &str = "default";
 
 /// Blocks in a RocksDB folder.

@@ -1,5 +1,5 @@
-//! The memory of the log: one anonymous mapping, faulted in when it is made. Under loom a row of cells that
-//! notice two threads at one word.
+//! The memory of the log: anonymous mappings, faulted in when they are made, for records and for the words of the
+//! index. Under loom rows of cells that notice two threads at one word.
 //!
 //! Knows nothing of segments or records; who may touch what and when is for its callers to prove.
 #![expect(
@@ -7,14 +7,15 @@
     reason = "maps memory and hands out parts of it by offset; the log proves who may use which"
 )]
 
-pub(crate) use self::memory::{Arena, Bytes};
+pub(crate) use self::memory::{Arena, Bytes, Words};
 
 #[cfg(not(loom))]
 mod memory {
     use core::ops::Deref;
     use core::ptr::NonNull;
+    use core::sync::atomic::AtomicU64;
 
-    use crate::config::WORD_BYTES;
+    use crate::config::LINE_BYTES;
 
     /// Bytes of the arena, lent while the reader is pinned.
     pub(crate) struct Bytes<'a>(&'a [u8]);
@@ -78,15 +79,13 @@ mod memory {
             Bytes(unsafe { core::slice::from_raw_parts(start.as_ptr(), length) })
         }
 
-        /// Writes `bytes` at `offset`, and zeros up to the next word.
+        /// Writes `bytes` at `offset`, and zeros behind them up to `length` bytes in all.
         ///
         /// # Safety
-        /// `offset` is a multiple of a word, the words written are within the arena, and nobody else reads or
-        /// writes them meanwhile.
+        /// The `length` bytes are within the arena, and nobody else reads or writes them meanwhile.
         #[inline]
-        pub(crate) unsafe fn write(&self, offset: usize, bytes: &[u8]) {
-            let padding = bytes.len().next_multiple_of(WORD_BYTES) - bytes.len();
-            debug_assert!(offset + bytes.len() + padding <= self.bytes);
+        pub(crate) unsafe fn write(&self, offset: usize, bytes: &[u8], length: usize) {
+            debug_assert!(bytes.len() <= length && offset + length <= self.bytes);
             // SAFETY: within the arena, by this function's contract.
             let start = unsafe { self.base.add(offset) };
             // SAFETY: the target is within the arena and this thread's alone; `bytes` is a reference, so it does
@@ -94,8 +93,74 @@ mod memory {
             unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len()) };
             // SAFETY: the end of the bytes just written is within the arena or one past its end.
             let end = unsafe { start.add(bytes.len()) };
-            // SAFETY: the rest of the last word, within the arena and this thread's alone.
-            unsafe { core::ptr::write_bytes(end.as_ptr(), 0, padding) };
+            // SAFETY: the rest of the `length` bytes, within the arena and this thread's alone.
+            unsafe { core::ptr::write_bytes(end.as_ptr(), 0, length - bytes.len()) };
+        }
+
+        /// As [`write`](Self::write), past the caches: the line is not fetched first, which is what half of a
+        /// copy's time goes into. What is written is ordered before later writes by [`settle`](Self::settle) only.
+        ///
+        /// # Safety
+        /// As for `write`; `offset` and `length` are whole lines, and `settle` comes before anything that lets
+        /// another thread find the bytes.
+        #[cfg(all(target_arch = "x86_64", not(tsan)))]
+        #[inline]
+        pub(crate) unsafe fn stream(&self, offset: usize, bytes: &[u8], length: usize) {
+            use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_setzero_si128, _mm_stream_si128};
+
+            debug_assert!(bytes.len() <= length && offset + length <= self.bytes);
+            debug_assert!(offset.is_multiple_of(LINE_BYTES) && length.is_multiple_of(LINE_BYTES));
+            // SAFETY: within the arena, by this function's contract.
+            let start = unsafe { self.base.add(offset) }.cast::<__m128i>().as_ptr();
+            let (whole, rest) = bytes.as_chunks::<16>();
+            for (index, chunk) in whole.iter().enumerate() {
+                // SAFETY: reads the sixteen bytes of the chunk, wherever they lie.
+                let word = unsafe { _mm_loadu_si128(chunk.as_ptr().cast()) };
+                // SAFETY: `bytes` is no longer than `length`, so within the arena.
+                let target = unsafe { start.add(index) };
+                // SAFETY: within the arena, this thread's alone, and aligned, since base and offset are.
+                unsafe { _mm_stream_si128(target, word) };
+            }
+            let mut last = [0; 16];
+            last[..rest.len()].copy_from_slice(rest);
+            // SAFETY: reads the sixteen bytes of `last`.
+            let mut word = unsafe { _mm_loadu_si128(last.as_ptr().cast()) };
+            for index in whole.len()..length / 16 {
+                // SAFETY: before the end of `length`, so within the arena.
+                let target = unsafe { start.add(index) };
+                // SAFETY: within the arena, this thread's alone, and aligned.
+                unsafe { _mm_stream_si128(target, word) };
+                // SAFETY: touches no memory.
+                word = unsafe { _mm_setzero_si128() };
+            }
+        }
+
+        /// Elsewhere, and where ThreadSanitizer is to see it, a write like any other.
+        ///
+        /// # Safety
+        /// As for `write`.
+        #[cfg(not(all(target_arch = "x86_64", not(tsan))))]
+        #[inline]
+        pub(crate) unsafe fn stream(&self, offset: usize, bytes: &[u8], length: usize) {
+            // SAFETY: the same contract.
+            unsafe { self.write(offset, bytes, length) };
+        }
+
+        /// Orders what this thread has streamed before whatever it writes next.
+        #[inline]
+        pub(crate) fn settle(&self) {
+            #[cfg(all(target_arch = "x86_64", not(tsan)))]
+            // SAFETY: touches no memory.
+            unsafe {
+                core::arch::x86_64::_mm_sfence();
+            }
+        }
+
+        /// Has the `length` bytes at `offset` fetched, as far as they are within the arena: a hint, and no access.
+        #[inline]
+        pub(crate) fn prefetch(&self, offset: usize, length: usize) {
+            let end = (offset + length).min(self.bytes);
+            (offset..end).step_by(LINE_BYTES).for_each(|line| fetch(self.base.as_ptr().wrapping_add(line)));
         }
 
         fn advise(&self, advice: libc::c_int) -> Result<(), i32> {
@@ -125,6 +190,47 @@ mod memory {
                 unsafe { byte.write_volatile(0) };
             }
         }
+    }
+
+    /// A row of words that any thread may read and change, all 0 at first.
+    pub(crate) struct Words {
+        arena: Arena,
+        count: usize,
+    }
+
+    impl Words {
+        /// Maps `count` words and faults them in; the error is the operating system's number.
+        pub(crate) fn map(count: usize) -> Result<Self, i32> {
+            let bytes = count.checked_mul(size_of::<AtomicU64>()).ok_or(libc::ENOMEM)?;
+            Ok(Self { arena: Arena::map(bytes)?, count })
+        }
+
+        #[inline]
+        pub(crate) fn get(&self, index: usize) -> &AtomicU64 {
+            assert!(index < self.count);
+            // SAFETY: `index` is below `count`, for which there is room.
+            let word = unsafe { self.arena.base.cast::<AtomicU64>().add(index) };
+            // SAFETY: mapped and zero at first, aligned as the base is, and never handed out in another way.
+            unsafe { word.as_ref() }
+        }
+
+        /// Has the word fetched: a hint, and no access.
+        #[inline]
+        pub(crate) fn prefetch(&self, index: usize) {
+            fetch(self.arena.base.cast::<AtomicU64>().as_ptr().wrapping_add(index).cast());
+        }
+    }
+
+    #[inline]
+    fn fetch(line: *const u8) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint; an address that is not mapped is passed over.
+        unsafe {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
     }
 
     impl Drop for Arena {
@@ -158,6 +264,7 @@ mod memory {
     use core::ops::Deref;
 
     use loom::cell::UnsafeCell;
+    use loom::sync::atomic::AtomicU64;
 
     use crate::config::WORD_BYTES;
 
@@ -200,15 +307,45 @@ mod memory {
 
         /// # Safety
         /// As for the mapping; loom panics where it is not kept.
-        pub(crate) unsafe fn write(&self, offset: usize, bytes: &[u8]) {
-            assert_eq!(offset % WORD_BYTES, 0);
-            for (index, chunk) in bytes.chunks(WORD_BYTES).enumerate() {
-                let mut word = [0; WORD_BYTES];
-                word[..chunk.len()].copy_from_slice(chunk);
+        pub(crate) unsafe fn write(&self, offset: usize, bytes: &[u8], length: usize) {
+            assert!(offset % WORD_BYTES == 0 && length % WORD_BYTES == 0);
+            let mut padded = bytes.to_vec();
+            padded.resize(length, 0);
+            for (index, word) in padded.as_chunks::<WORD_BYTES>().0.iter().enumerate() {
                 // SAFETY: the pointer is the cell's, and loom panics before this if anybody is not ordered with it.
                 self.0[offset / WORD_BYTES + index]
-                    .with_mut(|value| unsafe { *value = u64::from_le_bytes(word) });
+                    .with_mut(|value| unsafe { *value = u64::from_le_bytes(*word) });
             }
         }
+
+        /// # Safety
+        /// As for `write`. loom knows no writes past the caches.
+        pub(crate) unsafe fn stream(&self, offset: usize, bytes: &[u8], length: usize) {
+            // SAFETY: the same contract.
+            unsafe { self.write(offset, bytes, length) };
+        }
+
+        #[expect(clippy::unused_self, reason = "the mapping's has one")]
+        pub(crate) fn settle(&self) {}
+
+        #[expect(clippy::unused_self, reason = "the mapping's has one")]
+        pub(crate) fn prefetch(&self, _offset: usize, _length: usize) {}
+    }
+
+    /// The words of the index.
+    pub(crate) struct Words(Box<[AtomicU64]>);
+
+    impl Words {
+        #[expect(clippy::unnecessary_wraps, reason = "the mapping it stands for can fail")]
+        pub(crate) fn map(count: usize) -> Result<Self, i32> {
+            Ok(Self((0..count).map(|_| AtomicU64::new(0)).collect()))
+        }
+
+        pub(crate) fn get(&self, index: usize) -> &AtomicU64 {
+            &self.0[index]
+        }
+
+        #[expect(clippy::unused_self, reason = "the mapping's has one")]
+        pub(crate) fn prefetch(&self, _index: usize) {}
     }
 }

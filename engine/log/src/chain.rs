@@ -14,7 +14,6 @@ use crate::record::{HEADER_BYTES, Header};
 
 /// A record in the arena, lent while the pin lasts.
 pub(crate) struct Record<'a> {
-    pub(crate) address: u64,
     pub(crate) header: Header,
     pub(crate) body: Bytes<'a>,
 }
@@ -28,8 +27,8 @@ pub(crate) struct Chain<'a> {
 }
 
 impl PlacementLog {
-    /// The chain that begins at `address`, which the caller loaded from a bucket of this log, with `Acquire` and
-    /// under `pin`.
+    /// The chain that begins at `address`, which the caller loaded with `Acquire` from a bucket of this log, under
+    /// `pin` or before it.
     #[inline]
     pub(crate) fn chain<'a>(&'a self, pin: &'a Pin<'a>, address: u64) -> Chain<'a> {
         Chain { log: self, pin, address }
@@ -61,6 +60,6 @@ impl<'a> Iterator for Chain<'a> {
         // SAFETY: as above; the body follows its header in the same segment.
         let body = unsafe { self.log.arena.bytes(offset + HEADER_BYTES, body_bytes) };
         self.address = header.previous;
-        Some(Record { address, header, body })
+        Some(Record { header, body })
     }
 }

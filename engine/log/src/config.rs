@@ -104,12 +104,18 @@ pub(crate) struct Geometry {
     pub(crate) segment_count: usize,
     pub(crate) bucket_count: usize,
     pub(crate) handles_max: usize,
-    word_bits: u32,
+    line_bits: u32,
     segment_bits: u32,
 }
 
-/// Records begin at multiples of this, in bytes.
+/// The unit in which loom watches the arena, in bytes.
+#[cfg(loom)]
 pub(crate) const WORD_BYTES: usize = 8;
+/// Records begin at multiples of this, in bytes: a line of the processors' caches. So a header is one line, no two
+/// records share one, and an address needs three bits less. A header and a body of any sealed size leave 16 bytes.
+pub(crate) const LINE_BYTES: usize = 64;
+/// Bits of an address: it shares a bucket's word with a bound of how many records live there.
+pub(crate) const ADDRESS_BITS: u32 = 56;
 
 impl Geometry {
     pub(crate) fn new(config: &LogConfig) -> Result<Self, LogError> {
@@ -133,25 +139,23 @@ impl Geometry {
             segment_count,
             bucket_count: (arena_bytes / limits::ARENA_BYTES_PER_BUCKET).max(1).next_power_of_two(),
             handles_max,
-            word_bits: (segment_bytes / WORD_BYTES).ilog2(),
+            line_bits: (segment_bytes / LINE_BYTES).ilog2(),
             segment_bits: segment_count.next_power_of_two().ilog2(),
         })
     }
 
     /// The last generation a segment may have; then its addresses are used up.
     pub(crate) const fn generation_max(&self) -> u64 {
-        let bits = self.word_bits + self.segment_bits;
-        // A segment's state word spends some bits on the state.
-        let shift = if bits > crate::segments::STATE_BITS { bits } else { crate::segments::STATE_BITS };
-        u64::MAX >> shift
+        // A segment's state word has room for more.
+        u64::MAX >> (u64::BITS - ADDRESS_BITS + self.line_bits + self.segment_bits)
     }
 
-    /// The address of a record. Offsets are in bytes, multiples of [`WORD_BYTES`].
+    /// The address of a record. Offsets are in bytes, multiples of [`LINE_BYTES`].
     #[inline]
     pub(crate) fn address(&self, place: Place) -> u64 {
-        (place.generation << (self.segment_bits + self.word_bits))
-            | (wide(place.segment_index) << self.word_bits)
-            | wide(place.offset / WORD_BYTES)
+        (place.generation << (self.segment_bits + self.line_bits))
+            | (wide(place.segment_index) << self.line_bits)
+            | wide(place.offset / LINE_BYTES)
     }
 
     /// Where the record of `address` is, or was.
@@ -159,9 +163,9 @@ impl Geometry {
     pub(crate) fn place(&self, address: u64) -> Place {
         let mask = |bits: u32| (1u64 << bits) - 1;
         Place {
-            generation: address >> (self.segment_bits + self.word_bits),
-            segment_index: narrow((address >> self.word_bits) & mask(self.segment_bits)),
-            offset: narrow(address & mask(self.word_bits)) * WORD_BYTES,
+            generation: address >> (self.segment_bits + self.line_bits),
+            segment_index: narrow((address >> self.line_bits) & mask(self.segment_bits)),
+            offset: narrow(address & mask(self.line_bits)) * LINE_BYTES,
         }
     }
 
@@ -179,7 +183,7 @@ pub(crate) struct Place {
     pub(crate) generation: u64,
     /// Which segment.
     pub(crate) segment_index: usize,
-    /// Bytes from the segment's start.
+    /// Bytes from the segment's start: whole lines.
     pub(crate) offset: usize,
 }
 
@@ -211,10 +215,11 @@ mod tests {
             let last = geometry.segment_count - 1;
             for generation in [1, 2, geometry.generation_max()] {
                 for segment_index in [0, 1, last] {
-                    for offset in [0, 8, segment_bytes - 8] {
+                    for offset in [0, LINE_BYTES, segment_bytes - LINE_BYTES] {
                         let place = Place { generation, segment_index, offset };
                         let address = geometry.address(place);
                         assert_ne!(address, 0);
+                        assert_eq!(address >> ADDRESS_BITS, 0);
                         assert_eq!(geometry.place(address), place);
                     }
                 }

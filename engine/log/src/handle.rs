@@ -1,23 +1,22 @@
-//! Appending and walking: what one thread does with the log.
+//! What one thread does with the log: it keeps a segment open, restores, walks, and hands appends on.
 //!
 //! Knows no clock (each call brings the time) and no retention (each placement brings its expiry).
-#![expect(unsafe_code, reason = "writes records into the segment that this handle alone has open")]
+#![expect(unsafe_code, reason = "writes into the segment that this handle alone has open")]
 
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use herald_core::limits::BODY_BYTES_MAX;
 use herald_core::{NewPlacement, PlacementRef, PlacementStore, Refusal, TelephoneNumber, Timestamp};
 
+use crate::append::{Quota, checked_record_bytes};
 use crate::config::Place;
-use crate::limits::OPEN_SEGMENT_AGE_SHARE;
+use crate::index::{Bucket, BucketIndex};
+use crate::limits::{BATCH_PART, OPEN_SEGMENT_AGE_SHARE, RECORD_BYTES_COMMON, RETIRE_STEP};
 use crate::log::PlacementLog;
 use crate::pins::Pin;
-use crate::record::{HEADER_BYTES, Header, record_bytes};
 use crate::segments::{Claimed, Source};
-use crate::sync::publish_order;
 
 /// One thread's way into a [`PlacementLog`]: a [`PlacementStore`] that shares the log with the other handles.
 ///
@@ -27,34 +26,29 @@ use crate::sync::publish_order;
 ///
 /// A handle that is no longer called keeps its open segment. Drop it, or walk with it now and then.
 pub struct LogHandle {
-    log: Arc<PlacementLog>,
-    pin_slot: usize,
-    open: Option<OpenSegment>,
-    /// When this handle last took expired segments back: at most once a millisecond.
-    swept_at: Option<Timestamp>,
+    pub(crate) log: Arc<PlacementLog>,
+    pub(crate) pin_slot: usize,
+    pub(crate) open: Option<OpenSegment>,
+    /// When this handle last looked at all segments for expired ones: at most once a millisecond.
+    retired_all_at: Option<Timestamp>,
     /// The last time at which there was no segment to be had: at most one search a millisecond, so that
     /// refusing stays cheap when it is done most.
     none_free_at: Option<Timestamp>,
     /// Where to look for a free segment first: behind the last one found, so that the next is near.
     next_index: usize,
+    /// Where to look next for segments that have expired, round and round.
+    retire_next: usize,
     not_sync: PhantomData<Cell<()>>,
 }
 
 /// The segment this handle alone writes.
-struct OpenSegment {
+pub(crate) struct OpenSegment {
     claimed: Claimed,
     source: Source,
-    used_bytes: usize,
+    pub(crate) used_bytes: usize,
     expires_max: Timestamp,
     /// When its first record came; until then, whenever it was opened.
     first_at: Timestamp,
-}
-
-/// At most `records_max` live records of a number, counted while they are found.
-struct Quota {
-    records_max: u32,
-    now: Timestamp,
-    counted: u32,
 }
 
 impl LogHandle {
@@ -63,9 +57,10 @@ impl LogHandle {
             log,
             pin_slot,
             open: None,
-            swept_at: None,
+            retired_all_at: None,
             none_free_at: None,
             next_index: 0,
+            retire_next: 0,
             not_sync: PhantomData,
         }
     }
@@ -80,7 +75,7 @@ impl LogHandle {
     /// [`Refusal::StoreFull`]; it was not kept.
     ///
     /// # Panics
-    /// If the body is empty or longer than [`BODY_BYTES_MAX`].
+    /// If the body is empty or longer than [`BODY_BYTES_MAX`](herald_core::limits::BODY_BYTES_MAX).
     pub fn restore(&mut self, placement: &NewPlacement<'_>) -> Result<(), Refusal> {
         let length = checked_record_bytes(placement);
         if !self.open_fits(length, Source::Restored) {
@@ -92,7 +87,12 @@ impl LogHandle {
 
     /// Sees to an open segment with `length` bytes of room, a new one if the old is full or old.
     #[inline]
-    fn make_room(&mut self, length: usize, now: Timestamp, retention_ms: u64) -> Result<(), Refusal> {
+    pub(crate) fn make_room(
+        &mut self,
+        length: usize,
+        now: Timestamp,
+        retention_ms: u64,
+    ) -> Result<(), Refusal> {
         if !self.open_fits(length, Source::Appended) {
             self.seal();
             return self.open_at(now);
@@ -112,18 +112,27 @@ impl LogHandle {
         self.open.as_ref().is_some_and(|open| open.source == source && open.used_bytes + length <= room)
     }
 
-    /// Takes expired segments back and opens one.
+    /// Takes some expired segments back, all if it must, and opens one.
     #[cold]
     fn open_at(&mut self, now: Timestamp) -> Result<(), Refusal> {
         if self.none_free_at == Some(now) {
             return Err(Refusal::StoreFull);
         }
-        if self.swept_at.replace(now) != Some(now) {
-            self.log.segments.retire_expired(&self.log.pins, now);
+        let count = self.log.geometry.segment_count;
+        self.retire_expired(RETIRE_STEP.min(count), now);
+        let mut opened = self.open(Source::Appended, now);
+        if opened.is_err() && RETIRE_STEP < count && self.retired_all_at.replace(now) != Some(now) {
+            self.retire_expired(count, now);
+            opened = self.open(Source::Appended, now);
         }
-        let opened = self.open(Source::Appended, now);
         self.none_free_at = opened.is_err().then_some(now);
         opened
+    }
+
+    /// Takes back what has expired among the next `count` segments.
+    fn retire_expired(&mut self, count: usize, now: Timestamp) {
+        self.log.segments.retire_expired(&self.log.pins, self.retire_next, count, now);
+        self.retire_next = (self.retire_next + count) % self.log.geometry.segment_count;
     }
 
     /// Seals the open segment, if any, and opens another; without one to be had nothing changes.
@@ -143,38 +152,6 @@ impl LogHandle {
             self.log.segments.seal(open.claimed, open.source);
         }
     }
-
-    /// Writes the record into the open segment, which has room for it, and links it at the head of its chain.
-    #[inline]
-    fn publish(&mut self, placement: &NewPlacement<'_>, mut quota: Option<Quota>) -> Result<(), Refusal> {
-        let (log, open) = (&*self.log, self.open.as_mut().expect("the caller has made room"));
-        let bucket = log.bucket(placement.number);
-        let pin = log.pins.pin(self.pin_slot);
-        // Acquire: pairs with the Release of the compare-and-swap below, in whichever thread.
-        let mut head = bucket.load(Ordering::Acquire);
-        if let Some(quota) = &mut quota {
-            quota.count(log, &pin, placement.number, head, 0)?;
-        }
-        let (mut header, address) = (Header::of(placement), open.address(log));
-        open.write(log, HEADER_BYTES, placement.body);
-        loop {
-            header.link(placement.expires_at, log, &pin, head);
-            open.write(log, 0, &header.to_bytes());
-            // Release: pairs with every Acquire load of the bucket; who finds the address finds the record, and
-            // through it all that this thread acquired with `head`. Acquire on failure: as the load above.
-            match bucket.compare_exchange(head, address, publish_order(), Ordering::Acquire) {
-                Ok(_) => break,
-                Err(newer) => {
-                    if let Some(quota) = &mut quota {
-                        quota.count(log, &pin, placement.number, newer, head)?;
-                    }
-                    head = newer;
-                }
-            }
-        }
-        open.advance(log, record_bytes(placement.body.len()), header.expires_at);
-        Ok(())
-    }
 }
 
 impl PlacementStore for LogHandle {
@@ -185,7 +162,7 @@ impl PlacementStore for LogHandle {
     /// millisecond.
     ///
     /// # Panics
-    /// If the body is empty or longer than [`BODY_BYTES_MAX`].
+    /// If the body is empty or longer than [`BODY_BYTES_MAX`](herald_core::limits::BODY_BYTES_MAX).
     #[inline]
     fn append(
         &mut self,
@@ -193,9 +170,22 @@ impl PlacementStore for LogHandle {
         records_max: u32,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let length = checked_record_bytes(placement);
-        self.make_room(length, now, placement.expires_at.millis_since(now))?;
-        self.publish(placement, Some(Quota { records_max, now, counted: 0 }))
+        self.append_one(placement, Quota { records_max, now })
+    }
+
+    /// See [`PlacementStore::append_batch`]. In parts of [`BATCH_PART`](crate::limits::BATCH_PART), whose buckets
+    /// are fetched together; bodies go past the caches.
+    ///
+    /// # Panics
+    /// As [`append`](PlacementStore::append) and if `results` has another length than `placements`.
+    fn append_batch(
+        &mut self,
+        placements: &[NewPlacement<'_>],
+        records_max: u32,
+        now: Timestamp,
+        results: &mut [Result<(), Refusal>],
+    ) {
+        self.append_many(placements, Quota { records_max, now }, results);
     }
 
     #[inline]
@@ -205,14 +195,80 @@ impl PlacementStore for LogHandle {
         now: Timestamp,
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
-        // A handle that only reads from now on must not keep what has expired.
+        self.seal_if_expired(now);
+        let pin = self.log.pins.pin(self.pin_slot);
+        let bucket = self.log.bucket(self.log.index.of(number));
+        self.log.prefetch_record(bucket.newest());
+        self.log.visit_live(&pin, bucket, number, now, visit);
+    }
+
+    /// See [`PlacementStore::for_each_live_batch`]. In parts of [`BATCH_PART`](crate::limits::BATCH_PART), whose
+    /// buckets and then newest records are fetched together.
+    fn for_each_live_batch(
+        &mut self,
+        numbers: &[TelephoneNumber],
+        now: Timestamp,
+        visit: &mut dyn FnMut(usize, PlacementRef<'_>),
+    ) {
+        self.seal_if_expired(now);
+        let log = &*self.log;
+        for (part, numbers) in numbers.chunks(BATCH_PART).enumerate() {
+            let mut indexes = [BucketIndex::default(); BATCH_PART];
+            for (index, number) in indexes.iter_mut().zip(numbers) {
+                *index = log.index.of(*number);
+                log.index.prefetch(*index);
+            }
+            let pin = log.pins.pin(self.pin_slot);
+            let mut buckets = [Bucket::default(); BATCH_PART];
+            for (bucket, index) in buckets[..numbers.len()].iter_mut().zip(indexes) {
+                *bucket = log.bucket(index);
+                log.prefetch_record(bucket.newest());
+            }
+            for (place, (&number, bucket)) in numbers.iter().zip(buckets).enumerate() {
+                let place = part * BATCH_PART + place;
+                log.visit_live(&pin, bucket, number, now, &mut |placement| visit(place, placement));
+            }
+        }
+    }
+}
+
+impl LogHandle {
+    /// A handle that only reads from now on must not keep what has expired.
+    #[inline]
+    fn seal_if_expired(&mut self, now: Timestamp) {
         if self.open.as_ref().is_some_and(|open| open.used_bytes > 0 && open.expires_max <= now) {
             self.seal();
         }
-        let pin = self.log.pins.pin(self.pin_slot);
-        // Acquire: pairs with the Release of the compare-and-swap in `publish`.
-        let head = self.log.bucket(number).load(Ordering::Acquire);
-        for record in self.log.chain(&pin, head) {
+    }
+}
+
+impl PlacementLog {
+    /// What the bucket says now.
+    #[inline]
+    fn bucket(&self, index: BucketIndex) -> Bucket {
+        // Acquire: pairs with the Release of the compare-and-swap that published the newest record.
+        Bucket::from_bits(self.index.word(index).load(Ordering::Acquire))
+    }
+
+    /// Has a record fetched that is as long as most are.
+    #[inline]
+    fn prefetch_record(&self, address: u64) {
+        let place = self.geometry.place(address);
+        let offset = self.geometry.arena_offset(place.segment_index, place.offset);
+        self.arena.prefetch(offset, RECORD_BYTES_COMMON);
+    }
+
+    /// Visits the records of `number` in its bucket that are live at `now`.
+    #[inline]
+    fn visit_live(
+        &self,
+        pin: &Pin<'_>,
+        bucket: Bucket,
+        number: TelephoneNumber,
+        now: Timestamp,
+        visit: &mut dyn FnMut(PlacementRef<'_>),
+    ) {
+        for record in self.chain(pin, bucket.newest()) {
             if record.header.expires_at <= now {
                 return;
             }
@@ -232,76 +288,50 @@ impl Drop for LogHandle {
 }
 
 impl OpenSegment {
-    /// The address the next record will have.
+    /// The address of a record that begins `offset` bytes from the end of what is used.
     #[inline]
-    fn address(&self, log: &PlacementLog) -> u64 {
+    pub(crate) fn address(&self, log: &PlacementLog, offset: usize) -> u64 {
         let Claimed { index: segment_index, generation } = self.claimed;
-        log.geometry.address(Place { generation, segment_index, offset: self.used_bytes })
+        log.geometry.address(Place { generation, segment_index, offset: self.used_bytes + offset })
     }
 
-    /// Writes a part of the next record, `offset` bytes from the record's start.
+    /// Writes `bytes` and then zeros, `length` in all, `offset` bytes from the end of what is used.
     #[inline]
-    fn write(&mut self, log: &PlacementLog, offset: usize, bytes: &[u8]) {
-        let start = log.geometry.arena_offset(self.claimed.index, self.used_bytes + offset);
-        assert!(self.used_bytes + offset + bytes.len() <= log.geometry.segment_bytes);
-        // SAFETY: the words lie in the segment that `claimed` gave to this value alone (its end is a multiple of
-        // a word, so padding stays within), beyond `used_bytes`: no published address or offered length leads
-        // there. Whoever read the segment's earlier tenure had left before it could be claimed.
-        unsafe { log.arena.write(start, bytes) };
+    pub(crate) fn write(&mut self, log: &PlacementLog, offset: usize, bytes: &[u8], length: usize) {
+        let start = self.start(log, offset, length);
+        // SAFETY: the bytes lie in the segment that `claimed` gave to this value alone, beyond `used_bytes`: no
+        // published address or offered length leads there. Whoever read the segment's earlier tenure had left
+        // before it could be claimed.
+        unsafe { log.arena.write(start, bytes, length) };
     }
 
-    /// Counts in the record just published.
+    /// As [`write`](Self::write), whole lines and past the caches. [`settle`](crate::arena::Arena::settle) before
+    /// anybody may find them.
     #[inline]
-    fn advance(&mut self, log: &PlacementLog, length: usize, expires_at: Timestamp) {
+    pub(crate) fn stream(&mut self, log: &PlacementLog, offset: usize, bytes: &[u8], length: usize) {
+        let start = self.start(log, offset, length);
+        // SAFETY: as for `write`.
+        unsafe { log.arena.stream(start, bytes, length) };
+    }
+
+    /// Where in the arena the place is, which must be within the segment.
+    #[inline]
+    fn start(&self, log: &PlacementLog, offset: usize, length: usize) -> usize {
+        assert!(self.used_bytes + offset + length <= log.geometry.segment_bytes);
+        log.geometry.arena_offset(self.claimed.index, self.used_bytes + offset)
+    }
+
+    /// Counts in `length` bytes of records, all of them published or void.
+    #[inline]
+    pub(crate) fn advance(&mut self, log: &PlacementLog, length: usize, expires_max: Timestamp) {
         self.used_bytes += length;
-        self.expires_max = self.expires_max.max(expires_at);
+        self.expires_max = self.expires_max.max(expires_max);
         log.segments.offer(self.claimed.index, self.used_bytes, self.expires_max);
     }
-}
 
-impl Quota {
-    /// Counts the live records of `number` from `newest` up to `counted_from`, which was counted from before.
+    /// Bytes that are left.
     #[inline]
-    fn count(
-        &mut self,
-        log: &PlacementLog,
-        pin: &Pin<'_>,
-        number: TelephoneNumber,
-        newest: u64,
-        counted_from: u64,
-    ) -> Result<(), Refusal> {
-        let live = log
-            .chain(pin, newest)
-            .take_while(|record| record.address != counted_from && record.header.expires_at > self.now);
-        for _ in live.filter(|record| record.header.number_bits == number.to_bits()) {
-            self.counted += 1;
-            if self.counted >= self.records_max {
-                break;
-            }
-        }
-        if self.counted >= self.records_max { Err(Refusal::NumberFull) } else { Ok(()) }
+    pub(crate) fn room(&self, log: &PlacementLog) -> usize {
+        log.geometry.segment_bytes - self.used_bytes
     }
-}
-
-impl Header {
-    /// Links it behind the record at `head`, if that still exists, and raises its expiry to that one's, so that
-    /// expiry never rises from new to old.
-    #[inline]
-    fn link(&mut self, expires_at: Timestamp, log: &PlacementLog, pin: &Pin<'_>, head: u64) {
-        let before = log.chain(pin, head).next();
-        (self.previous, self.expires_at) = match before {
-            Some(before) => (head, expires_at.max(before.header.expires_at)),
-            None => (0, expires_at),
-        };
-    }
-}
-
-#[inline]
-fn checked_record_bytes(placement: &NewPlacement<'_>) -> usize {
-    let body_bytes = placement.body.len();
-    assert!(
-        (1..=BODY_BYTES_MAX).contains(&body_bytes),
-        "a placement of {body_bytes} bytes; the service lets pass 1 to {BODY_BYTES_MAX}"
-    );
-    record_bytes(body_bytes)
 }

@@ -5,7 +5,8 @@
 //! 2. Each thread takes a [`LogHandle`]. Its [`append`](herald_core::PlacementStore::append) copies the record
 //!    into the handle's own open segment and publishes it with one compare-and-swap at the head of the chain
 //!    of the number's bucket; [`for_each_live`](herald_core::PlacementStore::for_each_live) walks that chain,
-//!    newest first, up to the first record that has expired.
+//!    newest first, up to the first record that has expired. Batches of either fetch the memory they will need
+//!    for all their parts at once.
 //! 3. A segment whose last record has expired is taken back by whichever handle next needs one, as soon as no
 //!    thread that might be reading it is left.
 //! 4. [`PlacementLog::drain`] lends the journal every published byte once, and [`records`] reads such bytes
@@ -14,11 +15,14 @@
 //! # What must stay true
 //! - **An address means one record for ever.** It holds the generation of its segment, which goes up when the
 //!   segment is taken back; so an old address is recognised, not followed.
-//! - **Along a chain, from new to old, expiry never rises.** Whoever publishes a record raises its expiry to
-//!   that of the record it links behind. So when a record has expired, or its segment is gone, all behind it
-//!   have expired too, and a walk may stop. One thread with a clock that never steps back never needs the
+//! - **Along a chain, from new to old, expiry never rises.** Whoever publishes a record raises its expiry to the
+//!   latest that any record was given before. So when a record has expired, or its segment is gone, all behind
+//!   it have expired too, and a walk may stop. One thread with a clock that never steps back never needs the
 //!   raise; two threads that read the clock in one order and publish in the other gain the younger record the
-//!   milliseconds between the two readings.
+//!   milliseconds between the two readings. A record that is to live much longer than the others would keep all
+//!   that follow: give each retention a log of its own.
+//! - **The bound in a bucket's word is never below the number of its live records.** While it is below what a
+//!   number may hold, an append looks at nothing but that word; otherwise it counts, and corrects the bound.
 //! - **Nobody reads a segment that is being written again.** See the module `pins` of the source.
 //! - **Memory is fixed at creation.** A reader that stalls delays reuse, so that appends are refused with
 //!   [`Refusal::StoreFull`](herald_core::Refusal::StoreFull); it never makes memory grow.
@@ -53,11 +57,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod append;
 mod arena;
 mod chain;
 mod config;
 mod drain;
 mod handle;
+mod index;
 pub mod limits;
 mod log;
 mod pins;

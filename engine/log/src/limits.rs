@@ -2,9 +2,15 @@
 
 use herald_core::limits::BODY_BYTES_MAX;
 
-/// Bytes of the largest record: header and largest body. An append with a larger body is a programming error
+/// Bytes of memory that the record of a body takes: header, body and what is left of the last line. Beyond the body
+/// that is 64 bytes for each size a sealed placement may have.
+pub const fn record_bytes(body_bytes: usize) -> usize {
+    crate::record::record_bytes(body_bytes)
+}
+
+/// Bytes of the largest record. An append with a larger body is a programming error
 /// and panics; [`records`](crate::records) answers such a length with an error.
-pub const RECORD_BYTES_MAX: usize = crate::record::HEADER_BYTES + BODY_BYTES_MAX;
+pub const RECORD_BYTES_MAX: usize = record_bytes(BODY_BYTES_MAX);
 
 /// The smallest segment, in bytes: it must hold the largest record. Smaller is refused at creation.
 #[cfg(not(loom))]
@@ -16,9 +22,9 @@ pub const SEGMENT_BYTES_MIN: usize = 64;
 /// records for long. More is refused at creation.
 pub const SEGMENT_BYTES_MAX: usize = 1 << 28;
 
-/// The largest arena, in bytes (1 TiB). It leaves 27 bits of an address to count how often a segment was
-/// reused: four years at one reuse a second, after which the segment is laid aside. More is refused at
-/// creation.
+/// The largest arena, in bytes (1 TiB). It leaves 22 bits of an address to count how often a segment was
+/// reused: eight years at one reuse a minute, after which the segment is laid aside; an arena of 16 GiB has
+/// five centuries. More is refused at creation.
 pub const ARENA_BYTES_MAX: usize = 1 << 40;
 
 /// Segments there must be for each handle. A slow writer opens a new segment eight times per retention
@@ -39,7 +45,19 @@ pub const HANDLES_MAX: usize = 1024;
 
 /// Bytes of arena for each bucket of the index, before rounding the count up to a power of two: the smallest
 /// record of sealed traffic, so that chains hold about one number each even when the arena is full.
-pub const ARENA_BYTES_PER_BUCKET: usize = 640 + crate::record::HEADER_BYTES;
+pub const ARENA_BYTES_PER_BUCKET: usize = RECORD_BYTES_COMMON;
+
+/// Bytes of a record that a walk has fetched at once when it knows the address only: the smallest record of sealed
+/// traffic. A longer one comes in as it is read.
+pub const RECORD_BYTES_COMMON: usize = record_bytes(640);
+
+/// Placements of a batch that are worked on together: enough that memory answers for all while the first is
+/// written, few enough that what was fetched is still near when its turn comes. Larger batches go in parts.
+pub const BATCH_PART: usize = 16;
+
+/// Segments looked at for expiry whenever one is opened, so that opening costs little however large the arena is.
+/// Only if none is free are all looked at, at most once a millisecond and handle.
+pub const RETIRE_STEP: usize = 64;
 
 #[cfg(not(loom))]
 const _: () = assert!(SEGMENT_BYTES_MIN >= RECORD_BYTES_MAX);

@@ -1,17 +1,19 @@
 //! The log itself: arena, index and segments in one value that all handles share. It neither appends nor walks;
 //! handles do.
 
+use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use herald_core::TelephoneNumber;
+use herald_core::Timestamp;
 
 use crate::arena::Arena;
-use crate::config::{Geometry, LogConfig, LogError, narrow, wide};
+use crate::config::{Geometry, LogConfig, LogError};
 use crate::handle::LogHandle;
+use crate::index::Index;
 use crate::pins::Pins;
 use crate::segments::Segments;
-use crate::siphash::{SipKey, hash_word};
-use crate::sync::{AtomicU64, Mutex};
+use crate::siphash::SipKey;
+use crate::sync::{AtomicU64, Mutex, Padded, expiry_is_raised};
 
 /// Placements of one retention class in memory. See the [crate] for how it works.
 ///
@@ -23,9 +25,9 @@ pub struct PlacementLog {
     pub(crate) pins: Pins,
     /// Held for the length of a drain, which uses the last pin slot.
     pub(crate) drain_turn: Mutex<()>,
-    key: SipKey,
-    /// For each bucket the address of its newest record, 0 for none.
-    buckets: Box<[AtomicU64]>,
+    pub(crate) index: Index,
+    /// The latest expiry any record was given, in milliseconds.
+    expires_latest: Padded<AtomicU64>,
 }
 
 /// How full a log is, at about the moment of asking.
@@ -50,15 +52,16 @@ impl PlacementLog {
     pub fn create(config: LogConfig) -> Result<Arc<Self>, LogError> {
         let geometry = Geometry::new(&config)?;
         let arena_bytes = geometry.arena_bytes;
-        let arena = Arena::map(arena_bytes).map_err(|os_error| LogError::Map { arena_bytes, os_error })?;
+        let no_memory = |os_error| LogError::Map { arena_bytes, os_error };
+        let index = Index::map(geometry.bucket_count, SipKey::from_secret(&config.hash_key));
         let pins = Pins::new(geometry.handles_max + 1);
         Ok(Arc::new(Self {
-            arena,
+            arena: Arena::map(arena_bytes).map_err(no_memory)?,
+            index: index.map_err(no_memory)?,
+            expires_latest: Padded(AtomicU64::new(0)),
             segments: Segments::new(geometry.segment_count, geometry.generation_max()),
             pins,
             drain_turn: Mutex::new(()),
-            key: SipKey::from_secret(&config.hash_key),
-            buckets: (0..geometry.bucket_count).map(|_| AtomicU64::new(0)).collect(),
             geometry,
         }))
     }
@@ -83,9 +86,22 @@ impl PlacementLog {
         }
     }
 
+    /// The expiry of a record that was to expire at `expires_at`: not before that of any record published earlier.
+    ///
+    /// Ask after loading the bucket with `Acquire` and before publishing with `Release`: then whoever published
+    /// what the bucket holds had asked before, and the answer is no less than theirs.
     #[inline]
-    pub(crate) fn bucket(&self, number: TelephoneNumber) -> &AtomicU64 {
-        let mask = wide(self.buckets.len()) - 1;
-        &self.buckets[narrow(hash_word(self.key, number.to_bits()) & mask)]
+    pub(crate) fn expiry(&self, expires_at: Timestamp) -> Timestamp {
+        if !expiry_is_raised() {
+            return expires_at;
+        }
+        let wanted = expires_at.as_millis();
+        // Relaxed, both: one word never goes back for a thread, and the bucket carries the order between threads.
+        let latest = self.expires_latest.0.load(Ordering::Relaxed);
+        // Shared by all writers, so written only when it changes: once a millisecond or so.
+        if latest < wanted {
+            self.expires_latest.0.fetch_max(wanted, Ordering::Relaxed);
+        }
+        Timestamp::from_millis(latest.max(wanted))
     }
 }

@@ -1,16 +1,16 @@
 //! The bytes of a record, and a reader for ranges of them that trusts nothing.
 //!
-//! A record is 8-byte aligned and little endian:
+//! A record begins at a multiple of 64 bytes and is little endian:
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | address of the record before it in its chain, 0 for none; means nothing outside the process |
 //! | 8 | 8 | the called number, [`TelephoneNumber::to_bits`] |
-//! | 16 | 8 | expiry, milliseconds since the Unix epoch |
+//! | 16 | 8 | expiry, milliseconds since the Unix epoch; 0 if the record was refused after its place was taken |
 //! | 24 | 16 | placement id |
 //! | 40 | 4 | length of the body in bytes, 1 to [`BODY_BYTES_MAX`] |
 //! | 44 | 4 | 0 |
-//! | 48 | | the body, then 0 to 7 bytes of 0 |
+//! | 48 | | the body, then 0 to 63 bytes of 0 |
 //!
 //! Knows nothing of segments, chains or memory.
 
@@ -19,7 +19,7 @@ use core::fmt;
 use herald_core::limits::BODY_BYTES_MAX;
 use herald_core::{NewPlacement, PlacementId, TelephoneNumber, Timestamp};
 
-use crate::config::WORD_BYTES;
+use crate::config::LINE_BYTES;
 
 /// Bytes before the body.
 pub(crate) const HEADER_BYTES: usize = 48;
@@ -34,7 +34,7 @@ const ZERO: usize = 44;
 /// Bytes of the whole record of a body: header, body and padding.
 #[inline]
 pub(crate) const fn record_bytes(body_bytes: usize) -> usize {
-    (HEADER_BYTES + body_bytes).next_multiple_of(WORD_BYTES)
+    (HEADER_BYTES + body_bytes).next_multiple_of(LINE_BYTES)
 }
 
 /// A header, taken apart.
@@ -58,6 +58,11 @@ impl Header {
             id: placement.id,
             body_bytes: u32::try_from(placement.body.len()).expect("checked against BODY_BYTES_MAX"),
         }
+    }
+
+    /// The header of a record that was refused after its place was taken.
+    pub(crate) fn void(placement: &NewPlacement<'_>) -> Self {
+        Self { expires_at: Timestamp::default(), ..Self::of(placement) }
     }
 
     #[inline]
@@ -95,13 +100,19 @@ pub struct RecordRef<'a> {
     pub number: TelephoneNumber,
     /// The placement's id.
     pub id: PlacementId,
-    /// From this moment on it is gone.
+    /// From this moment on it is gone. The beginning of time for one that was refused after its place was taken
+    /// and never was a placement; see [`is_void`](Self::is_void).
     pub expires_at: Timestamp,
     /// The sealed bytes: 1 to [`BODY_BYTES_MAX`].
     pub body: &'a [u8],
 }
 
 impl<'a> RecordRef<'a> {
+    /// Whether it never was a placement: nobody has seen it and nothing may come of it.
+    pub fn is_void(&self) -> bool {
+        self.expires_at == Timestamp::default()
+    }
+
     /// The same as a placement, to restore it.
     pub const fn to_placement(&self) -> NewPlacement<'a> {
         NewPlacement { number: self.number, id: self.id, expires_at: self.expires_at, body: self.body }

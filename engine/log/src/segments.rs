@@ -72,33 +72,24 @@ impl Tenure {
 
 /// All segments of a log.
 pub(crate) struct Segments {
-    segments: Box<[Segment]>,
+    /// For each segment its tenure. Side by side, since every step of a walk reads one and they change rarely.
+    tenures: Box<[AtomicU64]>,
+    segments: Box<[Padded<Segment>]>,
     sequence: AtomicU64,
     generation_max: u64,
 }
 
-/// What is known of a segment. Apart from `tenure`, fields are written while it is held or by the handle that
-/// has it open, and stand still for a thread that saw a readable tenure under its pin.
+/// What else is known of a segment. Fields are written while it is held or by the handle that has it open, and
+/// stand still for a thread that saw a readable tenure under its pin, but for the two that grow with each append.
 struct Segment {
-    seldom: Padded<Seldom>,
-    often: Padded<Often>,
-}
-
-/// Written once a tenure; read by every walk.
-struct Seldom {
-    tenure: AtomicU64,
-    /// The epoch that must have passed before the segment may be written again.
-    retired_at: AtomicU64,
-    /// How many segments had been opened with this one.
-    sequence: AtomicU64,
-}
-
-/// Written by every append to the segment.
-struct Often {
     /// No record in it expires later, in milliseconds.
     expires_max: AtomicU64,
     /// Bytes from its start that are whole published records.
     published_bytes: AtomicU64,
+    /// The epoch that must have passed before the segment may be written again.
+    retired_at: AtomicU64,
+    /// How many segments had been opened with this one.
+    sequence: AtomicU64,
 }
 
 /// A segment just opened for the caller.
@@ -118,8 +109,13 @@ pub(crate) struct Published {
 
 impl Segments {
     pub(crate) fn new(segment_count: usize, generation_max: u64) -> Self {
-        let segments = (0..segment_count).map(|_| Segment::new()).collect();
-        Self { segments, sequence: AtomicU64::new(0), generation_max }
+        let tenure = || AtomicU64::new(Tenure::new(1, State::Free).0);
+        Self {
+            tenures: (0..segment_count).map(|_| tenure()).collect(),
+            segments: (0..segment_count).map(|_| Padded(Segment::new())).collect(),
+            sequence: AtomicU64::new(0),
+            generation_max,
+        }
     }
 
     /// The generation whose addresses into the segment are good, if any are.
@@ -127,59 +123,58 @@ impl Segments {
     /// While the pin lasts, what such addresses lead to is not written.
     #[inline]
     pub(crate) fn readable_generation(&self, index: usize, _pin: &Pin<'_>) -> Option<u64> {
-        let tenure = self.segments[index].tenure();
+        let tenure = self.tenure(index);
         matches!(tenure.state(), State::Open(_) | State::Sealed(_)).then(|| tenure.generation())
     }
 
     /// Opens a free segment for the caller alone, who must not be pinned; looks from `first_index` on, round to
-    /// the one before it. O(segments + handles).
+    /// the one before it. O(segments + handles), but all but one of them when nearly all are in use only.
     pub(crate) fn claim(&self, pins: &Pins, source: Source, first_index: usize) -> Option<Claimed> {
         let horizon = pins.horizon();
-        let mut indexes = (first_index..self.segments.len()).chain(0..first_index);
+        let mut indexes = (first_index..self.count()).chain(0..first_index);
         indexes.find_map(|index| {
-            let segment = &self.segments[index];
-            let generation = segment.hold_free(horizon)?;
+            let generation = self.hold_free(index, horizon)?;
             // Relaxed: only the value counts, no two may be equal.
             let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-            segment.open(generation, source, sequence);
+            self.segments[index].0.begin(sequence);
+            self.set(index, generation, State::Open(source));
             Some(Claimed { index, generation })
         })
     }
 
-    /// Takes back every sealed segment whose last record has expired at `now`. O(segments).
-    pub(crate) fn retire_expired(&self, pins: &Pins, now: Timestamp) {
-        for segment in &self.segments {
-            segment.retire_if_expired(pins, now, self.generation_max);
-        }
+    /// Takes back every sealed segment among the `count` from `first` on, round and round, whose last record has
+    /// expired at `now`. O(count).
+    pub(crate) fn retire_expired(&self, pins: &Pins, first: usize, count: usize, now: Timestamp) {
+        (first..first + count).for_each(|index| self.retire_if_expired(index % self.count(), pins, now));
     }
 
     /// Ends the caller's own open segment.
     pub(crate) fn seal(&self, claimed: Claimed, source: Source) {
-        self.segments[claimed.index].set(claimed.generation, State::Sealed(source));
+        self.set(claimed.index, claimed.generation, State::Sealed(source));
     }
 
     /// Offers the caller's own open segment to drains up to `published_bytes`.
     #[inline]
     pub(crate) fn offer(&self, index: usize, published_bytes: usize, expires_max: Timestamp) {
-        let often = &self.segments[index].often.0;
+        let segment = &self.segments[index].0;
         // Relaxed: ordered before a drain's load by the store below, before a retire's by the seal.
-        often.expires_max.store(expires_max.as_millis(), Ordering::Relaxed);
+        segment.expires_max.store(expires_max.as_millis(), Ordering::Relaxed);
         // Release: pairs with the Acquire of `published`; the bytes and the expiry come with the length.
-        often.published_bytes.store(wide(published_bytes), drained_order());
+        segment.published_bytes.store(wide(published_bytes), drained_order());
     }
 
     /// What the segment has for a drain, `None` if it is not in use or was restored.
     pub(crate) fn published(&self, index: usize, _pin: &Pin<'_>) -> Option<Published> {
-        let segment = &self.segments[index];
-        let (State::Open(Source::Appended) | State::Sealed(Source::Appended)) = segment.tenure().state()
+        let (State::Open(Source::Appended) | State::Sealed(Source::Appended)) = self.tenure(index).state()
         else {
             return None;
         };
+        let segment = &self.segments[index].0;
         // Acquire: pairs with the Release of `offer`.
-        let bytes = segment.often.0.published_bytes.load(Ordering::Acquire);
+        let bytes = segment.published_bytes.load(Ordering::Acquire);
         // Relaxed, both: ordered by the Acquire loads of the tenure and of the length.
-        let sequence = segment.seldom.0.sequence.load(Ordering::Relaxed);
-        let expires_max = Timestamp::from_millis(segment.often.0.expires_max.load(Ordering::Relaxed));
+        let sequence = segment.sequence.load(Ordering::Relaxed);
+        let expires_max = Timestamp::from_millis(segment.expires_max.load(Ordering::Relaxed));
         Some(Published { sequence, bytes, expires_max })
     }
 
@@ -188,80 +183,81 @@ impl Segments {
     }
 
     pub(crate) fn free_count(&self) -> usize {
-        self.segments.iter().filter(|segment| segment.tenure().state() == State::Free).count()
+        (0..self.count()).filter(|&index| self.tenure(index).state() == State::Free).count()
     }
 
     pub(crate) fn opened_count(&self) -> u64 {
         // Relaxed: a figure for people.
         self.sequence.load(Ordering::Relaxed)
     }
-}
-
-impl Segment {
-    fn new() -> Self {
-        let seldom = Seldom {
-            tenure: AtomicU64::new(Tenure::new(1, State::Free).0),
-            retired_at: AtomicU64::new(0),
-            sequence: AtomicU64::new(0),
-        };
-        let often = Often { expires_max: AtomicU64::new(0), published_bytes: AtomicU64::new(0) };
-        Self { seldom: Padded(seldom), often: Padded(often) }
-    }
 
     #[inline]
-    fn tenure(&self) -> Tenure {
+    fn tenure(&self, index: usize) -> Tenure {
         // Acquire: pairs with the Release of `set`; the fields written before the step are seen.
-        Tenure(self.seldom.0.tenure.load(Ordering::Acquire))
+        Tenure(self.tenures[index].load(Ordering::Acquire))
     }
 
     /// Steps to a state; only for the thread that holds the segment or has it open.
-    fn set(&self, generation: u64, state: State) {
+    fn set(&self, index: usize, generation: u64, state: State) {
         // Release: pairs with the Acquire of `tenure` and of the steps into `Held`.
-        self.seldom.0.tenure.store(Tenure::new(generation, state).0, Ordering::Release);
+        self.tenures[index].store(Tenure::new(generation, state).0, Ordering::Release);
     }
 
     /// Makes the segment this thread's alone if it is still as in `from`.
-    fn hold(&self, from: Tenure, generation: u64) -> bool {
+    fn hold(&self, index: usize, from: Tenure, generation: u64) -> bool {
         let held = Tenure::new(generation, State::Held);
         // Acquire: pairs with the Release of `set`; what its last holder or owner did comes before what this
         // thread will do. Relaxed on failure: nothing is done then.
-        let step =
-            self.seldom.0.tenure.compare_exchange(from.0, held.0, Ordering::Acquire, Ordering::Relaxed);
+        let step = self.tenures[index].compare_exchange(from.0, held.0, Ordering::Acquire, Ordering::Relaxed);
         step.is_ok()
     }
 
     /// Holds the segment if it is free and everybody inside came after it was given up. Returns its generation.
-    fn hold_free(&self, horizon: u64) -> Option<u64> {
-        let tenure = self.tenure();
+    fn hold_free(&self, index: usize, horizon: u64) -> Option<u64> {
+        let tenure = self.tenure(index);
+        if tenure.state() != State::Free {
+            return None;
+        }
         // Relaxed: belongs to the tenure just acquired, and `hold` fails if that is over.
-        let passed = self.seldom.0.retired_at.load(Ordering::Relaxed) <= horizon;
-        let held = tenure.state() == State::Free && passed && self.hold(tenure, tenure.generation());
+        let passed = self.segments[index].0.retired_at.load(Ordering::Relaxed) <= horizon;
+        let held = passed && self.hold(index, tenure, tenure.generation());
         held.then(|| tenure.generation())
     }
 
-    fn open(&self, generation: u64, source: Source, sequence: u64) {
-        // Relaxed, all: the Release of `set` hands them over.
-        self.seldom.0.sequence.store(sequence, Ordering::Relaxed);
-        self.often.0.expires_max.store(0, Ordering::Relaxed);
-        self.often.0.published_bytes.store(0, Ordering::Relaxed);
-        self.set(generation, State::Open(source));
-    }
-
-    fn retire_if_expired(&self, pins: &Pins, now: Timestamp, generation_max: u64) {
-        let tenure = self.tenure();
+    fn retire_if_expired(&self, index: usize, pins: &Pins, now: Timestamp) {
+        let (tenure, segment) = (self.tenure(index), &self.segments[index].0);
         let next = tenure.generation() + 1;
-        // Relaxed: belongs to the sealed tenure just acquired, and `hold` fails if that is over.
-        let expired = self.often.0.expires_max.load(Ordering::Relaxed) <= now.as_millis();
         // With its addresses used up it is laid aside: sealed for ever, expired, never written again.
-        if !matches!(tenure.state(), State::Sealed(_)) || !expired || next > generation_max {
+        if !matches!(tenure.state(), State::Sealed(_)) || next > self.generation_max {
             return;
         }
-        if self.hold(tenure, next) {
+        // Relaxed: belongs to the sealed tenure just acquired, and `hold` fails if that is over.
+        let expired = segment.expires_max.load(Ordering::Relaxed) <= now.as_millis();
+        if expired && self.hold(index, tenure, next) {
             let epoch = pins.advance();
             // Relaxed: the Release of `set` hands it over.
-            self.seldom.0.retired_at.store(epoch, Ordering::Relaxed);
-            self.set(next, State::Free);
+            segment.retired_at.store(epoch, Ordering::Relaxed);
+            self.set(index, next, State::Free);
         }
+    }
+}
+
+impl Segment {
+    fn new() -> Self {
+        Self {
+            expires_max: AtomicU64::new(0),
+            published_bytes: AtomicU64::new(0),
+            retired_at: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes it empty; for the thread that holds it, before it is opened.
+    fn begin(&self, sequence: u64) {
+        // Relaxed, all: the Release of `set` hands them over.
+        self.sequence.store(sequence, Ordering::Relaxed);
+        self.expires_max.store(0, Ordering::Relaxed);
+        self.published_bytes.store(0, Ordering::Relaxed);
     }
 }
 
@@ -286,7 +282,7 @@ mod tests {
             let claimed = segments.claim(&pins, Source::Appended, 0).expect("one segment is free");
             assert_eq!(claimed.generation, generation);
             segments.seal(claimed, Source::Appended);
-            segments.retire_expired(&pins, Timestamp::from_millis(0));
+            segments.retire_expired(&pins, 0, 1, Timestamp::from_millis(0));
         }
         assert!(segments.claim(&pins, Source::Appended, 0).is_none());
         assert_eq!(segments.readable_generation(0, &pins.pin(0)), Some(3));
@@ -299,7 +295,7 @@ mod tests {
         segments.seal(claimed, Source::Appended);
         let pin = pins.pin(0);
         assert_eq!(segments.readable_generation(0, &pin), Some(1));
-        segments.retire_expired(&pins, Timestamp::from_millis(0));
+        segments.retire_expired(&pins, 0, 1, Timestamp::from_millis(0));
         assert_eq!(segments.readable_generation(0, &pin), None);
         assert!(segments.claim(&pins, Source::Appended, 0).is_none());
         drop(pin);

@@ -1,7 +1,7 @@
 //! The atomics, fence and mutex of the crate: the standard library's, or loom's when the crate is built with
 //! `--cfg loom`. The only file that knows which.
 //!
-//! Orderings and a fence that the proofs weaken on purpose are named here. Only a build with `--cfg loom` or
+//! Orderings, a fence and a step that the proofs weaken or leave out on purpose are named here. Only a build with `--cfg loom` or
 //! `--cfg tsan` can weaken them.
 
 #[cfg(not(loom))]
@@ -19,7 +19,7 @@ pub(crate) use self::plain::*;
 #[cfg(any(loom, tsan))]
 pub use self::weak::{Weakening, weakened};
 #[cfg(any(loom, tsan))]
-pub(crate) use self::weak::{drained_order, pin_fence, publish_order, unpin_order};
+pub(crate) use self::weak::{drained_order, expiry_is_raised, pin_fence, publish_order, unpin_order};
 
 /// A value on cache lines of its own, so that writers of its neighbours don't take it away. 128 bytes: x86
 /// fetches lines in pairs.
@@ -49,6 +49,12 @@ mod plain {
         Ordering::Release
     }
 
+    /// Whether a record's expiry is raised to the latest given before.
+    #[inline]
+    pub(crate) const fn expiry_is_raised() -> bool {
+        true
+    }
+
     /// The fence between a reader's pin and its first look at a segment.
     #[inline]
     pub(crate) fn pin_fence() {
@@ -73,6 +79,8 @@ mod weak {
         Unpin,
         /// Bytes are offered to a drain with `Relaxed`.
         Drained,
+        /// Records keep the expiry they were given, whatever they are linked behind.
+        Expiry,
     }
 
     #[cfg(loom)]
@@ -132,6 +140,10 @@ mod weak {
 
     pub(crate) fn drained_order() -> Ordering {
         release_unless(Weakening::Drained)
+    }
+
+    pub(crate) fn expiry_is_raised() -> bool {
+        !is_weakened(Weakening::Expiry)
     }
 
     pub(crate) fn pin_fence() {

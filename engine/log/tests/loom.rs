@@ -1,7 +1,7 @@
 //! loom's search through the interleavings and weak-memory results of small scenes on the real log, and the
 //! proof that the search notices: with one ordering weakened each scene must fail.
 //!
-//! A segment holds one record here, so every append opens a segment. Run by `engine/log/loom.sh`.
+//! A segment holds one record here, two where batches are appended. So nearly every append opens one. Run by `engine/log/loom.sh`.
 #![cfg(loom)]
 
 use core::ops::ControlFlow;
@@ -14,14 +14,13 @@ use loom::thread;
 const SEGMENT_BYTES: usize = 64;
 
 fn log(segments: usize, handles_max: usize) -> Arc<PlacementLog> {
-    let arena_bytes = segments * SEGMENT_BYTES;
-    PlacementLog::create(LogConfig {
-        arena_bytes,
-        segment_bytes: SEGMENT_BYTES,
-        hash_key: [1; 32],
-        handles_max,
-    })
-    .expect("a valid configuration")
+    log_of(SEGMENT_BYTES, segments, handles_max)
+}
+
+fn log_of(segment_bytes: usize, segments: usize, handles_max: usize) -> Arc<PlacementLog> {
+    let arena_bytes = segments * segment_bytes;
+    PlacementLog::create(LogConfig { arena_bytes, segment_bytes, hash_key: [1; 32], handles_max })
+        .expect("a valid configuration")
 }
 
 fn handle(log: &Arc<PlacementLog>) -> LogHandle {
@@ -42,6 +41,20 @@ fn put(handle: &mut LogHandle, name: u8, records_max: u32, now: u64, expires_at:
     handle.append(&placement, records_max, at(now))
 }
 
+/// Puts 1 and 2 in one batch.
+fn put_two(handle: &mut LogHandle, records_max: u32, expires_at: u64) -> [Result<(), Refusal>; 2] {
+    let placement = |name: u8, body| NewPlacement {
+        number: number(),
+        id: PlacementId::from_bytes([name; 16]),
+        expires_at: at(expires_at),
+        body,
+    };
+    let mut results = [Ok(()); 2];
+    let placements = [placement(1, &[1; 8][..]), placement(2, &[2; 8])];
+    handle.append_batch(&placements, records_max, at(0), &mut results);
+    results
+}
+
 /// The names seen in a walk, newest first; each body is checked.
 fn names(handle: &mut LogHandle, now: u64) -> Vec<u8> {
     let mut names = Vec::new();
@@ -52,6 +65,36 @@ fn names(handle: &mut LogHandle, now: u64) -> Vec<u8> {
         names.push(name);
     });
     names
+}
+
+/// One thread appends a batch while another walks.
+fn publish_batch_and_walk() {
+    let log = log_of(2 * SEGMENT_BYTES, 2, 2);
+    let (mut writer, mut reader) = (handle(&log), handle(&log));
+    let appending = thread::spawn(move || put_two(&mut writer, 9, 10));
+    let seen = names(&mut reader, 5);
+    assert!([&[][..], &[1], &[2, 1]].contains(&&seen[..]), "{seen:?}");
+    assert_eq!(appending.join().expect("no panic"), [Ok(()), Ok(())]);
+    assert_eq!(names(&mut reader, 5), [2, 1]);
+}
+
+/// A batch of two and a single append to one number that has room for two. What was refused is not drained.
+fn batch_at_the_bound() {
+    let log = log_of(2 * SEGMENT_BYTES, 2, 2);
+    let (mut first, mut second) = (handle(&log), handle(&log));
+    let appending = thread::spawn(move || put_two(&mut first, 2, 10));
+    let mine = put(&mut second, 3, 2, 0, 10).is_ok();
+    let theirs = appending.join().expect("no panic");
+    let mut kept: Vec<u8> = vec![1, 2, 3];
+    let is_kept = [theirs[0].is_ok(), theirs[1].is_ok(), mine];
+    kept.retain(|&name| is_kept[usize::from(name) - 1]);
+    assert_eq!(kept.len(), 2, "{is_kept:?}");
+    let mut seen = names(&mut second, 5);
+    seen.sort_unstable();
+    assert_eq!(seen, kept);
+    let mut drained = drain(&log, &mut DrainCursor::default());
+    drained.sort_unstable();
+    assert_eq!(drained, kept);
 }
 
 /// One thread appends while another walks.
@@ -200,6 +243,9 @@ fn drain(log: &PlacementLog, cursor: &mut DrainCursor) -> Vec<u8> {
     log.drain(cursor, &mut |range| {
         for record in records(range.bytes) {
             let record = record.expect("whole records");
+            if record.is_void() {
+                continue;
+            }
             let name = record.id.as_bytes()[0];
             assert_eq!(record.body, [name; 8]);
             names.push(name);
@@ -212,6 +258,16 @@ fn drain(log: &PlacementLog, cursor: &mut DrainCursor) -> Vec<u8> {
 #[test]
 fn a_record_is_seen_whole_or_not_at_all() {
     loom::model(publish_and_walk);
+}
+
+#[test]
+fn of_a_batch_each_record_is_seen_whole_and_in_order() {
+    loom::model(publish_batch_and_walk);
+}
+
+#[test]
+fn a_batch_keeps_the_bound_beside_another_append() {
+    loom::model(batch_at_the_bound);
 }
 
 #[test]
@@ -278,6 +334,13 @@ fn a_pin_without_its_fence_would_be_noticed() {
 fn a_relaxed_unpin_would_be_noticed() {
     weakened(Weakening::Unpin);
     loom::model(reclaim_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "cut off by one that had expired")]
+fn a_chain_out_of_order_would_be_noticed() {
+    weakened(Weakening::Expiry);
+    loom::model(two_appends);
 }
 
 #[test]

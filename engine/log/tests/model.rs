@@ -20,6 +20,7 @@ struct Both {
     buffer: Vec<u8>,
     refused: u64,
     walked: u64,
+    appended_in_batches: usize,
 }
 
 #[test]
@@ -40,13 +41,16 @@ fn run(seed: u64, hash_key: [u8; 32], operations: u64) {
         buffer: vec![0; 8192],
         refused: 0,
         walked: 0,
+        appended_in_batches: 0,
     };
     for operation in 0..operations {
         both.now_ms += both.random.below(3);
         let chosen = usize::try_from(both.random.below(4)).expect("small");
         match both.random.below(100) {
-            0..55 => both.append(chosen, operation, seed),
-            55..99 => both.walk(chosen, operation, seed),
+            0..45 => both.append(chosen, operation, seed),
+            45..50 => both.append_batch(chosen, operation, seed),
+            50..94 => both.walk(chosen, operation, seed),
+            94..99 => both.walk_batch(chosen, operation, seed),
             // Now and then a thread goes and another comes, or nothing happens for long.
             _ if both.random.below(50) == 0 => both.now_ms += both.random.below(2 * RETENTION_MS),
             _ => {
@@ -57,6 +61,7 @@ fn run(seed: u64, hash_key: [u8; 32], operations: u64) {
     }
     assert!(both.refused > operations / 100, "the bound of records was hit {} times only", both.refused);
     assert!(both.walked > operations, "only {} placements were seen in walks", both.walked);
+    assert!(both.appended_in_batches > 100_000, "only {} in batches", both.appended_in_batches);
     let stats = log.stats();
     let rounds = stats.segments_opened / 768;
     assert!(rounds >= 3 && stats.segments_total == 768, "memory went round {rounds} times only");
@@ -80,6 +85,38 @@ impl Both {
         self.refused += u64::from(ours.is_err());
     }
 
+    fn append_batch(&mut self, chosen: usize, operation: u64, seed: u64) {
+        let count = usize::try_from(self.random.below(40)).expect("small");
+        let mut bodies: Vec<_> = (0..count).map(|_| self.random.batch_body()).collect();
+        let placements: Vec<_> = bodies
+            .iter_mut()
+            .map(|body| {
+                let to = number(self.random.below(NUMBERS).min(self.random.below(NUMBERS)));
+                placement(to, id(operation, self.random.next()), self.now_ms + RETENTION_MS, body)
+            })
+            .collect();
+        let records_max = u32::try_from(self.random.below(16)).expect("small");
+        let (mut ours, mut theirs) = (vec![Ok(()); count], vec![Ok(()); count]);
+        self.handles[chosen].append_batch(&placements, records_max, at(self.now_ms), &mut ours);
+        self.twin.append_batch(&placements, records_max, at(self.now_ms), &mut theirs);
+        assert_eq!(ours, theirs, "batch {operation}, seed {seed:#x}");
+        self.appended_in_batches += ours.iter().filter(|result| result.is_ok()).count();
+    }
+
+    fn walk_batch(&mut self, chosen: usize, operation: u64, seed: u64) {
+        let count = self.random.below(40);
+        let numbers: Vec<_> = (0..count).map(|_| number(self.random.below(NUMBERS + 10))).collect();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let now = at(self.now_ms);
+        self.handles[chosen].for_each_live_batch(&numbers, now, &mut |index, item| {
+            ours.push((index, item.id, item.body.to_vec()));
+        });
+        self.twin.for_each_live_batch(&numbers, now, &mut |index, item| {
+            theirs.push((index, item.id, item.body.to_vec()));
+        });
+        assert!(ours == theirs, "walk of many {operation}, seed {seed:#x}");
+    }
+
     fn walk(&mut self, chosen: usize, operation: u64, seed: u64) {
         let of = self.random.below(NUMBERS + 10);
         // Retrievals may have read the clock a little earlier.
@@ -88,6 +125,13 @@ impl Both {
         let theirs = seen(&mut self.twin, of, now);
         assert!(ours == theirs, "walk {operation}, seed {seed:#x}: {} and {}", ours.len(), theirs.len());
         self.walked += u64::try_from(ours.len()).expect("small");
+    }
+}
+
+impl Random {
+    fn batch_body(&mut self) -> Vec<u8> {
+        let size = if self.below(8) == 0 { 1 + self.below(4096) } else { 640 };
+        vec![0; usize::try_from(size).expect("at most 4096")]
     }
 }
 

@@ -20,7 +20,7 @@ pub fn check(data: &[u8]) {
         return check_block(data);
     }
     let length = u64::try_from(data.len()).expect("an input is shorter than 2^64 bytes").to_le_bytes();
-    check_block(&[MAGIC, &[1, 0, 0, 0], &length, data].concat());
+    check_block(&[MAGIC, &[2, 0, 0, 0], &length, data].concat());
 }
 
 fn check_block(block: &[u8]) {
@@ -39,8 +39,8 @@ fn fault_model(block: &[u8]) -> Option<BlockError> {
     let stated = u64::from_le_bytes(header[8..].try_into().expect("eight bytes"));
     match header {
         _ if !header.starts_with(MAGIC) => Some(BlockError::Magic),
-        [_, _, _, _, 1, 0, 0, 0, ..] if Ok(records.len()) == usize::try_from(stated) => None,
-        [_, _, _, _, 1, 0, 0, 0, ..] => Some(BlockError::Length { stated, found: records.len() }),
+        [_, _, _, _, 2, 0, 0, 0, ..] if Ok(records.len()) == usize::try_from(stated) => None,
+        [_, _, _, _, 2, 0, 0, 0, ..] => Some(BlockError::Length { stated, found: records.len() }),
         _ => Some(BlockError::Version(u16::from_le_bytes([header[4], header[5]]))),
     }
 }
@@ -78,6 +78,6 @@ fn write(record: &RecordRef<'_>, source: &[u8]) -> Vec<u8> {
     bytes.extend([0; 4]);
     assert_eq!(bytes.len(), RECORD_HEADER_BYTES);
     bytes.extend(record.body);
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes.resize(bytes.len().next_multiple_of(64), 0);
     bytes
 }
