@@ -26,6 +26,12 @@ pub const RECORDS_PER_NUMBER_MAX: u32 = 256;
 /// number learns from the refusal only roughly how many placements of others it held.
 pub const RECORDS_PER_NUMBER_BLUR: u32 = 4;
 
+/// The least bound any number has once it is blurred. Up to it nobody is refused.
+pub const RECORDS_PER_NUMBER_LEAST: u32 =
+    RECORDS_PER_NUMBER_MAX - RECORDS_PER_NUMBER_MAX / RECORDS_PER_NUMBER_BLUR + 1;
+/// Stores of a batch that are handed to the placements at a time. Larger batches go in parts.
+pub const STORES_TOGETHER: usize = 64;
+
 /// Windows of one retention that share a cover key. At 60 s a key is forgotten after about an hour.
 pub const COVER_EPOCH_WINDOWS: u64 = 60;
 /// Cover keys held ready: the oldest epoch that may be live and the one after it.

@@ -496,6 +496,35 @@ fn a_full_store_and_a_full_number_are_told_to_come_back() {
 }
 
 #[test]
+fn a_batch_of_stores_has_the_results_of_its_stores_one_by_one() {
+    let (mut together, mut alone, mut rng) = (House::new(22), House::new(22), Rng::new(22));
+    let (mut kept, mut refused) = (0, 0);
+    for _ in 0..30 {
+        let stores: Vec<_> = (0..rng.below(200))
+            .map(|_| {
+                let called = number(&(100 + rng.below(2)).to_string());
+                let sizes = [640, 640, 640, 1024, 639, 0, BODY_BYTES_MAX + 1];
+                (called, sealed(rng.next_word(), sizes[rng.index_below(sizes.len())]))
+            })
+            .collect();
+        let borrowed: Vec<_> = stores.iter().map(|(called, body)| (*called, body.as_slice())).collect();
+        let (now, mut results) = (together.now, Vec::new());
+        together.service.store_batch(&mut together.store, &borrowed, now, &mut results);
+        let expected: Vec<_> = stores
+            .iter()
+            .map(|(called, body)| alone.service.store(&mut alone.store, *called, body, now))
+            .collect();
+        assert_eq!(results, expected);
+        kept += results.iter().filter(|result| result.is_ok()).count();
+        refused += results.iter().filter(|result| matches!(result, Err(Problem::Full(_)))).count();
+        for house in [&mut together, &mut alone] {
+            house.pass_millis(RETENTION_DEFAULT_MS / 12);
+        }
+    }
+    assert!(kept > 500 && refused > 100, "{kept} kept, {refused} refused");
+}
+
+#[test]
 fn how_many_placements_fill_a_number_differs_from_number_to_number() {
     let mut house = House::new(20);
     let fill = |house: &mut House, called: u64| {

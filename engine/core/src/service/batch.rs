@@ -215,11 +215,13 @@ impl Step<'_> {
     }
 
     fn store(&mut self, run: &mut Run<'_>) {
-        for (number, body) in run.drain(..) {
-            let result = match self.storing {
-                Storing::Possible => self.service.store(self.store, number, body, self.now),
-                Storing::Impossible => Err(Problem::Unavailable),
-            };
+        let mut results = Vec::with_capacity(run.len());
+        match self.storing {
+            Storing::Possible => self.service.store_batch(self.store, run, self.now, &mut results),
+            Storing::Impossible => results.resize_with(run.len(), || Err(Problem::Unavailable)),
+        }
+        run.clear();
+        for result in results {
             match result {
                 Ok(id) => {
                     batch::put_stored(self.out, id);

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use crate::cover::CoverSchedule;
 use crate::limits::{
     BLOCK_ANSWER_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, EQUALISED_BODIES_MAX,
-    RECORDS_PER_NUMBER_BLUR, RECORDS_PER_NUMBER_MAX,
+    RECORDS_PER_NUMBER_BLUR, RECORDS_PER_NUMBER_LEAST, RECORDS_PER_NUMBER_MAX, STORES_TOGETHER,
 };
 use crate::number::{NumberBlock, TelephoneNumber};
-use crate::placement::{NewPlacement, PlacementId, PlacementStore};
+use crate::placement::{NewPlacement, PlacementId, PlacementStore, Refusal};
 use crate::random::{IdStream, Random};
 use crate::time::Timestamp;
 
@@ -85,19 +85,49 @@ impl Service {
         body: &[u8],
         now: Timestamp,
     ) -> Result<PlacementId, Problem> {
-        if body.len() > BODY_BYTES_MAX {
-            return Err(Problem::BodyTooLarge);
+        let placement = self.placement(number, body, now)?;
+        let result = store.append(&placement, RECORDS_PER_NUMBER_LEAST, now);
+        self.settle(store, &placement, result, now)
+    }
+
+    /// Keeps each of `placements`, or says at its place in `results` why not: what [`store`](Self::store) says of one
+    /// after the other, and faster.
+    pub fn store_batch(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        placements: &[(TelephoneNumber, &[u8])],
+        now: Timestamp,
+        results: &mut Vec<Result<PlacementId, Problem>>,
+    ) {
+        results.clear();
+        for part in placements.chunks(STORES_TOGETHER) {
+            // What cannot be stored is answered at once and leaves its place in the arrays to the next.
+            let Some((number, _)) = part.first() else { break };
+            let nothing = NewPlacement {
+                number: *number,
+                id: PlacementId::from_bytes([0; 16]),
+                expires_at: now,
+                body: &[],
+            };
+            let mut new = [nothing; STORES_TOGETHER];
+            let mut count = 0;
+            let first = results.len();
+            for (number, body) in part {
+                let placement = self.placement(*number, body, now);
+                if let Ok(placement) = placement {
+                    new[count] = placement;
+                    count += 1;
+                }
+                results.push(placement.map(|placement| placement.id));
+            }
+            let mut kept = [Ok(()); STORES_TOGETHER];
+            store.append_batch(&new[..count], RECORDS_PER_NUMBER_LEAST, now, &mut kept[..count]);
+            let mut appended = new.iter().zip(kept);
+            for result in results[first..].iter_mut().filter(|result| result.is_ok()) {
+                let (placement, kept) = appended.next().expect("one for each that could be stored");
+                *result = self.settle(store, placement, kept, now);
+            }
         }
-        if !BODY_BUCKETS_BYTES.contains(&body.len()) {
-            return Err(Problem::BodySize(body.len()));
-        }
-        self.cover.advance(now);
-        let id = self.ids.next_id();
-        let expires_at = now.plus_millis(self.cover.retention().as_millis());
-        let records_max = self.records_max(number, now);
-        let placement = NewPlacement { number, id, expires_at, body };
-        store.append(&placement, records_max, now).map_err(Problem::Full)?;
-        Ok(id)
     }
 
     /// Everything under the called number at `now`, placements and cover, in the order of ids. At least one item.
@@ -243,6 +273,40 @@ impl Service {
             }
         }
         (paths, false)
+    }
+
+    /// A placement with an id of its own.
+    fn placement<'a>(
+        &mut self,
+        number: TelephoneNumber,
+        body: &'a [u8],
+        now: Timestamp,
+    ) -> Result<NewPlacement<'a>, Problem> {
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Problem::BodyTooLarge);
+        }
+        if !BODY_BUCKETS_BYTES.contains(&body.len()) {
+            return Err(Problem::BodySize(body.len()));
+        }
+        self.cover.advance(now);
+        let expires_at = now.plus_millis(self.cover.retention().as_millis());
+        Ok(NewPlacement { number, id: self.ids.next_id(), expires_at, body })
+    }
+
+    /// What became of a placement that was tried with the least bound any number has. Where that refused it, the
+    /// number's own bound decides, which takes a hash to know and is seldom asked for.
+    fn settle(
+        &self,
+        store: &mut dyn PlacementStore,
+        placement: &NewPlacement<'_>,
+        result: Result<(), Refusal>,
+        now: Timestamp,
+    ) -> Result<PlacementId, Problem> {
+        let result = match result {
+            Err(Refusal::NumberFull) => store.append(placement, self.records_max(placement.number, now), now),
+            result => result,
+        };
+        result.map(|()| placement.id).map_err(Problem::Full)
     }
 
     /// The bound of a number for the current retention, blurred: see [`RECORDS_PER_NUMBER_BLUR`].
