@@ -23,14 +23,23 @@ pub(crate) fn tls_files(data: &Path) -> Result<TlsFiles, String> {
     }
     std::fs::create_dir_all(data).map_err(|error| format!("{}: {error}", data.display()))?;
     for path in [&files.ca, &files.certificate, &files.key] {
-        // What is left of an attempt that was cut short.
+        // They belong together; what is left of an attempt that was cut short does not.
         let _ = std::fs::remove_file(path);
     }
     let made = make().map_err(|error| format!("the certificate for trials cannot be made: {error}"))?;
-    write(&files.ca, &made.ca_pem, false)?;
-    write(&files.certificate, &made.certificate_pem, false)?;
-    write(&files.key, &made.key_pem, true)?;
+    place(&files.ca, &made.ca_pem, false)?;
+    place(&files.certificate, &made.certificate_pem, false)?;
+    place(&files.key, &made.key_pem, true)?;
     Ok(files)
+}
+
+/// Writes a file that is there whole or not at all, whatever is cut short: the next start takes what is there.
+fn place(path: &Path, text: &str, secret: bool) -> Result<(), String> {
+    let draft = path.with_extension("draft");
+    // What is left of an attempt that was cut short.
+    let _ = std::fs::remove_file(&draft);
+    write(&draft, text, secret)?;
+    std::fs::rename(&draft, path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 struct Made {
@@ -58,10 +67,10 @@ fn make() -> Result<Made, rcgen::Error> {
     Ok(Made { ca_pem, certificate_pem, key_pem: key.serialize_pem() })
 }
 
-/// Writes a new file; a secret one for its owner's eyes only. One that exists is not touched.
+/// Writes a new file to the disk; a secret one for its owner's eyes only. One that exists is not touched.
 pub(crate) fn write(path: &Path, text: &str, secret: bool) -> Result<(), String> {
     let mode = if secret { 0o600 } else { 0o644 };
     let file = std::fs::OpenOptions::new().create_new(true).write(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
+    file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         .map_err(|error| format!("{}: {error}", path.display()))
 }
