@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use crate::Plan;
 use crate::disk::Disk;
 use crate::error::CrashError;
-use crate::http::{Http, Stored};
-use crate::ledger::{Acknowledged, Fate, Ledger, Placement, random_below, random_between};
+use crate::http::Http;
+use crate::ledger::{Fate, Ledger, random_below, random_between};
 use crate::limits::{
-    EXPIRY_MARGIN, FILL_CYCLES, FULL_MAX, FULL_MIN, KILLS_WHILE_FULL, LOAD_BETWEEN, PACE_ON_SMALL_DISK,
-    REFUSE_MAX, RESUME_MAX, RETENTION,
+    EXPIRY_MARGIN, FULL_MAX, FULL_MIN, KILLS_WHILE_FULL, LOAD_BETWEEN, PACE_ON_SMALL_DISK, REFUSE_MAX,
+    RESUME_MAX, RETENTION,
 };
 use crate::load::under_load;
 use crate::look::{list, look};
 use crate::promise::{Promise, Tally};
-use crate::report::Part;
+use crate::report::{Part, Totals};
 use crate::service::{EXIT_UNAVAILABLE, Launch};
 
 /// The status of refusals, and of health while stores are refused.
@@ -24,17 +24,19 @@ const UNAVAILABLE: u16 = 503;
 /// `synced`: the disk is filled and freed under a running service, then the service is killed on a full disk.
 /// Nothing acknowledged is lost.
 pub(crate) fn synced(plan: &Plan) -> Result<Part, CrashError> {
-    let outcome = play(plan, "synced", FILL_CYCLES, Promise::Everything)?;
+    let outcome = play(plan, "synced", plan.sizes.fill_cycles, Promise::Everything)?;
+    let totals = outcome.totals();
     let (line, faults) = outcome.line("synced");
-    Ok(Part::new(line, faults))
+    Ok(Part::new(line, faults).counting(totals))
 }
 
 /// `buffered`, the same: what is lost was acknowledged within one window.
 pub(crate) fn buffered(plan: &Plan) -> Result<Part, CrashError> {
     let outcome = play(plan, "buffered", 1, Promise::AllButTheWindow)?;
     let ages = outcome.tally.loss_ages();
+    let totals = outcome.totals();
     let (line, faults) = outcome.line("buffered");
-    Ok(Part::new(format!("{line} ({ages})"), faults))
+    Ok(Part::new(format!("{line} ({ages})"), faults).counting(totals))
 }
 
 /// What was found.
@@ -53,6 +55,16 @@ struct Outcome {
 }
 
 impl Outcome {
+    fn totals(&self) -> Totals {
+        Totals {
+            kills: u64::from(self.kills),
+            fills: u64::from(self.fills),
+            acknowledged: self.acknowledged_count,
+            lost: self.tally.broken_count,
+            ..Totals::default()
+        }
+    }
+
     fn line(self, durability: &str) -> (String, Vec<String>) {
         let line = format!(
             "{durability} disk full {} times, {} acknowledged, {} refused with 503, slowest refusal {} ms, slowest \
@@ -75,7 +87,7 @@ fn play(plan: &Plan, durability: &'static str, fills: u32, promise: Promise) -> 
     let mut launch = Launch::new(&plan.program, &disk.path().join("data"), durability);
     launch.bears_file_limit = !disk.is_mounted();
     let ledger = Ledger::default();
-    let (fills, kills) = (fills.min(plan.kills_max), KILLS_WHILE_FULL.min(plan.kills_max));
+    let kills = KILLS_WHILE_FULL;
     let mut outcome = Outcome {
         tally: Tally::new(promise),
         acknowledged_count: 0,
@@ -148,7 +160,7 @@ impl Cycles<'_> {
         let mut refused = false;
         while !refused || http.health()? != UNAVAILABLE {
             self.disk.fill(self.id)?;
-            refused |= !self.store(http)?;
+            refused |= !self.ledger.store(http)?;
             if began.elapsed() > REFUSE_MAX {
                 return Err(CrashError::Answer(format!(
                     "{} s after the disk was filled, stores are {}, health is {}",
@@ -165,7 +177,7 @@ impl Cycles<'_> {
 
     fn await_success(&mut self, http: &Http) -> Result<(), CrashError> {
         let freed_at = Instant::now();
-        while !self.store(http)? {
+        while !self.ledger.store(http)? {
             if freed_at.elapsed() > RESUME_MAX {
                 let limit_s = RESUME_MAX.as_secs();
                 let message = format!("{limit_s} s after space was freed stores are still refused");
@@ -180,17 +192,6 @@ impl Cycles<'_> {
             status => self.outcome.tally.faults.push(format!("with space again, health answers {status}")),
         }
         Ok(())
-    }
-
-    /// Stores once. Returns whether it was acknowledged.
-    fn store(&self, http: &Http) -> Result<bool, CrashError> {
-        let mut placement = Placement::random();
-        let stored = http.store(placement.number, &placement.body);
-        if let Ok(Stored::Acknowledged(location)) = &stored {
-            placement.acknowledged = Some(Acknowledged { location: location.clone(), at: Instant::now() });
-        }
-        self.ledger.push(placement);
-        Ok(matches!(stored?, Stored::Acknowledged(_)))
     }
 
     /// A random acknowledged placement must be there while the disk is full.

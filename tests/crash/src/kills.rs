@@ -7,13 +7,12 @@ use crate::Plan;
 use crate::error::CrashError;
 use crate::ledger::{Ledger, random_between};
 use crate::limits::{
-    ANSWER_MAX, BUFFERED_KILLS, COVER_KEPT_PERCENT_MIN, KILLED_START_MAX, KILLS_PER_KILLED_START, LOAD_MAX,
-    LOAD_MIN, MEMORY_KILLS, SYNCED_KILLS, TERMINATIONS,
+    ANSWER_MAX, COVER_KEPT_PERCENT_MIN, KILLED_START_MAX, KILLS_PER_KILLED_START, LOAD_MAX, LOAD_MIN,
 };
 use crate::load::under_load;
 use crate::look::{cover, list, look};
 use crate::promise::{Promise, Tally};
-use crate::report::Part;
+use crate::report::{Part, Totals};
 use crate::service::{Ended, Launch, Service, read_complaints};
 
 /// How a process ends.
@@ -25,28 +24,28 @@ enum End {
 
 /// `synced`: nothing acknowledged is lost.
 pub(crate) fn synced(plan: &Plan) -> Result<Part, CrashError> {
-    let run = Run::play(plan, "synced", SYNCED_KILLS, End::Kill, Promise::Everything)?;
+    let run = Run::play(plan, "synced", plan.sizes.synced_kills, End::Kill, Promise::Everything)?;
     let detail = format!("synced {} kills", run.ends);
     Ok(run.part(&detail))
 }
 
 /// `buffered`: what is lost was acknowledged within the window before the kill.
 pub(crate) fn buffered(plan: &Plan) -> Result<Part, CrashError> {
-    let run = Run::play(plan, "buffered", BUFFERED_KILLS, End::Kill, Promise::AllButTheWindow)?;
+    let run = Run::play(plan, "buffered", plan.sizes.buffered_kills, End::Kill, Promise::AllButTheWindow)?;
     let detail = format!("buffered {} kills ({})", run.ends, run.tally.loss_ages());
     Ok(run.part(&detail))
 }
 
 /// `memory`, the negative control: if anything survives, the other parts prove nothing.
 pub(crate) fn memory(plan: &Plan) -> Result<Part, CrashError> {
-    let run = Run::play(plan, "memory", MEMORY_KILLS, End::Kill, Promise::Nothing)?;
+    let run = Run::play(plan, "memory", plan.sizes.memory_kills, End::Kill, Promise::Nothing)?;
     let detail = format!("memory {} kills (control: all must be lost)", run.ends);
     Ok(run.part(&detail))
 }
 
 /// SIGTERM: `buffered` loses nothing when it is asked to end.
 pub(crate) fn terminated(plan: &Plan) -> Result<Part, CrashError> {
-    let run = Run::play(plan, "buffered", TERMINATIONS, End::Terminate, Promise::Everything)?;
+    let run = Run::play(plan, "buffered", plan.sizes.terminations, End::Terminate, Promise::Everything)?;
     let detail = format!("buffered {} ends by SIGTERM", run.ends);
     Ok(run.part(&detail))
 }
@@ -56,6 +55,7 @@ struct Run {
     launch: Launch,
     ledger: Ledger,
     end: End,
+    promise: Promise,
     tally: Tally,
     ends: u32,
     killed_starts: u32,
@@ -80,8 +80,9 @@ impl Run {
             launch: Launch::new(&plan.program, folder.path(), durability),
             ledger: Ledger::default(),
             end,
+            promise,
             tally: Tally::new(promise),
-            ends: ends.min(plan.kills_max),
+            ends,
             killed_starts: 0,
             clean_opens: 0,
             slowest_open: Duration::ZERO,
@@ -106,7 +107,7 @@ impl Run {
         }
         let ended = service.kill()?;
         run.note_complaints(&ended);
-        run.judge_cover(promise);
+        run.judge_cover();
         Ok(run)
     }
 
@@ -155,11 +156,11 @@ impl Run {
 
     /// Cover outlives the process with the placements: were it new after a restart, what stayed would be real.
     /// Without a journal there is neither, and all cover is new.
-    fn judge_cover(&mut self, promise: Promise) {
+    fn judge_cover(&mut self) {
         let percent = self.cover_kept_percent();
-        let is_good = match promise {
-            Promise::Everything | Promise::AllButTheWindow => percent >= COVER_KEPT_PERCENT_MIN,
+        let is_good = match self.promise {
             Promise::Nothing => self.cover_kept_count == 0,
+            _ => percent >= COVER_KEPT_PERCENT_MIN,
         };
         if !is_good {
             self.tally.faults.push(format!("{percent} % of the cover outlive a restart"));
@@ -188,6 +189,19 @@ impl Run {
             self.killed_starts,
             self.cover_kept_percent(),
         );
-        Part::new(line, self.tally.faults)
+        let totals = self.totals();
+        Part::new(line, self.tally.faults).counting(totals)
+    }
+
+    fn totals(&self) -> Totals {
+        if self.promise == Promise::Nothing {
+            return Totals { controls: 1, ..Totals::default() };
+        }
+        Totals {
+            kills: if self.end == End::Kill { u64::from(self.ends + self.killed_starts) } else { 0 },
+            acknowledged: self.ledger.acknowledged_count(),
+            lost: self.tally.broken_count,
+            ..Totals::default()
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use herald_runtime::SystemRandom;
 use herald_runtime::core::{Random, TelephoneNumber};
 
+use crate::error::CrashError;
+use crate::http::{Http, Stored};
 use crate::limits::{BODY_BYTES, NUMBERS};
 
 /// One store, whatever became of it.
@@ -62,6 +64,24 @@ impl Ledger {
     /// Remembers one.
     pub(crate) fn push(&self, placement: Placement) {
         self.lock().push(placement);
+    }
+
+    /// Stores once, and remembers it. Returns whether it was acknowledged.
+    pub(crate) fn store(&self, http: &Http) -> Result<bool, CrashError> {
+        let mut placement = Placement::random();
+        let stored = http.store(placement.number, &placement.body);
+        if let Ok(Stored::Acknowledged(location)) = &stored {
+            placement.acknowledged = Some(Acknowledged { location: location.clone(), at: Instant::now() });
+        }
+        self.push(placement);
+        Ok(matches!(stored?, Stored::Acknowledged(_)))
+    }
+
+    /// How many were sent after `since` and acknowledged.
+    pub(crate) fn acknowledged_since(&self, since: Instant) -> usize {
+        let placements = self.lock();
+        let later = placements.iter().filter(|placement| placement.sent_at > since);
+        later.filter(|placement| placement.acknowledged.is_some()).count()
     }
 
     /// How many were acknowledged.

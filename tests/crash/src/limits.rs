@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::points::Points;
+
 /// Retention of the service under test: the longest, so that loss is looked for over as many restarts as
 /// possible.
 pub(crate) const RETENTION: Duration = Duration::from_secs(60);
@@ -11,18 +13,87 @@ pub(crate) const EXPIRY_MARGIN: Duration = Duration::from_millis(250);
 /// By how much a placement must be older than its retention for its presence to be called too long.
 pub(crate) const EXPIRED_AFTER: Duration = Duration::from_secs(1);
 
-/// Kills when nothing is asked for: with `synced`, with `buffered`, with `memory`, and ends by SIGTERM.
-pub(crate) const SYNCED_KILLS: u32 = 50;
-/// See [`SYNCED_KILLS`].
-pub(crate) const BUFFERED_KILLS: u32 = 10;
-/// See [`SYNCED_KILLS`]. A control needs few.
-pub(crate) const MEMORY_KILLS: u32 = 3;
-/// See [`SYNCED_KILLS`].
-pub(crate) const TERMINATIONS: u32 = 3;
-/// How often the disk is filled and freed under a running service.
-pub(crate) const FILL_CYCLES: u32 = 5;
+/// How much of each part is played.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Kills with `synced`, with `buffered`, with `memory`, and ends by SIGTERM.
+    pub(crate) synced_kills: u32,
+    pub(crate) buffered_kills: u32,
+    pub(crate) memory_kills: u32,
+    pub(crate) terminations: u32,
+    /// Calls and writes that the service is killed at.
+    pub(crate) points: Points,
+    pub(crate) torn_points: Points,
+    /// Of the calls at which the disk fails, one of so many is played.
+    pub(crate) fault_stride: usize,
+    /// Power cuts with `synced`; a quarter of them with `buffered`, and a quarter after a failed `fsync`.
+    pub(crate) cuts: u64,
+    /// Trials of a control.
+    pub(crate) control_trials: u64,
+    /// How often the disk is filled and freed under a running service.
+    pub(crate) fill_cycles: u32,
+}
+
+/// What one wants to know before every change: a sample of each part, in about three minutes.
+pub(crate) const SAMPLE: Sizes = Sizes {
+    synced_kills: 12,
+    buffered_kills: 4,
+    memory_kills: 1,
+    terminations: 1,
+    points: Points { last: 300, stride: 11 },
+    torn_points: Points { last: 100, stride: 13 },
+    fault_stride: 29,
+    cuts: 8,
+    control_trials: 2,
+    fill_cycles: 2,
+};
+
+/// What one wants to know before a release: about forty minutes.
+pub(crate) const CAMPAIGN: Sizes = Sizes {
+    synced_kills: 300,
+    buffered_kills: 50,
+    memory_kills: 5,
+    terminations: 5,
+    points: Points { last: 300, stride: 1 },
+    torn_points: Points { last: 100, stride: 1 },
+    fault_stride: 1,
+    cuts: 200,
+    control_trials: 10,
+    fill_cycles: 100,
+};
+
 /// How often the service is killed while its disk is full.
 pub(crate) const KILLS_WHILE_FULL: u32 = 3;
+
+/// Trials on the same machine at the same time: they mostly wait.
+pub(crate) const TRIALS_AT_ONCE: u32 = 4;
+/// From the start of a service to the end of a generation: it has opened by then and has had some load, but not so
+/// much that the end lies beyond the calls at which it is killed.
+pub(crate) const EVE_LEAD: Duration = Duration::from_millis(600);
+/// Stores in that generation.
+pub(crate) const EVE_STORES: u32 = 20;
+/// Time between two stores of a thread while a service is killed at a call: as [`EVE_LEAD`].
+pub(crate) const POINT_PACE: Duration = Duration::from_millis(10);
+/// A call that is not reached under load for so long is a fault: the trial shows nothing.
+pub(crate) const POINT_MAX: Duration = Duration::from_secs(15);
+/// How long a service is watched for the call at which its disk is to fail: past the end of the generation.
+pub(crate) const FAULT_WATCH: Duration = Duration::from_millis(1_000);
+/// How long a fault lasts that does not go by itself: more than one of the journal's attempts.
+pub(crate) const FAULT_LASTS: Duration = Duration::from_millis(700);
+/// Time between two stores of a thread while the disk fails.
+pub(crate) const FAULT_PACE: Duration = Duration::from_millis(40);
+/// The power is cut at one of the next so many calls: about half a second of them.
+pub(crate) const CUT_CALLS: u64 = 200;
+/// Or, once in so many cuts, at one of the first calls of a start: most of what a start takes.
+pub(crate) const CUTS_PER_CUT_START: u64 = 4;
+/// See [`CUTS_PER_CUT_START`].
+pub(crate) const CUT_START_CALLS: u64 = 80;
+/// Size of a file system whose power is cut, in bytes: XFS takes no less than 300 MB. The file is sparse.
+pub(crate) const IMAGE_BYTES: u64 = 512 << 20;
+/// How often a file system is asked to let go that a process was just killed on, every 10 ms.
+pub(crate) const UNMOUNT_TRIES: u32 = 200;
+/// Writes that are swallowed in a control before it is killed: those of some dozen stores.
+pub(crate) const CONTROL_WRITES: u64 = 60;
 
 /// Of so many kills, one is followed by a start that is itself killed before it is done.
 pub(crate) const KILLS_PER_KILLED_START: u32 = 5;
@@ -31,6 +102,8 @@ pub(crate) const KILLED_START_MAX: Duration = Duration::from_millis(80);
 
 /// From the start of the process to its line, recovery included. A start beyond it is a fault.
 pub(crate) const START_MAX: Duration = Duration::from_secs(10);
+/// From the end of its standard output to the end of a process that does not start. Beyond it it is killed.
+pub(crate) const EXIT_MAX: Duration = Duration::from_secs(2);
 /// From SIGTERM to the end of the process: the drain grace and the last write. Beyond it is a fault.
 pub(crate) const STOP_MAX: Duration = Duration::from_secs(15);
 /// One request. Beyond it the service counts as gone.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald_journal::limits::BUFFERED_WINDOW_MS;
+use herald_journal::limits::{BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS};
 
 use crate::look::Look;
 use crate::service::Ended;
@@ -14,14 +14,25 @@ pub(crate) enum Promise {
     /// The service takes no more stores when the oldest that only memory has is older than the window. So what is
     /// lost lies within one window before the last acknowledged store, however long the disk stalled then.
     AllButTheWindow,
+    /// After a power cut: what was acknowledged within that window before the kernel was last told to force all to
+    /// the disk, or since.
+    AllButTheUnsynced,
     Nothing,
+    /// A control: the service was lied to, and whoever finds nothing lost does not look well.
+    Broken,
 }
+
+const WINDOW: Duration = Duration::from_millis(BUFFERED_WINDOW_MS);
+/// From the beginning of one pass that forces all to the disk to that of the next.
+const SYNC_RHYTHM: Duration = Duration::from_millis(BUFFERED_SYNC_MS + BUFFERED_PASS_MS);
 
 /// What all looks together found, held against a promise.
 pub(crate) struct Tally {
     promise: Promise,
     pub(crate) looked_count: usize,
     pub(crate) lost_count: usize,
+    /// Of those, the ones that had been promised.
+    pub(crate) broken_count: usize,
     /// Placements that were gone when their time was over.
     pub(crate) over_count: usize,
     /// The longest time between sending a store that was lost and the end of the process.
@@ -39,6 +50,7 @@ impl Tally {
             promise,
             looked_count: 0,
             lost_count: 0,
+            broken_count: 0,
             over_count: 0,
             oldest_loss: Duration::ZERO,
             loss_span: Duration::ZERO,
@@ -58,6 +70,7 @@ impl Tally {
             self.oldest_loss = self.oldest_loss.max(age);
             self.loss_span = self.loss_span.max(span);
             if !self.allows_loss(span) {
+                self.broken_count += 1;
                 self.faults.push(format!(
                     "a store is lost that was sent {age:?} before the end and acknowledged {span:?} before the \
                      last one that was"
@@ -70,12 +83,22 @@ impl Tally {
         }
     }
 
+    /// Takes in what another tally under the same promise found.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.looked_count += other.looked_count;
+        self.lost_count += other.lost_count;
+        self.broken_count += other.broken_count;
+        self.over_count += other.over_count;
+        self.oldest_loss = self.oldest_loss.max(other.oldest_loss);
+        self.loss_span = self.loss_span.max(other.loss_span);
+        self.faults.extend(other.faults);
+    }
+
     /// How old the losses were, in words.
     pub(crate) fn loss_ages(&self) -> String {
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         format!(
-            "oldest loss sent {:.1} ms before the kill, acknowledged {:.1} ms before the last store that was, of \
-             {BUFFERED_WINDOW_MS} ms",
+            "oldest loss sent {:.1} ms before the kill, acknowledged {:.1} ms before the last store that was",
             ms(self.oldest_loss),
             ms(self.loss_span)
         )
@@ -84,8 +107,9 @@ impl Tally {
     fn allows_loss(&self, span: Duration) -> bool {
         match self.promise {
             Promise::Everything => false,
-            Promise::AllButTheWindow => span <= Duration::from_millis(BUFFERED_WINDOW_MS),
-            Promise::Nothing => true,
+            Promise::AllButTheWindow => span <= WINDOW,
+            Promise::AllButTheUnsynced => span <= WINDOW + SYNC_RHYTHM,
+            Promise::Nothing | Promise::Broken => true,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -10,10 +11,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::CrashError;
-use crate::limits::{RETENTION, START_MAX, STOP_MAX};
+use crate::limits::{EXIT_MAX, RETENTION, START_MAX, STOP_MAX};
+use crate::shim::Shim;
 
 /// What the program ends with when it cannot do its work now (`EX_UNAVAILABLE` of sysexits).
 pub(crate) const EXIT_UNAVAILABLE: i32 = 69;
+
+/// The signal of `kill -9`.
+const SIGKILL: i32 = 9;
 
 /// How the process is to be started.
 #[derive(Clone)]
@@ -21,8 +26,11 @@ pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     pub(crate) data: PathBuf,
     pub(crate) durability: &'static str,
+    pub(crate) retention: Duration,
     /// Whether it is told to bear the signal that comes with files over their limit.
     pub(crate) bears_file_limit: bool,
+    /// What its environment holds besides ours: the shim, if it runs under one.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
 }
 
 /// Where a service can be asked.
@@ -53,6 +61,15 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// The same, if it was killed with -9. Anything else ended it otherwise than was meant.
+    pub(crate) fn by_kill(self) -> Result<Self, CrashError> {
+        if self.status.signal() == Some(SIGKILL) {
+            return Ok(self);
+        }
+        let (status, reports) = (self.status, self.reports.join("; "));
+        Err(CrashError::Answer(format!("it ends with {status} and says: {reports}")))
+    }
+
     /// Reports of warnings and errors.
     pub(crate) fn complaints(&self) -> impl Iterator<Item = &String> {
         self.reports.iter().filter(|line| !line.starts_with("info: "))
@@ -62,7 +79,20 @@ impl Ended {
 impl Launch {
     /// A service on a folder that is in the best of health.
     pub(crate) fn new(program: &Path, data: &Path, durability: &'static str) -> Self {
-        Self { program: program.to_owned(), data: data.to_owned(), durability, bears_file_limit: false }
+        Self {
+            program: program.to_owned(),
+            data: data.to_owned(),
+            durability,
+            retention: RETENTION,
+            bears_file_limit: false,
+            environment: Vec::new(),
+        }
+    }
+
+    /// The same under `shim`.
+    pub(crate) fn under(mut self, shim: &Shim) -> Self {
+        self.environment = shim.environment();
+        self
     }
 
     /// Starts the process and leaves it alone.
@@ -74,31 +104,50 @@ impl Launch {
         } else {
             Command::new(&self.program)
         };
-        command.args(self.arguments()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(self.arguments())
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.spawn().map_err(CrashError::system("start the service"))
     }
 
     /// Starts the process and waits for its line.
     pub(crate) fn start(&self) -> Result<Service, CrashError> {
         let began = Instant::now();
+        self.try_start()?.map_err(|ended| {
+            let (opened_ms, reports) = (began.elapsed().as_millis(), ended.reports.join("; "));
+            CrashError::Start(format!(
+                "no address after {opened_ms} ms; it ends with {} and says: {reports}",
+                ended.status
+            ))
+        })
+    }
+
+    /// Starts the process and waits for its line, or for its end, which a process that says nothing finds by force.
+    pub(crate) fn try_start(&self) -> Result<Result<Service, Ended>, CrashError> {
+        let began = Instant::now();
         let mut process = self.spawn()?;
         let complaints = read_complaints(&mut process);
         let line = first_line(&mut process, START_MAX);
         let opened_in = began.elapsed();
         let read = line.as_deref().and_then(address);
+        let is_open = read.is_some();
         let mut service = Service {
             address: read.unwrap_or(Address::NONE),
             opened_in,
             process,
             complaints: Some(complaints),
         };
-        if service.address.url.is_empty() {
-            let reports =
-                service.end().map_or_else(|error| error.to_string(), |ended| ended.reports.join("; "));
-            let opened_ms = opened_in.as_millis();
-            return Err(CrashError::Start(format!("no address after {opened_ms} ms; it says: {reports}")));
+        if is_open {
+            return Ok(Ok(service));
         }
-        Ok(service)
+        // A process that is ending must not be hurried: its status is of interest.
+        match wait(&mut service.process, EXIT_MAX)? {
+            Some(status) => Ok(Err(service.ended(began, status))),
+            None => Ok(Err(service.end()?)),
+        }
     }
 
     /// Starts the process where it should fail, and waits for that. One that does not fail is killed, and its status
@@ -117,7 +166,7 @@ impl Launch {
     }
 
     fn arguments(&self) -> Vec<OsString> {
-        let retention = format!("{}s", RETENTION.as_secs());
+        let retention = format!("{}s", self.retention.as_secs());
         let words = ["serve", "--dev", "--listen", "127.0.0.1:0", "--durability", self.durability];
         let words = words.into_iter().chain(["--retention", &retention, "--data"]).map(OsString::from);
         words.chain([self.data.clone().into_os_string()]).collect()
@@ -150,6 +199,19 @@ impl Service {
             None => {
                 let message = format!("it has not ended {} s after SIGTERM", STOP_MAX.as_secs());
                 Err(CrashError::Answer(message))
+            }
+        }
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn await_end(mut self, patience: Duration) -> Result<Ended, CrashError> {
+        let asked_at = Instant::now();
+        match wait(&mut self.process, patience)? {
+            Some(status) => Ok(self.ended(asked_at, status)),
+            None => {
+                let reports = self.end()?.reports.join("; ");
+                let limit_s = patience.as_secs();
+                Err(CrashError::Answer(format!("it still runs after {limit_s} s and says: {reports}")))
             }
         }
     }
