@@ -1,98 +1,58 @@
 #!/usr/bin/env bash
-# Requests per second over TLS: the program beside a bare reactor that answers a constant, by turns in one run.
+# Requests per second over TLS: the program beside a bare reactor that answers a constant, by turns in one run; then
+# beside what one would take instead, a Call Placement Service on Node and Redis, and Redis alone, both without TLS.
 #
-# Both must be built for release; see run.sh. Prints Markdown; what it is doing goes to standard error.
+# Prints Markdown; what it is doing goes to standard error.
 # BENCH_ROUNDS: turns of each (3). BENCH_SECONDS: whole seconds of a turn (2).
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 cd "$root"
+# shellcheck source-path=SCRIPTDIR source=servers.sh
+. benches/servers.sh
 
 rounds=${BENCH_ROUNDS:-3}
 seconds=${BENCH_SECONDS:-2}
 [ "${BENCH_QUICK:-0}" != 1 ] || rounds=1 seconds=1
 herald=$target/release/herald
 constant=$target/release/examples/constant
-# Live placements of all turns fit: the whole run is shorter than the retention.
-memory=2GiB
+# What is stored within one retention fits, at a million stores a second of the program's turns, every other one.
+memory=3GiB
+retention=5s
 connections=32
+pipelined=16
 h2_streams=16
 numbers=10000000
 # Lists are asked for these only, after so many stores that each has one or two placements.
 known_numbers=50000
-# A start maps and touches its memory first, which a loaded machine is slow to give.
-start_seconds_max=60
+# Stores per second of the CPS on Node and Redis that the target was set against; not measured here.
+node_given=2500
 
-fail() {
-    complain "benches/http: $*"
-    exit 1
-}
-
-for binary in "$herald" "$constant"; do
-    [ -x "$binary" ] || fail "$binary is not there; benches/run.sh builds it"
-done
+cargo build --release --quiet -p herald
+cargo build --release --quiet -p herald-net --example constant
 for tool in wrk h2load taskset; do
     has "$tool" || fail "$tool is not installed (Debian: wrk, nghttp2-client, util-linux)"
 done
 
-# The servers on one core, the load on another; with a single core they share it.
-server_core=0
-load_core=0
-[ "$(nproc)" -lt 2 ] || load_core=1
-
-scratch=$(mktemp -d)
-pids=()
-cleanup() {
-    for pid in "${pids[@]}"; do
-        kill "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-    rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-# start NAME COMMAND...: starts a server; its address and process are kept under the name.
-declare -A url pid_of
-start() {
-    local name=$1 line waited=0
-    shift
-    : >"$scratch/$name.out"
-    taskset -c "$server_core" "$@" >"$scratch/$name.out" 2>"$scratch/$name.err" &
-    pid_of[$name]=$!
-    pids+=("$!")
-    until line=$(grep -m 1 '^listening https://' "$scratch/$name.out"); do
-        if ! kill -0 "${pid_of[$name]}" 2>/dev/null || [ "$waited" -ge $((10 * start_seconds_max)) ]; then
-            cat "$scratch/$name.out" "$scratch/$name.err" >&2
-            fail "$name did not say that it listens"
-        fi
-        sleep 0.1
-        waited=$((waited + 1))
-    done
-    line=${line#listening }
-    url[$name]=${line%% *}
-}
-
-# Processor time a server has had, in ticks.
-ticks() { awk '{ sub(/^.*\) /, ""); print $12 + $13 }' "/proc/${pid_of[$1]}/stat"; }
-
 # turn NAME KIND: one turn of load; prints requests, seconds, bytes read of all answers.
 turn() {
     case $2 in
-    h2-store) turn_h2 "$1" "$2" ;;
-    *) turn_h1 "$1" "$2" ;;
+    h2-store) turn_h2 "$1" ;;
+    pipelined) turn_h1 "$1" store "$numbers" "$pipelined" ;;
+    store) turn_h1 "$1" store "$numbers" 1 ;;
+    prime) turn_h1 "$1" store "$known_numbers" 1 ;;
+    *) turn_h1 "$1" "$2" "$known_numbers" 1 ;;
     esac
 }
 
+# turn_h1 NAME KIND COUNT DEPTH
 turn_h1() {
-    local name=$1 kind=$2 count=$numbers result requests micros bytes refused broken
-    [ "$kind" = store ] || count=$known_numbers
-    [ "$kind" != prime ] || kind=store
+    local name=$1 result requests micros bytes refused broken
     result=$(taskset -c "$load_core" wrk -t1 -c"$connections" -d"$seconds" -s benches/http.lua \
-        "${url[$name]}" -- "$kind" "$count" "$RANDOM" | grep '^RESULT') || fail "wrk gave no result for $name"
+        "${url[$name]}" -- "$2" "$3" "$RANDOM" "$4" | grep '^RESULT') || fail "wrk gave no result for $name"
     read -r _ requests micros bytes refused broken <<<"$result"
-    [ "$refused" = 0 ] || fail "$name refused $refused of $requests requests ($kind)"
-    [ "$broken" = 0 ] || fail "$broken connections to $name broke ($kind)"
+    [ "$refused" = 0 ] || fail "$name refused $refused of $requests requests ($2)"
+    [ "$broken" = 0 ] || fail "$broken connections to $name broke ($2)"
     echo "$requests $(awk -v t="$micros" 'BEGIN { print t / 1e6 }') $bytes"
 }
 
@@ -109,66 +69,162 @@ turn_h2() {
         { cat "$output" >&2; fail "not every request to $name succeeded (h2-store)"; }
 }
 
-# One line a turn: kind, round, server, requests/s, share of a processor the server had, requests per second of
-# processor, bytes of an answer.
+# measure KIND ROUND NAME: one line: kind, round, server, requests/s, share of a processor the server had, requests per
+# second of processor, bytes of an answer.
 measure() {
-    local kind=$1 round=$2 name before after result
-    for name in herald constant; do
-        before=$(ticks "$name")
-        result=$(turn "$name" "$kind")
-        after=$(ticks "$name")
-        awk -v kind="$kind" -v round="$round" -v name="$name" -v ticks=$((after - before)) \
-            -v hz="$(getconf CLK_TCK)" '{
-                busy = ticks / hz
-                print kind, round, name, $1 / $2, busy / $2, $1 / busy, $3 / $1
-            }' <<<"$result"
-    done
+    local kind=$1 round=$2 name=$3 before result
+    complain "http: $kind to $name, round $round of $rounds"
+    before=$(ticks "$name")
+    result=$(turn "$name" "$kind")
+    awk -v kind="$kind" -v round="$round" -v name="$name" -v ticks=$(($(ticks "$name") - before)) \
+        -v hz="$(getconf CLK_TCK)" '{
+            busy = ticks / hz
+            print kind, round, name, $1 / $2, busy / $2, $1 / busy, $3 / $1
+        }' <<<"$result" >>"$scratch/figures"
 }
 
-table() {
+# values KIND NAME COLUMN: a figure of each round.
+values() {
+    awk -v kind="$1" -v name="$2" -v column="$3" '$1 == kind && $3 == name { print $column }' "$scratch/figures"
+}
+
+# ratios KIND COLUMN: the program's figure over the constant's, of each round.
+ratios() { paste <(values "$1" herald "$2") <(values "$1" constant "$2") | awk '{ print $1 / $2 }'; }
+
+# spread: median, least and most of numbers, one a line.
+spread() { sort -g | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)], value[1], value[NR] }'; }
+
+# median: of numbers, one a line.
+median() { spread | cut -d' ' -f1; }
+
+# row TITLE KIND: the program beside the constant.
+row() {
+    local name
+    printf '| %s |' "$1"
+    for name in herald constant; do
+        printf ' %.0f | %.0f %% | %.0f |' "$(values "$2" "$name" 4 | median)" \
+            "$(values "$2" "$name" 5 | median | awk '{ print 100 * $1 }')" "$(values "$2" "$name" 7 | median)"
+    done
+    printf ' %.2f | %.2f |\n' "$(ratios "$2" 4 | median)" "$(ratios "$2" 6 | median)"
+}
+
+# record_ratio ROW KIND: for the table of targets, the lower of the two ratios of each round.
+record_ratio() {
+    local value least most
+    read -r value least most < <(paste <(ratios "$2" 4) <(ratios "$2" 6) | awk '{ print $1 < $2 ? $1 : $2 }' | spread)
+    record "$1" "$value" x "$least" "$most"
+}
+
+beside_the_constant() {
+    local kind round name
+    head -c 640 /dev/zero | tr '\0' s >"$scratch/body"
+    awk -v n="$known_numbers" 'BEGIN { for (i = 0; i < n; i++) printf "/cps/%.0f/ppts\n", 13000000000 + i }' \
+        >"$scratch/uris"
+    start constant "$constant" 1 0 "$scratch/constant.pem"
+    start herald "$herald" serve --dev --data "$scratch/data" --durability memory --memory "$memory" \
+        --retention "$retention" --reactors 1
+    for kind in store pipelined h2-store list inline; do
+        for ((round = 1; round <= rounds; round++)); do
+            # So that lists have real placements among the cover.
+            case $kind in list | inline) turn herald prime >"$scratch/primed" ;; esac
+            for name in herald constant; do
+                measure "$kind" "$round" "$name"
+            done
+        done
+    done
+    stop constant
+    stop herald
+
+    echo "### Over TLS, one reactor on one core"
+    echo
     echo "| request | herald, req/s | its processor share | bytes/answer | constant, req/s | its processor share | bytes/answer | ratio | ratio per processor second |"
     echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
-    awk '
-        function median(list, count,   i, j, t) {
-            for (i = 2; i <= count; i++)
-                for (j = i; j > 1 && list[j - 1] > list[j]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
-            return list[int((count + 1) / 2)]
-        }
-        # The median of one column over the rounds; of the ratio of the servers if name is empty.
-        function of(kind, name, column,   i, list) {
-            for (i = 1; i <= rounds; i++)
-                list[i] = name == "" ? value[kind, i, "herald", column] / value[kind, i, "constant", column] : value[kind, i, name, column]
-            return median(list, rounds)
-        }
-        { for (c = 4; c <= 7; c++) value[$1, $2, $3, c] = $c
-          if (!($1 in seen)) { seen[$1]; kinds[++kinds_count] = $1 }
-          if ($2 > rounds) rounds = $2 }
-        END {
-            title["store"] = "POST of 640 bytes, HTTP/1.1"; title["list"] = "GET of a list, HTTP/1.1"
-            title["inline"] = "GET of a list with bodies, HTTP/1.1"; title["h2-store"] = "POST of 640 bytes, HTTP/2"
-            for (k = 1; k <= kinds_count; k++) {
-                kind = kinds[k]
-                printf "| %s | %.0f | %.0f %% | %.0f | %.0f | %.0f %% | %.0f | %.2f | %.2f |\n", title[kind],
-                    of(kind, "herald", 4), 100 * of(kind, "herald", 5), of(kind, "herald", 7),
-                    of(kind, "constant", 4), 100 * of(kind, "constant", 5), of(kind, "constant", 7),
-                    of(kind, "", 4), of(kind, "", 6)
-            }
-        }' "$1"
+    row "POST of 640 bytes, HTTP/1.1" store
+    row "POST of 640 bytes, HTTP/1.1, $pipelined pipelined" pipelined
+    row "POST of 640 bytes, HTTP/2, $h2_streams streams" h2-store
+    row "GET of a list, HTTP/1.1" list
+    row "GET of a list with bodies, HTTP/1.1" inline
+    record_ratio tls_h1_pipelined_ratio pipelined
+    record_ratio tls_h2_ratio h2-store
 }
 
-head -c 640 /dev/zero | tr '\0' s >"$scratch/body"
-awk -v n="$known_numbers" 'BEGIN { for (i = 0; i < n; i++) printf "/cps/%.0f/ppts\n", 13000000000 + i }' >"$scratch/uris"
+# have_peers: Node, Redis and its benchmark are here, installed if they can be.
+have_peers() {
+    has node && has redis-server && has redis-benchmark && return
+    has_apt && apt_install nodejs redis-server redis-tools >&2
+}
 
-start constant "$constant" 1 0 "$scratch/constant.pem"
-start herald "$herald" serve --dev --data "$scratch/data" --durability memory --memory "$memory" --reactors 1
-
-for kind in store list inline h2-store; do
-    # So that lists have real placements among the cover.
-    [ "$kind" != list ] || turn herald prime >"$scratch/primed"
-    for ((round = 1; round <= rounds; round++)); do
-        complain "http: $kind, round $round of $rounds"
-        measure "$kind" "$round" >>"$scratch/figures"
+start_redis() {
+    local waited=0
+    redis_port=$((20000 + RANDOM % 10000))
+    taskset -c "$server_core" redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no \
+        --dir "$scratch" >"$scratch/redis.out" 2>&1 &
+    pid_of[redis]=$!
+    until redis-cli -p "$redis_port" ping >/dev/null 2>&1; do
+        waited=$((waited + 1))
+        [ "$waited" -lt 100 ] || { cat "$scratch/redis.out" >&2; fail "redis-server does not answer"; }
+        sleep 0.1
     done
-done
-printf "### Over TLS, one reactor on one core\n\n"
-table "$scratch/figures"
+}
+
+# setex: stores per second of Redis alone, of bodies of 600 bytes, by its own benchmark.
+setex() {
+    local value
+    value=$(head -c 600 /dev/zero | tr '\0' s)
+    taskset -c "$load_core" redis-benchmark -p "$redis_port" -c "$connections" -P 64 -n $((seconds * 200000)) \
+        -r "$numbers" --csv SETEX __rand_int__ 60 "$value" | awk -F'","' 'END { print $2 }'
+}
+
+# peer_row TITLE FILE: stores per second of a peer, one a line in FILE, and what the program's are over them.
+peer_row() {
+    local value least most
+    read -r value least most < <(spread <"$2")
+    printf '| %s | %.0f (%.0f to %.0f) | %.1f | %.1f |\n' "$1" "$value" "$least" "$most" \
+        "$(values h2-store herald 4 | median | awk -v peer="$value" '{ print $1 / peer }')" \
+        "$(values pipelined herald 4 | median | awk -v peer="$value" '{ print $1 / peer }')"
+}
+
+# record_over ROW KIND FILE: for the table of targets, the program's rate over the peer's.
+record_over() {
+    local value least most peer peer_least peer_most
+    read -r value least most < <(values "$2" herald 4 | spread)
+    read -r peer peer_least peer_most < <(spread <"$3")
+    record "$1" "$(ratio "$value" "$peer")" x "$(ratio "$least" "$peer_most")" "$(ratio "$most" "$peer_least")"
+}
+
+ratio() { awk -v above="$1" -v below="$2" 'BEGIN { print above / below }'; }
+
+beside_others() {
+    local round
+    start_redis
+    start node node benches/peer-node/cps.js "$redis_port"
+    for ((round = 1; round <= rounds; round++)); do
+        measure store "$round" node
+        complain "http: SETEX to Redis, round $round of $rounds"
+        setex >>"$scratch/setex"
+    done
+    stop node
+    stop redis
+    values store node 4 >"$scratch/node"
+    echo "$node_given" >"$scratch/given"
+
+    echo
+    echo "### Stores beside other services"
+    echo
+    echo "| service, without TLS | stores/s: median (least to most) | herald on HTTP/2, times that | herald pipelined, times that |"
+    echo "|---|--:|--:|--:|"
+    peer_row "CPS on Node $(node --version) and Redis, HTTP/1.1" "$scratch/node"
+    peer_row "the one the target was set against, as given" "$scratch/given"
+    peer_row "Redis, SETEX of 600 bytes, 64 pipelined" "$scratch/setex"
+    record_over node_h2_ratio h2-store "$scratch/node"
+    record_over node_pipelined_ratio pipelined "$scratch/node"
+}
+
+beside_the_constant
+if have_peers; then
+    beside_others
+elif strict; then
+    fail "node, redis-server and redis-benchmark are not installed (Debian: nodejs, redis-server, redis-tools)"
+else
+    complain "skipped aloud: no Node or no Redis (Debian: nodejs, redis-server, redis-tools), so no figures beside them"
+fi

@@ -2,8 +2,8 @@
 # Latency over TLS at a fixed rate, counted from when each request was due, at a quarter, half and three quarters of
 # the most this machine's one server core answers; and what an idle connection costs.
 #
-# Needs `herald` and `herald-load`, built for release; see run.sh. Prints sections in Markdown; what it is doing goes
-# to standard error. BENCH_QUICK=1: seconds instead of minutes, to see that everything runs.
+# Prints Markdown; what it is doing goes to standard error. BENCH_QUICK=1: seconds instead of minutes, to see that
+# everything runs.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
@@ -23,9 +23,7 @@ warmup_seconds=1
 # Lists are asked for so many numbers only, after so many stores that each has one or two placements.
 known_numbers=50000
 
-for binary in "$herald" "$load"; do
-    [ -x "$binary" ] || fail "$binary is not there: cargo build --release -p herald -p herald-load"
-done
+cargo build --release --quiet -p herald -p herald-load
 has taskset || fail "taskset is not installed (Debian: util-linux)"
 
 # serve RETENTION: a server with nothing in it.
@@ -89,9 +87,9 @@ let_go() {
 # descriptors: how many the server has open.
 descriptors() { find "/proc/${pid_of[herald]}/fd" -mindepth 1 | wc -l; }
 
-# idle TITLE STAGE: resident memory of the server for each of many connections, in a server that had one before.
+# idle TITLE STAGE [ROW]: resident memory of the server for each of many connections, in a server that had one before.
 idle() {
-    local before after
+    local before after each
     complain "load: $held_connections connections, $2"
     serve 60s
     # What the first connection makes the process touch is not what one more costs.
@@ -102,8 +100,9 @@ idle() {
     after=$(resident_kib)
     let_go
     stop herald
-    awk -v title="$1" -v count="$held_connections" -v kib=$((after - before)) \
-        'BEGIN { printf "| %s | %d | %.1f |\n", title, count, kib * 1.024 / count }'
+    each=$(awk -v count="$held_connections" -v kib=$((after - before)) 'BEGIN { printf "%.1f", kib * 1.024 / count }')
+    echo "| $1 | $held_connections | $each |"
+    [ -z "${3:-}" ] || record "$3" "$each" kB "$each" "$each"
 }
 
 echo "### Latency over TLS, one reactor on one core"
@@ -131,6 +130,7 @@ allowed=$(ulimit -Hn)
 [ "$allowed" = unlimited ] || [ "$allowed" -gt $((held_connections + 100)) ] ||
     fail "$held_connections connections need more descriptors than the $allowed of ulimit -Hn"
 ulimit -Sn "$allowed"
-idle "before the hello" connected
+idle "before the hello" connected idle_hello_kb
 idle "after the handshake, HTTP/1.1" handshaken
-idle "after an answer, HTTP/1.1" answered
+# The most an idle connection costs, so this is what the target is held against.
+idle "after an answer, HTTP/1.1" answered idle_handshake_kb
