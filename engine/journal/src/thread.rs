@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use herald_core::{Clock, Timestamp};
+use parking_lot::Mutex;
 
 use crate::commits::Commits;
 use crate::journal::Journal;
@@ -31,7 +32,7 @@ pub enum Durability {
 pub struct JournalThread {
     commits: Arc<Commits>,
     progress: Arc<Progress>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the thread shares with those who ask whether stores are possible. Times in ms of the engine's clock.
@@ -69,7 +70,7 @@ impl JournalThread {
             synced_at: Timestamp::default(),
         };
         let thread = std::thread::Builder::new().name("herald-journal".into()).spawn(move || driver.run())?;
-        Ok(Self { commits, progress, thread: Some(thread) })
+        Ok(Self { commits, progress, thread: Mutex::new(Some(thread)) })
     }
 
     /// Whether a store at `now` may be acknowledged under the promise of `durability`. Any thread.
@@ -85,16 +86,20 @@ impl JournalThread {
         };
         !failing && now.millis_since(good_at) < behind_ms_max
     }
-}
 
-impl Drop for JournalThread {
-    /// Writes what is left, durably, and stops.
-    fn drop(&mut self) {
+    /// Writes what is left, durably, and ends the thread; dropping does the same. A second call does nothing.
+    pub fn stop(&self) {
         self.commits.close();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.lock().take() {
             // A panic of the journal has ended it already and was reported by the panic hook.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for JournalThread {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

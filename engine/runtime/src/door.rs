@@ -13,7 +13,8 @@ use herald_net::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusCode};
 
 use crate::batch::BatchDialogue;
-use crate::shared::{Session, Shared};
+use crate::sessions::Session;
+use crate::shared::Shared;
 
 /// The service of one reactor.
 pub(crate) struct Door {

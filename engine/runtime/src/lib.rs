@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod files;
 pub mod limits;
+mod sessions;
 mod shared;
 
 pub use calls::{CallError, CheckCall, CheckedCall, PlaceCall, PlacedCall};

@@ -1,21 +1,21 @@
 //! What all threads of one engine share, and the session each of them works with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use crossbeam_queue::ArrayQueue;
 use herald_core::{
     Clock, CoverSchedule, CoverSecret, Item, PlacementId, Problem, Random, Retention, Service, Storing,
     TelephoneNumber, Timestamp, X25519Suite,
 };
 use herald_journal::limits::COMMIT_WAIT_MS;
 use herald_journal::{CommitState, Commits, Durability, JournalThread};
-use herald_log::{LogHandle, PlacementLog};
-use parking_lot::{Mutex, RwLock};
+use herald_log::PlacementLog;
+use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
-use crate::limits::SESSIONS_MAX;
+use crate::sessions::{Lent, Session, Sessions};
 
 /// How far an engine is in its life. It only ever goes on, never back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,18 +65,10 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     /// The secret for sessions to come. Each session forgets on its own as time goes on.
     cover: Mutex<CoverSecret>,
-    /// Locked for writing at start and stop only. Stores into memory alone never look at it.
-    journal: RwLock<Option<JournalThread>>,
+    /// From the start on. Stores into memory alone never look at it.
+    journal: OnceLock<JournalThread>,
     stage: AtomicU8,
-    sessions: ArrayQueue<Session>,
-    /// Sessions there are, idle or lent.
-    session_count: AtomicUsize,
-}
-
-/// What one thread needs to serve: its own service and its own handle on the log.
-pub(crate) struct Session {
-    pub(crate) service: Service,
-    pub(crate) log: LogHandle,
+    sessions: Sessions,
 }
 
 impl Shared {
@@ -96,16 +88,15 @@ impl Shared {
             durability,
             retention,
             cover: Mutex::new(cover),
-            journal: RwLock::new(None),
+            journal: OnceLock::new(),
             stage: AtomicU8::new(Stage::Opened as u8),
-            sessions: ArrayQueue::new(SESSIONS_MAX),
-            session_count: AtomicUsize::new(0),
+            sessions: Sessions::new(),
         }
     }
 
     /// Where the engine is in its life.
     pub(crate) fn stage(&self) -> Stage {
-        // Relaxed: whoever needs more than a hint puts a fence before it, see `with_session`.
+        // Relaxed: a hint. What keeps callers out of an engine that has stopped is that its sessions are gone.
         Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed))]
     }
 
@@ -116,24 +107,17 @@ impl Shared {
 
     /// Lets stores that need a disk find the journal's thread.
     pub(crate) fn keep_journal(&self, journal: JournalThread) {
-        *self.journal.write() = Some(journal);
+        // An engine starts once, so there is none yet.
+        let _ = self.journal.set(journal);
     }
 
-    /// Waits until no host thread is inside, at most `patience`, then makes the journal write what is left.
-    /// The stage must have gone on before, so that nobody comes in.
+    /// Lets nobody in any more, waits for the host's threads that are inside, at most `patience`, then makes the
+    /// journal write what is left.
     pub(crate) fn wind_up(&self, patience: Duration) {
-        // SeqCst: pairs with the fence in `with_session`. A thread either sees the stage or is seen here.
-        fence(Ordering::SeqCst);
-        let deadline = Instant::now() + patience;
-        // Sessions are lent for microseconds, so this loop all but never turns.
-        while self.sessions.len() < self.session_count.load(Ordering::Relaxed) {
-            if Instant::now() >= deadline {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        self.sessions.close(patience);
+        if let Some(journal) = self.journal.get() {
+            journal.stop();
         }
-        let journal = self.journal.write().take();
-        drop(journal);
     }
 
     /// The cover secret, without the epochs that are over.
@@ -152,8 +136,7 @@ impl Shared {
     /// Whether a store may be acknowledged at `now`.
     pub(crate) fn storing(&self, now: Timestamp) -> Storing {
         let is_kept_up = |journal: &JournalThread| journal.is_keeping_up(self.durability, now);
-        let possible =
-            self.durability == Durability::Memory || self.journal.read().as_ref().is_some_and(is_kept_up);
+        let possible = self.durability == Durability::Memory || self.journal.get().is_some_and(is_kept_up);
         if possible && self.stage() != Stage::Failed { Storing::Possible } else { Storing::Impossible }
     }
 
@@ -182,56 +165,33 @@ impl Shared {
         self.with_session(|session| session.service.retrieve(&mut session.log, number, now))
     }
 
-    /// Lends an idle session, or makes one while there are fewer than [`SESSIONS_MAX`].
+    /// Lends the calling thread a session.
     ///
     /// If `work` panics the session is not lent again and the engine has failed: what the panic left behind may
     /// be half done.
     fn with_session<T>(&self, work: impl FnOnce(&mut Session) -> T) -> Result<T, EngineError> {
         self.stage().serves()?;
-        let session = match self.sessions.pop() {
-            Some(session) => session,
-            None => self.another_session()?,
-        };
-        let mut lent = Lent { shared: self, session: Some(session), is_whole: true };
-        // SeqCst: pairs with the fence in `wind_up`.
-        fence(Ordering::SeqCst);
-        self.stage().serves()?;
-        lent.is_whole = false;
-        let result = work(lent.session.as_mut().expect("the session stays until `lent` is dropped"));
-        lent.is_whole = true;
+        let lent = self.sessions.lend(|| self.open_session())?;
+        let mut inside = Inside { shared: self, lent, is_done: false };
+        let result = work(&mut inside.lent);
+        inside.is_done = true;
         Ok(result)
     }
-
-    fn another_session(&self) -> Result<Session, EngineError> {
-        // Relaxed: a count, nothing is published through it.
-        if self.session_count.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX {
-            self.session_count.fetch_sub(1, Ordering::Relaxed);
-            return Err(EngineError::new(
-                EngineErrorKind::Busy,
-                format!("{SESSIONS_MAX} threads are inside the engine already; try again"),
-            ));
-        }
-        self.open_session().inspect_err(|_| {
-            self.session_count.fetch_sub(1, Ordering::Relaxed);
-        })
-    }
 }
 
-/// A session on loan: comes back when dropped, unless the borrower panicked.
-struct Lent<'a> {
+/// A thread is at work with a session. Dropped before it is done, in a panic, it fails the engine.
+struct Inside<'a> {
     shared: &'a Shared,
-    session: Option<Session>,
-    is_whole: bool,
+    lent: Lent<'a>,
+    is_done: bool,
 }
 
-impl Drop for Lent<'_> {
+impl Drop for Inside<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if !self.is_whole {
+        if !self.is_done {
             self.shared.advance(Stage::Failed);
-            self.shared.session_count.fetch_sub(1, Ordering::Relaxed);
-        } else if let Some(session) = self.session.take() {
-            // There are at most as many sessions as the queue has room for, so this always succeeds.
-            let _ = self.shared.sessions.push(session);
+            self.lent.lose();
         }
     }
 }
@@ -240,12 +200,14 @@ impl Drop for Lent<'_> {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
+    use std::time::Instant;
 
     use herald_log::LogConfig;
     use herald_stir::SystemRandom;
 
     use super::*;
     use crate::SystemClock;
+    use crate::limits::SESSIONS_MAX;
 
     fn shared() -> Shared {
         let clock = Arc::new(SystemClock::starting_at(Timestamp::default()));

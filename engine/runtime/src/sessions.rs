@@ -1,0 +1,166 @@
+//! The sessions of an engine: what a thread needs to serve, lent to it for one call.
+//!
+//! Each thread comes back to the same place as long as nobody else is there, so that threads that store at the same
+//! time share no cache line. Lending is one exchange of a pointer, giving back another.
+
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use crossbeam_utils::atomic::AtomicCell;
+use herald_core::Service;
+use herald_log::LogHandle;
+use parking_lot::Mutex;
+
+use crate::error::{EngineError, EngineErrorKind};
+use crate::limits::SESSIONS_MAX;
+
+/// What one thread needs to serve: its own service and its own handle on the log.
+pub(crate) struct Session {
+    pub(crate) service: Service,
+    pub(crate) log: LogHandle,
+}
+
+/// Up to [`SESSIONS_MAX`] sessions, made when they are first needed.
+pub(crate) struct Sessions {
+    places: Box<[CachePadded<Place>]>,
+    made: Mutex<Made>,
+}
+
+/// Empty if there is no session yet, if it is lent, and for ever once the sessions are closed.
+type Place = AtomicCell<Option<Box<Session>>>;
+
+/// For which places there is a session, lent or not.
+struct Made {
+    is_made: [bool; SESSIONS_MAX],
+    is_closed: bool,
+}
+
+/// A session on loan. Comes back when dropped, unless it is [lost](Self::lose) before.
+pub(crate) struct Lent<'a> {
+    sessions: &'a Sessions,
+    place: usize,
+    session: Option<Box<Session>>,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self {
+            places: (0..SESSIONS_MAX).map(|_| CachePadded::default()).collect(),
+            made: Mutex::new(Made { is_made: [false; SESSIONS_MAX], is_closed: false }),
+        }
+    }
+
+    /// Lends a session that nobody has, or one that `make` makes while there are fewer than [`SESSIONS_MAX`].
+    #[inline]
+    pub(crate) fn lend(
+        &self,
+        make: impl FnOnce() -> Result<Session, EngineError>,
+    ) -> Result<Lent<'_>, EngineError> {
+        let place = usual_place();
+        match self.places[place].take() {
+            Some(session) => Ok(self.lent(place, session)),
+            None => self.lend_elsewhere(place, make),
+        }
+    }
+
+    #[cold]
+    fn lend_elsewhere(
+        &self,
+        usual: usize,
+        make: impl FnOnce() -> Result<Session, EngineError>,
+    ) -> Result<Lent<'_>, EngineError> {
+        let mut made = self.made.lock();
+        if made.is_closed {
+            return Err(EngineError::new(EngineErrorKind::State, "the engine was stopped; open another"));
+        }
+        let in_turn = || (usual..SESSIONS_MAX).chain(0..usual);
+        // A thread gets a place of its own while there is one, even if another's session is idle.
+        if let Some(place) = in_turn().find(|&place| !made.is_made[place]) {
+            let session = make()?;
+            made.is_made[place] = true;
+            return Ok(self.lent(place, Box::new(session)));
+        }
+        drop(made);
+        let idle = |place: usize| self.places[place].take().map(|session| self.lent(place, session));
+        in_turn().find_map(idle).ok_or_else(|| {
+            EngineError::new(
+                EngineErrorKind::Busy,
+                format!("{SESSIONS_MAX} threads are inside the engine already; try again"),
+            )
+        })
+    }
+
+    const fn lent(&self, place: usize, session: Box<Session>) -> Lent<'_> {
+        Lent { sessions: self, place, session: Some(session) }
+    }
+
+    /// Lends and makes none from now on, and takes those there are as they come back. Gives up on the others after
+    /// `patience`.
+    pub(crate) fn close(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        self.made.lock().is_closed = true;
+        for (place, cell) in self.places.iter().enumerate() {
+            // Sessions are lent for microseconds, so this loop all but never turns. One that a panic loses
+            // meanwhile is no longer waited for.
+            while self.made.lock().is_made[place] && cell.take().is_none() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+impl Deref for Lent<'_> {
+    type Target = Session;
+
+    #[inline]
+    fn deref(&self) -> &Session {
+        self.session.as_ref().expect("there until it is lost")
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Session {
+        self.session.as_mut().expect("there until it is lost")
+    }
+}
+
+impl Lent<'_> {
+    /// Drops the session and makes room for another.
+    #[cold]
+    pub(crate) fn lose(&mut self) {
+        self.session = None;
+        self.sessions.made.lock().is_made[self.place] = false;
+    }
+}
+
+impl Drop for Lent<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            // Nobody else puts anything here, so nothing is dropped by this.
+            self.sessions.places[self.place].store(Some(session));
+        }
+    }
+}
+
+/// Where the calling thread looks first: threads are dealt out over the places in turn.
+#[inline]
+fn usual_place() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    PLACE.with(|place| {
+        if place.get() == usize::MAX {
+            // Relaxed: only the value counts.
+            place.set(NEXT.fetch_add(1, Ordering::Relaxed) % SESSIONS_MAX);
+        }
+        place.get()
+    })
+}
+
+const _: () = assert!(Place::is_lock_free());
