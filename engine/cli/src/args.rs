@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// Check a call: retrieve what waits under the called number, open what opens, verify it, print the verdict.
     /// Ends with 0 if the call is verified, 1 if not.
     Check(Check),
+    /// Measure what this machine makes of the engine: stores and retrieves in process, beside the limits of its
+    /// memory and disk. About 20 seconds.
+    Bench(Bench),
     /// Play a whole call on this machine, step by step, with a service that is killed on the way.
     Demo,
 }
@@ -151,6 +154,21 @@ pub(crate) struct Check {
     /// The chain, PEM, for PASSporTs that name a URL instead of carrying it (nothing is fetched).
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// How long to measure, in all.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
+    pub seconds: f64,
+    /// Measure the disk of this folder; what is written goes to a folder inside that is removed. The folder for
+    /// temporary files if not given.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Memory for placements, as in 256MiB; the copy beside them takes as much again. An eighth of what is
+    /// available if not given, 1 GiB at most.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
 }
 
 fn attestation(letter: &str) -> Result<Attestation, &'static str> {

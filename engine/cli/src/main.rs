@@ -3,6 +3,7 @@
 //! It parses arguments, reads files and prints; everything else is the runtime's.
 
 mod args;
+mod bench;
 mod calls;
 mod demo;
 mod development;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Retrieve(retrieve) => calls::retrieve(retrieve, &output),
         Command::Place(place) => calls::place(place, &output),
         Command::Check(check) => calls::check(check, &output),
+        Command::Bench(bench) => bench::run(bench, &output),
         Command::Demo => demo::run(&output),
     };
     result.unwrap_or_else(|failure| output.failure(&failure))

@@ -14,6 +14,8 @@ pub(crate) const EXIT_NOT_GOOD: u8 = 1;
 pub(crate) const EXIT_USAGE: u8 = 2;
 /// The service cannot be reached, or cannot do it now (`EX_UNAVAILABLE`).
 pub(crate) const EXIT_UNAVAILABLE: u8 = 69;
+/// A signal asked for the end, as a shell says it of SIGINT.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// Where answers go, and in which form.
 pub(crate) struct Output {
@@ -35,6 +37,11 @@ impl Failure {
     /// The other side or the machine must mend it.
     pub(crate) fn unavailable(message: impl Display) -> Self {
         Self { code: EXIT_UNAVAILABLE, message: message.to_string() }
+    }
+
+    /// A signal asked for the end.
+    pub(crate) fn interrupted() -> Self {
+        Self { code: EXIT_INTERRUPTED, message: "interrupted; nothing is left behind".to_owned() }
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use serde_json::Value;
+
 fn herald(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_herald")).args(arguments).output().expect("the program runs")
 }
@@ -102,7 +104,7 @@ fn what_is_wrong_on_the_command_line_is_said_in_a_sentence() {
     std::fs::write(&file, "durability = \"memory\"\nlisten = \"127.0.0.1:0\"\nretentions = \"5s\"\n")
         .unwrap();
     let data = folder.path().to_str().unwrap();
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&["serve"], 2, "nothing to listen on"),
         (
             &["serve", "--listen", "127.0.0.1:0", "--durability", "memory"],
@@ -129,6 +131,9 @@ fn what_is_wrong_on_the_command_line_is_said_in_a_sentence() {
         (&["retrieve", "--cps", "https://127.0.0.1:1", "--number", "12a"], 2, "position 2"),
         (&["retrieve", "--cps", "ftp://127.0.0.1", "--number", "12"], 2, "is no service"),
         (&["retrieve", "--cps", "unix:/nowhere", "--number", "12"], 69, "gives no answer"),
+        (&["bench", "--data", "/nowhere"], 2, "name another with --data"),
+        (&["bench", "--seconds", "0"], 2, "--seconds takes more than 0"),
+        (&["bench", "--memory", "1KiB"], 2, "at least 16MiB"),
     ];
     for (arguments, code, said) in cases {
         let output = herald(arguments);
@@ -153,4 +158,68 @@ fn the_demo_holds_step_by_step() {
     let stdout = text(&demo.stdout);
     assert!(demo.status.success(), "{stdout}{}", text(&demo.stderr));
     assert!(stdout.lines().count() >= 11 && !stdout.contains("fault"), "{stdout}");
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).expect("a folder").next().is_none()
+}
+
+#[test]
+fn a_benchmark_gives_figures_whose_shares_are_what_they_are_said_to_be_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let bench = herald(&["bench", "--json", "--seconds", "0.5", "--memory", "32MiB", "--data", data]);
+    assert!(bench.status.success(), "{}", text(&bench.stderr));
+    assert!(is_empty(folder.path()));
+    let report: Value = serde_json::from_slice(&bench.stdout).expect("one JSON object");
+    assert_eq!((&report["memory_bytes"], &report["body_bytes"]), (&(32 << 20).into(), &640.into()));
+    let figures = report["figures"].as_array().expect("figures");
+    let rate = |id: &Value| {
+        let figure = figures.iter().find(|figure| figure["id"] == *id).unwrap_or_else(|| panic!("no {id}"));
+        figure["per_second"].as_f64().expect("a rate")
+    };
+    let mut compared = Vec::new();
+    for figure in figures {
+        let id = &figure["id"];
+        let within =
+            [&figure["per_second_least"], &figure["per_second_most"]].map(|rate| rate.as_f64().unwrap());
+        assert!(0.0 < within[0] && within[0] <= rate(id) && rate(id) <= within[1], "{figure}");
+        if let Some(bytes) = figure["bytes_per_second"].as_f64() {
+            assert!((bytes / rate(id) / 640.0 - 1.0).abs() < 1e-9, "{figure}");
+        }
+        match figure["of_ceiling"].as_f64() {
+            Some(share) => {
+                assert!((share * rate(&figure["ceiling"]) / rate(id) - 1.0).abs() < 1e-9, "{figure}");
+                compared.push(id.as_str().expect("an id"));
+            }
+            None => assert!(figure["ceiling"].is_null(), "{id}"),
+        }
+    }
+    for kind in ["store/memory/1", "store/synced/1", "store/buffered/1"] {
+        assert!(compared.contains(&kind), "{kind} is compared with nothing: {compared:?}");
+    }
+    assert!(rate(&"retrieve/1".into()) < rate(&"store/memory/1".into()), "cover is what costs");
+}
+
+#[test]
+fn an_interrupted_benchmark_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_herald"))
+        .args(["bench", "--seconds", "600", "--memory", "32MiB", "--data"])
+        .arg(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut said = BufReader::new(process.stderr.take().expect("a pipe")).lines();
+    said.next().expect("it says what it measures with").expect("a line");
+    while is_empty(folder.path()) {
+        assert!(process.try_wait().expect("a child").is_none(), "it ended before it was told to");
+        std::thread::yield_now();
+    }
+    let pid = process.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    assert_eq!(process.wait().expect("it ends").code(), Some(130));
+    assert!(is_empty(folder.path()));
+    assert!(said.any(|line| line.expect("a line").contains("nothing is left behind")));
 }

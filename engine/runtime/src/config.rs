@@ -233,6 +233,11 @@ impl Config {
         self.data.as_deref()
     }
 
+    /// Memory for placements, in bytes.
+    pub const fn memory_bytes(&self) -> usize {
+        self.arena_bytes
+    }
+
     /// Whether anything is to be listened on.
     pub const fn has_listeners(&self) -> bool {
         !self.listen.is_empty() || self.unix_socket.is_some()
