@@ -105,8 +105,12 @@ impl Sessions {
         for (place, cell) in self.places.iter().enumerate() {
             // Sessions are lent for microseconds, so this loop all but never turns. One that a panic loses
             // meanwhile is no longer waited for.
-            while self.made.lock().is_made[place] && cell.take().is_none() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(1));
+            while self.made.lock().is_made[place] && Instant::now() < deadline {
+                if cell.take().is_some() {
+                    self.made.lock().is_made[place] = false;
+                } else {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
             }
         }
     }

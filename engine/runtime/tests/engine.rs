@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use herald_runtime::core::{Clock, Item, TelephoneNumber, Timestamp};
 use herald_runtime::{Config, Engine, EngineError, EngineErrorKind, Environment, net};
@@ -50,7 +51,10 @@ fn a_placement_is_retrieved_among_cover_under_its_id() {
     assert!(items.len() >= 2, "no cover beside the placement");
     assert_eq!(items.iter().find(|item| item.id == id).map(|item| &item.body), Some(&body(7)));
     assert!(items.is_sorted_by_key(|item| item.id));
+    let began = Instant::now();
     engine.stop().unwrap();
+    drop(engine);
+    assert!(began.elapsed() < Duration::from_secs(5), "nobody was inside, so nothing is waited for");
 }
 
 #[test]
