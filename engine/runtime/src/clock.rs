@@ -4,6 +4,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use herald_core::{Clock, Timestamp};
 
+use crate::limits::CLOCK_WRITTEN_MS;
+
 /// The wall clock as it was when the engine opened, advanced by the monotonic clock since.
 #[derive(Debug)]
 pub struct SystemClock {
@@ -12,10 +14,13 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock that begins with the wall clock, but not before `earliest`: an engine that comes back after the
-    /// wall clock was set back must not relive times it has already served.
+    /// A clock that begins with the wall clock. If that shows less than `earliest`, the last that an earlier life
+    /// wrote down, it was set back; then this one begins [`CLOCK_WRITTEN_MS`] later, since an engine must not
+    /// relive times it has already served, and has served more than it wrote down.
     pub fn starting_at(earliest: Timestamp) -> Self {
-        Self { anchor: wall_clock().max(earliest), opened: Instant::now() }
+        let wall = wall_clock();
+        let anchor = if wall < earliest { earliest.plus_millis(CLOCK_WRITTEN_MS) } else { wall };
+        Self { anchor, opened: Instant::now() }
     }
 }
 

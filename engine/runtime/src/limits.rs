@@ -29,3 +29,6 @@ pub const REFERENCE_BYTES_MAX: usize = 1024;
 pub(crate) const BATCH_RESULTS_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of results sent in one piece, if that many are ready: one HTTP/2 frame.
 pub(crate) const BATCH_PIECE_BYTES: usize = 16 * 1024;
+/// The journal writes the engine's clock down at least this often, in ms: twice the time between two of its passes,
+/// since one may take its time. A killed engine has served no later than this after what it wrote.
+pub(crate) const CLOCK_WRITTEN_MS: u64 = 2 * herald_journal::limits::IDLE_PASS_MS;
