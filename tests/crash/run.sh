@@ -3,7 +3,7 @@
 # anything that was acknowledged is missing. A sample in about three minutes; with --campaign everything, in about
 # forty. Power cuts need root and loop devices, and are skipped aloud without.
 #
-# tests/crash/run.sh [--campaign] [PART...]: kills, points, faults, cuts, full, folder; all of them if none is named.
+# tests/crash/run.sh [--campaign] [PART...]: kills, points, faults, cuts, full, steps, folder; all of them if none is named.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # What makes the file systems whose power is cut. Without them that part says that it is skipped.

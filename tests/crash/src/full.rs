@@ -1,6 +1,8 @@
 //! A full disk: stores are refused and say so, retrieval goes on, and with the space the stores come back, without
 //! anybody's help.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::Plan;
@@ -9,8 +11,8 @@ use crate::error::CrashError;
 use crate::http::Http;
 use crate::ledger::{Fate, Ledger, random_below, random_between};
 use crate::limits::{
-    EXPIRY_MARGIN, FULL_MAX, FULL_MIN, KILLS_WHILE_FULL, LOAD_BETWEEN, PACE_ON_SMALL_DISK, REFUSE_MAX,
-    RESUME_MAX, RETENTION,
+    CYCLES_TO_SETTLE, EXPIRY_MARGIN, FULL_MAX, FULL_MIN, GROWTH_PERCENT_MAX, KILLS_WHILE_FULL, LOAD_BETWEEN,
+    PACE_ON_SMALL_DISK, REFUSE_MAX, RESUME_MAX, RETENTION,
 };
 use crate::load::under_load;
 use crate::look::{list, look};
@@ -52,6 +54,8 @@ struct Outcome {
     slowest_resume: Duration,
     /// Retrievals while the disk was full.
     looks: usize,
+    /// What the journal took of the disk after each cycle, in bytes.
+    folder_bytes: Vec<u64>,
 }
 
 impl Outcome {
@@ -68,13 +72,14 @@ impl Outcome {
     fn line(self, durability: &str) -> (String, Vec<String>) {
         let line = format!(
             "{durability} disk full {} times, {} acknowledged, {} refused with 503, slowest refusal {} ms, slowest \
-             resume {} ms, {} retrievals while full; {} kills while full, {} lost",
+             resume {} ms, {} retrievals while full, folder at most {} KiB; {} kills while full, {} lost",
             self.fills,
             self.acknowledged_count,
             self.refused_count,
             self.slowest_refusal.as_millis(),
             self.slowest_resume.as_millis(),
             self.looks,
+            self.folder_bytes.iter().max().copied().unwrap_or_default() >> 10,
             self.kills,
             self.tally.lost_count,
         );
@@ -97,6 +102,7 @@ fn play(plan: &Plan, durability: &'static str, fills: u32, promise: Promise) -> 
         slowest_refusal: Duration::ZERO,
         slowest_resume: Duration::ZERO,
         looks: 0,
+        folder_bytes: Vec::new(),
     };
     let mut service = launch.start()?;
     for kill in 0..kills {
@@ -123,7 +129,26 @@ fn play(plan: &Plan, durability: &'static str, fills: u32, promise: Promise) -> 
         outcome.tally.faults.extend(list(&service.address, &ledger)?);
     }
     outcome.acknowledged_count = ledger.acknowledged_count();
+    outcome.tally.faults.extend(growth(&outcome.folder_bytes));
     Ok(outcome)
+}
+
+/// Once placements expire as fast as they come, the folder takes no more than it did. A run too short for that shows
+/// nothing.
+fn growth(folder_bytes: &[u64]) -> Option<String> {
+    let (_, settled) = folder_bytes.split_at_checked(CYCLES_TO_SETTLE)?;
+    let (early, late) = settled.split_at(settled.len() / 2);
+    let (early, late) = (early.iter().max()?, late.iter().max()?);
+    (late * 100 > early * GROWTH_PERCENT_MAX)
+        .then(|| format!("the folder grows with the cycles: at most {early} bytes, later {late}"))
+}
+
+/// What the files of a folder take of the disk, in bytes.
+fn taken_bytes(folder: &Path) -> Result<u64, CrashError> {
+    let entries = std::fs::read_dir(folder).map_err(CrashError::system("list the folder"))?;
+    // A file may go while it is looked at.
+    let files = entries.filter_map(|entry| entry.ok()?.metadata().ok());
+    Ok(files.map(|about| about.blocks() * 512).sum())
 }
 
 /// One life of a service on a small disk.
@@ -139,7 +164,9 @@ impl Cycles<'_> {
     fn fill_and_free(&mut self, http: &Http) -> Result<(), CrashError> {
         self.fill_for_a_while(http)?;
         self.disk.free(self.id)?;
-        self.await_success(http)
+        self.await_success(http)?;
+        self.outcome.folder_bytes.push(taken_bytes(&self.disk.path().join("data/journal"))?);
+        Ok(())
     }
 
     /// Stores go on, the disk is filled, and stays so for a random while, in which retrieval goes on.

@@ -92,6 +92,18 @@ pub(crate) const CUT_START_CALLS: u64 = 80;
 pub(crate) const IMAGE_BYTES: u64 = 512 << 20;
 /// How often a file system is asked to let go that a process was just killed on, every 10 ms.
 pub(crate) const UNMOUNT_TRIES: u32 = 200;
+/// Retention of the services whose clock steps: so short that everything can be watched to its end.
+pub(crate) const STEP_RETENTION: Duration = Duration::from_secs(6);
+/// By how much placements may live less after a restart under a clock that was set back (docs/OPERATIONS.md).
+pub(crate) const STEP_EARLY_MAX: Duration = Duration::from_secs(2);
+/// Placements stored at a time, and the time between two of them.
+pub(crate) const STEP_STORES: u32 = 10;
+/// See [`STEP_STORES`].
+pub(crate) const STEP_STORES_PACE: Duration = Duration::from_millis(20);
+/// Restarts under a clock that was set back.
+pub(crate) const STEP_RESTARTS: u32 = 4;
+/// Time between two looks at everything.
+pub(crate) const STEP_WATCH_PACE: Duration = Duration::from_millis(50);
 /// Writes that are swallowed in a control before it is killed: those of some dozen stores.
 pub(crate) const CONTROL_WRITES: u64 = 60;
 
@@ -112,6 +124,10 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10);
 pub(crate) const RESUME_MAX: Duration = Duration::from_secs(10);
 /// From the moment the disk is full until stores are refused and health says so. Beyond it is a fault.
 pub(crate) const REFUSE_MAX: Duration = Duration::from_secs(10);
+/// Cycles of a full disk, of two seconds and more, after which placements expire as fast as they come.
+pub(crate) const CYCLES_TO_SETTLE: usize = 40;
+/// What the folder may take at most in the second half of the cycles after that, in percent of the first.
+pub(crate) const GROWTH_PERCENT_MAX: u64 = 130;
 /// How long the disk stays full after the first refusal, at least and at most: a few of the journal's attempts,
 /// and not always as long after the last one.
 pub(crate) const FULL_MIN: Duration = Duration::from_millis(1_000);

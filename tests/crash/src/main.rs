@@ -26,6 +26,7 @@ mod promise;
 mod report;
 mod service;
 mod shim;
+mod steps;
 mod sum;
 mod trial;
 mod workers;
@@ -61,6 +62,8 @@ const PARTS: &[(&str, PartFn)] = &[
     ("cuts", cuts::control),
     ("full", full::synced),
     ("full", full::buffered),
+    ("steps", steps::steps),
+    ("steps", steps::control),
     ("folder", folder::in_use),
 ];
 

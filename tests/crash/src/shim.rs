@@ -115,6 +115,11 @@ impl Shim {
         self.put(WALL, ms.cast_unsigned())
     }
 
+    /// Sets the monotonic clock off, which no machine does.
+    pub(crate) fn step_monotonic(&self, ms: i64) -> Result<(), CrashError> {
+        self.put(MONOTONIC, ms.cast_unsigned())
+    }
+
     fn give(&self, at: u64, order: Order) -> Result<(), CrashError> {
         self.put(at, 0)?;
         let rest = [order.first, order.last, order.act as u64, 0, 0];
@@ -147,4 +152,5 @@ const FIRST: u64 = 0;
 const SECOND: u64 = 6 * WORD_BYTES;
 const FIRED: u64 = 5 * WORD_BYTES;
 const WALL: u64 = 12 * WORD_BYTES;
+const MONOTONIC: u64 = 13 * WORD_BYTES;
 const CONTROL_BYTES: u64 = 14 * WORD_BYTES;

@@ -60,6 +60,14 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
+    /// A service to be started on an empty folder.
+    pub(crate) fn new(plan: &Plan) -> Result<Self, CrashError> {
+        let folder = tempfile::tempdir().map_err(CrashError::system("make a folder"))?;
+        let mut trial = Self::on(plan, folder.path().to_owned(), "synced", 0)?;
+        trial._folder = Some(folder);
+        Ok(trial)
+    }
+
     /// A service to be started on a copy of the folder of `eve`, with so much time to its end.
     pub(crate) fn at(plan: &Plan, eve: &Eve, lead: Duration) -> Result<Self, CrashError> {
         let folder = tempfile::tempdir().map_err(CrashError::system("make a folder"))?;
