@@ -7,10 +7,12 @@ set -euo pipefail
 cd "$root"
 
 options=(--arena-mib 4096 --runs 3 --seconds 0.25)
+expiry_options=(--arena-mib 2048 --runs 3)
 # What two distributions of the fill and all runs can leave there, so that nothing is evicted.
 memcached_mib=8192
 if [ "${BENCH_QUICK:-0}" = 1 ]; then
     options=(--arena-mib 512 --runs 1 --seconds 0.05 --quick)
+    expiry_options=(--arena-mib 256 --runs 1)
     memcached_mib=1024
 fi
 # A server that has not made its socket by then never will.
@@ -61,3 +63,5 @@ start memcached memcached -s "$scratch/memcached" -m "$memcached_mib" -t 2 -u "$
 
 "$target/release/herald-compare" stores "${options[@]}" \
     --redis "$scratch/redis" --memcached "$scratch/memcached" --rocksdb "$scratch/rocksdb"
+echo
+"$target/release/herald-compare" expiry "${expiry_options[@]}"

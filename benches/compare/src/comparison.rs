@@ -12,28 +12,22 @@ use std::time::Duration;
 
 use clap::Args;
 use herald_core::{TelephoneNumber, Timestamp};
-use herald_log::{LogConfig, LogHandle, PlacementLog};
+use herald_log::{LogHandle, PlacementLog};
 use memmap2::{Advice, MmapMut};
 
 use crate::failure::Failure;
-use crate::limits::{
-    ARENA_BYTES_MAX, ARENA_BYTES_MIN, RECORD_STEP_BYTES, RUN_SECONDS_MAX, RUNS_MAX, SEGMENT_BYTES,
-    THREADS_MAX,
-};
+use crate::limits::{RUN_SECONDS_MAX, SEGMENT_BYTES, THREADS_MAX};
 use crate::measure::{self, Course, Mix, Rate};
 use crate::report::{self, COPY, Case, Figure, LOG, READS};
+use crate::results;
+use crate::setup::{self, BODY_BYTES, HEADER_BYTES, handles, log_of, record_bytes, workload_of};
 use crate::stores::{
     Cached, Chasing, Copying, Indexing, Mapped, Memcached, Raw, Redis, Retrieving, Served, Storing, Writes,
 };
 use crate::workload::{BEGIN, Distribution, Workload};
 
-/// Bytes of a body given to the log, as in the trials of the design.
-const BODY_BYTES: usize = 600;
 /// Bytes of a body given to the service: the smallest size it takes.
 const SERVED_BODY_BYTES: usize = herald_core::limits::BODY_BUCKETS_BYTES[0];
-/// Bytes the log writes before a body.
-pub(crate) const HEADER_BYTES: usize = 48;
-
 const INDEXED_COPY: &str = "memcpy, and one random word of an index";
 const SERVICE: &str = "service over the log";
 const MAP: &str = "DashMap of Vec";
@@ -141,41 +135,32 @@ pub(crate) fn compare(options: &Options) -> Result<String, Failure> {
         figures.extend(of_a_peer(plan, &draws, MEMCACHED, &CASES, || Memcached::open(socket))?);
     }
     report::record(&figures, &ROWS)?;
+    results::draw("perf.svg", &report::bars(&figures))?;
     Ok(format!(
-        "### In process and beside other stores\n\n{}\n### Workloads\n\n{}",
+        "### In process and beside other stores\n\n\
+         ![Placements stored per second](perf.svg)\n\n{}\n### Workloads\n\n{}",
         report::table(&figures),
         report::workloads(&figures)
     ))
 }
 
 fn plan(options: &Options) -> Result<Plan, Failure> {
-    let arena_bytes = options.arena_mib.saturating_mul(1 << 20);
-    if !(ARENA_BYTES_MIN..=ARENA_BYTES_MAX).contains(&arena_bytes) {
-        return Err(Failure::Options("--arena-mib takes 256 to 6144"));
-    }
-    if !(1..=RUNS_MAX).contains(&options.runs) {
-        return Err(Failure::Options("--runs takes 1 to 99"));
-    }
+    let (arena_bytes, runs) = (setup::arena_bytes(options.arena_mib)?, setup::runs(options.runs)?);
     if !(options.seconds > 0.0 && options.seconds <= RUN_SECONDS_MAX) {
         return Err(Failure::Options("--seconds takes more than 0, at most 60"));
     }
     let run = Duration::from_secs_f64(options.seconds);
-    Ok(Plan { arena_bytes, runs: options.runs, run, quick: options.quick })
+    Ok(Plan { arena_bytes, runs, run, quick: options.quick })
 }
 
 /// The log beside the limits of memory, then the service over the same log: memory is faulted in once.
 fn of_the_log(plan: Plan, draws: &Draws) -> Result<Vec<Figure>, Failure> {
-    let log = PlacementLog::create(LogConfig {
-        arena_bytes: plan.arena_bytes,
-        segment_bytes: SEGMENT_BYTES,
-        hash_key: std::array::from_fn(|index| u8::try_from(index).expect("32 bytes")),
-        handles_max: THREADS_MAX,
-    })?;
+    let log = log_of(plan.arena_bytes, SEGMENT_BYTES)?;
     let mut begin = BEGIN;
     let mut figures = Vec::new();
     for distribution in Distribution::ALL {
         eprintln!("compare: {LOG}, {distribution:?}");
-        let workload = in_arena(plan, draws.of(distribution), BODY_BYTES);
+        let workload = workload_of(draws.of(distribution), plan.arena_bytes, BODY_BYTES);
         let course = Course::new(&workload, begin);
         course.fill(&mut handles(&log, 1)?)?;
         if distribution == Distribution::Uniform {
@@ -208,7 +193,7 @@ fn of_the_service(
 ) -> Result<Vec<Figure>, Failure> {
     eprintln!("compare: {SERVICE}");
     let distribution = Distribution::Uniform;
-    let workload = in_arena(plan, draws.of(distribution), SERVED_BODY_BYTES);
+    let workload = workload_of(draws.of(distribution), plan.arena_bytes, SERVED_BODY_BYTES);
     let course = Course::new(&workload, begin);
     let served = |threads| -> Result<Vec<_>, Failure> {
         let seeds_and_handles = (1..).zip(handles(log, threads)?);
@@ -227,15 +212,6 @@ fn of_the_service(
     Ok(figures)
 }
 
-fn in_arena<'a>(plan: Plan, draws: &'a [TelephoneNumber], body_bytes: usize) -> Workload<'a> {
-    let record_bytes = (HEADER_BYTES + body_bytes).next_multiple_of(RECORD_STEP_BYTES);
-    Workload::in_arena(draws, plan.arena_bytes, record_bytes, body_bytes)
-}
-
-fn handles(log: &Arc<PlacementLog>, count: usize) -> Result<Vec<LogHandle>, Failure> {
-    (0..count).map(|_| Ok(log.handle()?)).collect()
-}
-
 /// An arena as the log's: of the same size, in huge pages if there are any, faulted in.
 fn copy_arena(plan: Plan) -> Result<MmapMut, Failure> {
     let mut arena = MmapMut::map_anon(plan.arena_bytes).map_err(Failure::Map)?;
@@ -252,9 +228,9 @@ fn log_beside_memory(
     log: &Arc<PlacementLog>,
 ) -> Result<Vec<Figure>, Failure> {
     let mut arena = copy_arena(plan)?;
-    let record_bytes = (HEADER_BYTES + BODY_BYTES).next_multiple_of(RECORD_STEP_BYTES);
-    let index: Vec<AtomicU64> =
-        (0..(plan.arena_bytes / record_bytes).next_power_of_two()).map(|_| AtomicU64::new(0)).collect();
+    let index: Vec<AtomicU64> = (0..(plan.arena_bytes / record_bytes(BODY_BYTES)).next_power_of_two())
+        .map(|_| AtomicU64::new(0))
+        .collect();
     let once = Plan { runs: 1, ..plan };
     let one = |mix, handles: &mut [LogHandle]| runs(once, course, handles, (Distribution::Uniform, mix));
     let mut figures = Vec::new();
@@ -296,7 +272,7 @@ fn of_the_map(plan: Plan, draws: &Draws) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
     for distribution in Distribution::ALL {
         eprintln!("compare: {MAP}, {distribution:?}");
-        let workload = in_arena(plan, draws.of(distribution), BODY_BYTES);
+        let workload = workload_of(draws.of(distribution), plan.arena_bytes, BODY_BYTES);
         let course = Course::new(&workload, begin);
         course.fill(&mut [map.clone()])?;
         for (_, mix) in CASES.into_iter().filter(|(of, _)| *of == distribution) {

@@ -51,3 +51,28 @@ pub(crate) const ROCKS_BUFFER_BYTES: usize = 256 << 20;
 pub(crate) const ROCKS_CACHE_BYTES: usize = 2 << 30;
 /// Bytes of a cache line: records of the log begin at multiples of it, and so do copies beside it.
 pub(crate) const RECORD_STEP_BYTES: usize = 64;
+
+/// Retentions that pass while the oldest placements expire.
+pub(crate) const EXPIRY_RETENTIONS: u64 = 5;
+/// Readings of the clock whose median is shown.
+pub(crate) const CLOCK_READINGS: u32 = 100_000;
+
+/// Live records whose cost is shown, from what a cache holds to what no memory of 24 GiB does.
+pub(crate) const LIVE_COUNTS: [u64; 6] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+/// Bytes of memory that must be left beside a log, for the draws and for everybody else. What would leave less does
+/// not fit and is left out, aloud.
+pub(crate) const MEMORY_LEFT_BYTES: usize = 2 << 30;
+/// Sizes of bodies whose cost is shown, in bytes: the five the service takes, and two below.
+pub(crate) const BODY_SIZES: [usize; 7] = [256, 600, 640, 1024, 2048, 4096, 8192];
+/// Bytes of the arena that bodies of all sizes are stored in.
+pub(crate) const SIZES_ARENA_BYTES: usize = 2 << 30;
+/// Live placements of a number at which its cost is shown; the last is the least bound the service draws.
+pub(crate) const HOT_LEVELS: [usize; 9] = [1, 2, 5, 10, 20, 50, 100, 150, 190];
+/// Numbers that are called often at once, so that no cache holds their placements.
+pub(crate) const HOT_NUMBERS: u64 = 1_000;
+/// Numbers of a block that is listed, up to the most one may have.
+pub(crate) const BLOCK_SIZES: [u64; 7] = [1, 2, 5, 10, 20, 50, 100];
+/// Runs of a point of a curve.
+pub(crate) const CURVE_RUNS: u32 = 3;
+/// Seconds of one such run.
+pub(crate) const CURVE_RUN_SECONDS: f64 = 0.2;

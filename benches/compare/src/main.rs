@@ -6,11 +6,15 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a table on standard output is the program")]
 
 mod comparison;
+mod curves;
+mod expiry;
 mod failure;
 mod limits;
 mod measure;
+mod plot;
 mod report;
 mod results;
+mod setup;
 mod stores;
 mod targets;
 mod workload;
@@ -33,6 +37,12 @@ struct Options {
 enum Command {
     /// The log and other stores.
     Stores(comparison::Options),
+    /// The log before anything expires and while the oldest expire.
+    Expiry(expiry::Options),
+    /// How cost grows.
+    Curves(curves::Options),
+    /// Records and bytes of one full log; `curves` starts it.
+    Memory(curves::MemoryOptions),
     /// Whether the figures in a file of results hold what is asked.
     Judge {
         /// The file; benches/run.sh describes its lines.
@@ -43,6 +53,9 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Options::parse().command {
         Command::Stores(options) => comparison::compare(&options),
+        Command::Expiry(options) => expiry::measure(&options),
+        Command::Curves(options) => curves::measure(&options),
+        Command::Memory(options) => curves::memory(&options),
         Command::Judge { results } => judge(&results),
     };
     match done {

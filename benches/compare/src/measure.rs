@@ -64,30 +64,38 @@ impl<'a> Course<'a> {
 
     /// Stores until the workload says that it is full.
     pub(crate) fn fill<S: Storing>(&self, stores: &mut [S]) -> Result<(), Failure> {
-        let fill_count = self.workload.fill_count();
-        on_threads(
-            stores,
-            |_| self.end() < fill_count,
-            |store| {
-                let mut counts = Counts::default();
-                self.store_block(store, &mut counts)?;
-                Ok(counts)
-            },
-        )
-        .map(drop)
+        self.store_until(stores, self.workload.fill_count()).map(drop)
+    }
+
+    /// Stores the placements up to `end`, and less than a block a thread beyond it.
+    pub(crate) fn store_until<S: Storing>(&self, stores: &mut [S], end: u64) -> Result<Rate, Failure> {
+        self.store_while(stores, |_| self.end() < end)
+    }
+
+    /// Stores until one is refused. Returns how many were kept.
+    pub(crate) fn store_until_refused<S: Storing>(&self, store: &mut S) -> Result<usize, Failure> {
+        let mut counts = Counts::default();
+        while counts.kept == counts.stored {
+            self.store_block(store, &mut counts)?;
+        }
+        Ok(counts.kept)
     }
 
     /// Stores for `run`.
     pub(crate) fn run_stores<S: Storing>(&self, stores: &mut [S], run: Duration) -> Result<Rate, Failure> {
-        on_threads(
-            stores,
-            |began| began.elapsed() < run,
-            |store| {
-                let mut counts = Counts::default();
-                self.store_block(store, &mut counts)?;
-                Ok(counts)
-            },
-        )
+        self.store_while(stores, |began| began.elapsed() < run)
+    }
+
+    fn store_while<S: Storing>(
+        &self,
+        stores: &mut [S],
+        goes_on: impl Fn(Instant) -> bool + Sync,
+    ) -> Result<Rate, Failure> {
+        on_threads(stores, goes_on, |store| {
+            let mut counts = Counts::default();
+            self.store_block(store, &mut counts)?;
+            Ok(counts)
+        })
     }
 
     /// Stores, and retrieves numbers that have live placements, with every body copied, for `run`.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::failure::Failure;
 use crate::measure::{Mix, Rate};
+use crate::plot;
 use crate::results;
 use crate::targets::digits;
 use crate::workload::Distribution;
@@ -176,4 +177,17 @@ pub(crate) fn record(figures: &[Figure], rows: &[(&'static str, Mix, &str)]) -> 
         }
     }
     Ok(())
+}
+
+/// The stores of evenly called numbers as bars.
+pub(crate) fn bars(figures: &[Figure]) -> String {
+    let (distribution, mix) = (Distribution::Uniform, Mix::STORE);
+    let is_shown = |it: &&Figure| it.case.mix == mix && it.case.distribution == distribution;
+    let groups = figures.iter().filter(|it| is_shown(it) && it.case.threads == 1).map(|one| {
+        let values = [1, 2].map(|threads| Some(find(Case { threads, ..one.case }, figures)?.median() / 1e6));
+        (one.case.store, values.to_vec())
+    });
+    let title = "Placements of 600 bytes stored per second";
+    plot::Bars { title, unit: "million/s", series: &["one thread", "two threads"], groups: groups.collect() }
+        .svg()
 }

@@ -101,9 +101,13 @@ impl<'a> Workload<'a> {
         record_bytes: usize,
         body_bytes: usize,
     ) -> Self {
-        let capacity = arena_bytes / record_bytes;
-        let live_count = wide(capacity * LIVE_PERCENT / 100);
-        let (fill_count, window) = (wide(capacity), live_count * 19 / 20);
+        Self::of_live(draws, wide(arena_bytes / record_bytes * LIVE_PERCENT / 100), body_bytes)
+    }
+
+    /// Placements with bodies of `body_bytes`, and a virtual clock that keeps `live_count` of them live.
+    pub(crate) fn of_live(draws: &'a [TelephoneNumber], live_count: u64, body_bytes: usize) -> Self {
+        let (fill_count, window) =
+            (live_count.saturating_mul(100) / wide(LIVE_PERCENT), live_count / 20 * 19);
         Self { draws, bodies: bodies(body_bytes), live_count, fill_count, window }
     }
 

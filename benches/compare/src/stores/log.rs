@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use herald_core::limits::RECORDS_PER_NUMBER_MAX;
 use herald_core::{
-    CoverSchedule, CoverSecret, NewPlacement, PlacementStore, Retention, Service, TelephoneNumber, Timestamp,
-    X25519Suite,
+    Answer, CoverSchedule, CoverSecret, NewPlacement, PlacementStore, Request, Retention, Service,
+    Storing as Possible, TelephoneNumber, Timestamp, X25519Suite,
 };
 use herald_log::LogHandle;
 
@@ -18,7 +18,8 @@ impl Storing for LogHandle {
     fn store(&mut self, placements: &[Placement<'_>], now: Timestamp) -> Result<usize, Failure> {
         let mut kept = 0;
         for placement in placements {
-            kept += usize::from(self.append(&new(placement, now), RECORDS_PER_NUMBER_MAX, now).is_ok());
+            kept +=
+                usize::from(self.append(&new_placement(placement, now), RECORDS_PER_NUMBER_MAX, now).is_ok());
         }
         Ok(kept)
     }
@@ -45,8 +46,9 @@ impl Retrieving for LogHandle {
     }
 }
 
+/// What is handed to the log for a placement stored at `now`.
 #[inline]
-fn new<'a>(placement: &Placement<'a>, now: Timestamp) -> NewPlacement<'a> {
+pub(crate) fn new_placement<'a>(placement: &Placement<'a>, now: Timestamp) -> NewPlacement<'a> {
     NewPlacement {
         number: placement.number,
         id: id(placement.index),
@@ -68,6 +70,11 @@ impl Served {
         let secret = CoverSecret::generate(&Repeatable(0), retention, begin);
         let cover = CoverSchedule::new(secret, retention, Box::new(X25519Suite));
         Self { service: Service::new(cover, &Repeatable(seed)), log }
+    }
+
+    /// Answers a request.
+    pub(crate) fn handle(&mut self, request: &Request<'_>, now: Timestamp) -> Answer {
+        self.service.handle(&mut self.log, request, Possible::Possible, now)
     }
 }
 

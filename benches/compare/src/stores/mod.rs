@@ -11,7 +11,7 @@ use herald_core::{PlacementId, TelephoneNumber, Timestamp};
 use crate::failure::Failure;
 
 pub(crate) use ceilings::{Chasing, Copying, Indexing};
-pub(crate) use log::Served;
+pub(crate) use log::{Served, new_placement};
 pub(crate) use maps::{Cached, Mapped};
 pub(crate) use rocks::{Raw, Writes};
 pub(crate) use servers::{Memcached, Redis};
