@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 use herald_core::{TelephoneNumber, Timestamp};
+use herald_log::limits::record_bytes;
 use herald_log::{LogHandle, PlacementLog};
 use memmap2::{Advice, MmapMut};
 
@@ -20,15 +21,22 @@ use crate::limits::{RUN_SECONDS_MAX, SEGMENT_BYTES, THREADS_MAX};
 use crate::measure::{self, Course, Mix, Rate};
 use crate::report::{self, COPY, Case, Figure, LOG, READS};
 use crate::results;
-use crate::setup::{self, BODY_BYTES, HEADER_BYTES, handles, log_of, record_bytes, workload_of};
+use crate::setup::{self, BODY_BYTES, HEADER_BYTES, handles, log_of, workload_of};
+#[cfg(target_arch = "x86_64")]
+use crate::stores::Streaming;
 use crate::stores::{
-    Cached, Chasing, Copying, Indexing, Mapped, Memcached, Raw, Redis, Retrieving, Served, Storing, Writes,
+    Batched, Cached, Chasing, Copying, Indexing, Mapped, Memcached, Raw, Redis, Retrieving, Served,
+    ServedBatched, Storing, Writes,
 };
 use crate::workload::{BEGIN, Distribution, Workload};
 
 /// Bytes of a body given to the service: the smallest size it takes.
 const SERVED_BODY_BYTES: usize = herald_core::limits::BODY_BUCKETS_BYTES[0];
 const INDEXED_COPY: &str = "memcpy, and one random word of an index";
+#[cfg(target_arch = "x86_64")]
+const STREAM: &str = "copy past the caches";
+const LOG_BATCHED: &str = "log, batches of 64";
+const SERVICE_BATCHED: &str = "service over the log, batches of 64";
 const SERVICE: &str = "service over the log";
 const MAP: &str = "DashMap of Vec";
 const CACHE: &str = "moka";
@@ -40,10 +48,12 @@ const ROCKS_SINGLE_LOGGED: &str = "RocksDB, a Put each, write-ahead log";
 const ROCKS_BATCHED_LOGGED: &str = "RocksDB, batches of 64, write-ahead log";
 
 /// Which rows of the targets are whose.
-const ROWS: [(&str, Mix, &str); 9] = [
+const ROWS: [(&str, Mix, &str); 11] = [
     (COPY, Mix::STORE, "memcpy"),
     (LOG, Mix::STORE, "store"),
     (LOG, Mix::RETRIEVE, "retrieve"),
+    (LOG_BATCHED, Mix::STORE, "store_batch"),
+    (LOG_BATCHED, Mix::RETRIEVE, "retrieve_batch"),
     (MAP, Mix::STORE, "dashmap_store"),
     (CACHE, Mix::STORE, "moka_store"),
     (REDIS, Mix::STORE, "redis_store"),
@@ -174,8 +184,16 @@ fn of_the_log(plan: Plan, draws: &Draws) -> Result<Vec<Figure>, Failure> {
                 continue;
             }
             for threads in 1..=THREADS_MAX {
-                let runs = runs(plan, &course, &mut handles(&log, threads)?, (distribution, mix))?;
-                figures.push(Figure::new(Case { store: LOG, distribution, mix, threads }, BODY_BYTES, &runs));
+                let mut handles = handles(&log, threads)?;
+                let (mut single, mut batched) = (Vec::new(), Vec::new());
+                for _ in 0..plan.runs {
+                    single.push(run(plan, &course, &mut handles, (distribution, mix))?);
+                    batched.push(run(plan, &course, &mut in_batches(&mut handles), (distribution, mix))?);
+                }
+                let figure = |store, runs: &[Rate]| {
+                    Figure::new(Case { store, distribution, mix, threads }, BODY_BYTES, runs)
+                };
+                figures.extend([figure(LOG, &single), figure(LOG_BATCHED, &batched)]);
             }
         }
         begin = course.now();
@@ -208,6 +226,13 @@ fn of_the_service(
             figures.push(Figure::new(case, SERVED_BODY_BYTES, &runs));
         }
     }
+    for threads in 1..=THREADS_MAX {
+        let mut batched: Vec<_> = served(threads)?.into_iter().map(ServedBatched::new).collect();
+        let run = |_| sound(course.run_stores(&mut batched, plan.run)?, distribution);
+        let runs = (0..plan.runs).map(run).collect::<Result<Vec<_>, _>>()?;
+        let case = Case { store: SERVICE_BATCHED, distribution, mix: Mix::STORE, threads };
+        figures.push(Figure::new(case, SERVED_BODY_BYTES, &runs));
+    }
     course.prove(&mut served(1)?[0], true)?;
     Ok(figures)
 }
@@ -231,37 +256,45 @@ fn log_beside_memory(
     let index: Vec<AtomicU64> = (0..(plan.arena_bytes / record_bytes(BODY_BYTES)).next_power_of_two())
         .map(|_| AtomicU64::new(0))
         .collect();
-    let once = Plan { runs: 1, ..plan };
-    let one = |mix, handles: &mut [LogHandle]| runs(once, course, handles, (Distribution::Uniform, mix));
     let mut figures = Vec::new();
     for threads in 1..=THREADS_MAX {
         let mut handles = handles(log, threads)?;
         let copy_course = course.beginning_again();
         let share_bytes = plan.arena_bytes / threads;
-        let (mut read, mut copied, mut indexed) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut stored, mut retrieved) = (Vec::new(), Vec::new());
+        let mut figures_of_threads: Vec<(&str, Mix, Vec<Rate>)> = Vec::new();
         for _ in 0..plan.runs {
+            let mut turn = |store, mix, rate: Rate| match figures_of_threads
+                .iter_mut()
+                .find(|(name, of, _)| (*name, *of) == (store, mix))
+            {
+                Some((_, _, runs)) => runs.push(rate),
+                None => figures_of_threads.push((store, mix, vec![rate])),
+            };
             let mut chases: Vec<_> = (1..=threads).map(|seed| Chasing::new(&arena, seed)).collect();
-            read.push(measure::run_chases(&mut chases, plan.run)?);
-            let copies = arena.chunks_exact_mut(share_bytes).map(|share| Copying::new(share, HEADER_BYTES));
-            copied.push(copy_course.run_stores(&mut copies.collect::<Vec<_>>(), plan.run)?);
-            let copies = arena.chunks_exact_mut(share_bytes).map(|share| Copying::new(share, HEADER_BYTES));
-            let mut both: Vec<_> = copies.map(|copying| Indexing::new(copying, &index)).collect();
-            indexed.push(copy_course.run_stores(&mut both, plan.run)?);
-            stored.extend(one(Mix::STORE, &mut handles)?);
-            retrieved.extend(one(Mix::RETRIEVE, &mut handles)?);
+            turn(READS, Mix::RETRIEVE, measure::run_chases(&mut chases, plan.run)?);
+            let shares = arena.chunks_exact_mut(share_bytes);
+            let mut copies: Vec<_> = shares.map(|share| Copying::new(share, HEADER_BYTES)).collect();
+            turn(COPY, Mix::STORE, copy_course.run_stores(&mut copies, plan.run)?);
+            let mut indexing: Vec<_> =
+                copies.into_iter().map(|copying| Indexing::new(copying, &index)).collect();
+            turn(INDEXED_COPY, Mix::STORE, copy_course.run_stores(&mut indexing, plan.run)?);
+            #[cfg(target_arch = "x86_64")]
+            {
+                let shares = arena.chunks_exact_mut(share_bytes);
+                let mut streams: Vec<_> = shares.map(|share| Streaming::new(share, HEADER_BYTES)).collect();
+                turn(STREAM, Mix::STORE, copy_course.run_stores(&mut streams, plan.run)?);
+            }
+            for mix in [Mix::STORE, Mix::RETRIEVE] {
+                let case = (Distribution::Uniform, mix);
+                turn(LOG, mix, run(plan, course, &mut handles, case)?);
+                turn(LOG_BATCHED, mix, run(plan, course, &mut in_batches(&mut handles), case)?);
+            }
         }
-        let figure = |store, mix, body_bytes, runs: &[Rate]| {
-            let case = Case { store, distribution: Distribution::Uniform, mix, threads };
-            Figure::new(case, body_bytes, runs)
-        };
-        figures.extend([
-            figure(READS, Mix::RETRIEVE, 1, &read),
-            figure(COPY, Mix::STORE, BODY_BYTES, &copied),
-            figure(INDEXED_COPY, Mix::STORE, BODY_BYTES, &indexed),
-            figure(LOG, Mix::STORE, BODY_BYTES, &stored),
-            figure(LOG, Mix::RETRIEVE, BODY_BYTES, &retrieved),
-        ]);
+        figures.extend(figures_of_threads.into_iter().map(|(store, mix, runs)| {
+            let body_bytes = if store == READS { 1 } else { BODY_BYTES };
+            let distribution = Distribution::Uniform;
+            Figure::new(Case { store, distribution, mix, threads }, body_bytes, &runs)
+        }));
     }
     Ok(figures)
 }
@@ -343,9 +376,23 @@ fn runs<S: Storing + Retrieving>(
     plan: Plan,
     course: &Course<'_>,
     stores: &mut [S],
-    (distribution, mix): (Distribution, Mix),
+    case: (Distribution, Mix),
 ) -> Result<Vec<Rate>, Failure> {
-    (0..plan.runs).map(|_| sound(course.run(stores, mix, plan.run)?, distribution)).collect()
+    (0..plan.runs).map(|_| run(plan, course, stores, case)).collect()
+}
+
+/// One run of a case.
+fn run<S: Storing + Retrieving>(
+    plan: Plan,
+    course: &Course<'_>,
+    stores: &mut [S],
+    (distribution, mix): (Distribution, Mix),
+) -> Result<Rate, Failure> {
+    sound(course.run(stores, mix, plan.run)?, distribution)
+}
+
+fn in_batches(handles: &mut [LogHandle]) -> Vec<Batched<'_>> {
+    handles.iter_mut().map(Batched).collect()
 }
 
 /// A run in which everything was found and nothing was refused, but for the numbers that Zipf's law fills.

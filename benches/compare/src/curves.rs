@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use herald_core::{NumberBlock, PlacementStore, Request, TelephoneNumber};
-use herald_log::limits::{SEGMENT_BYTES_MIN, SEGMENTS_PER_HANDLE_MIN};
+use herald_log::limits::{SEGMENT_BYTES_MIN, SEGMENTS_PER_HANDLE_MIN, record_bytes};
 
 use crate::failure::Failure;
 use crate::limits::{
@@ -18,7 +18,7 @@ use crate::limits::{
 use crate::measure::{Course, Mix};
 use crate::plot::{self, Curve};
 use crate::results;
-use crate::setup::{self, BODY_BYTES, handles, log_of, record_bytes, workload_of};
+use crate::setup::{self, BODY_BYTES, handles, log_of, workload_of};
 use crate::stores::{Placement, Retrieving, Served, Storing, new_placement};
 use crate::targets::digits;
 use crate::workload::{BEGIN, Distribution, Workload, narrow, number, wide};

@@ -49,9 +49,6 @@ pub(crate) const PEER_WINDOW: u64 = 1_000_000;
 pub(crate) const ROCKS_BUFFER_BYTES: usize = 256 << 20;
 /// Bytes of RocksDB's block cache: as much as the fill takes.
 pub(crate) const ROCKS_CACHE_BYTES: usize = 2 << 30;
-/// Bytes of a cache line: records of the log begin at multiples of it, and so do copies beside it.
-pub(crate) const RECORD_STEP_BYTES: usize = 64;
-
 /// Retentions that pass while the oldest placements expire.
 pub(crate) const EXPIRY_RETENTIONS: u64 = 5;
 /// Readings of the clock whose median is shown.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use herald_core::TelephoneNumber;
+use herald_log::limits::record_bytes;
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 
 use crate::failure::Failure;
-use crate::limits::{ARENA_BYTES_MAX, ARENA_BYTES_MIN, RECORD_STEP_BYTES, RUNS_MAX, THREADS_MAX};
+use crate::limits::{ARENA_BYTES_MAX, ARENA_BYTES_MIN, RUNS_MAX, THREADS_MAX};
 use crate::workload::Workload;
 
 /// Bytes of a body given to the log, as in the trials of the design.
@@ -49,9 +50,4 @@ pub(crate) fn handles(log: &Arc<PlacementLog>, count: usize) -> Result<Vec<LogHa
 /// A workload under a virtual clock that fits an arena.
 pub(crate) fn workload_of(draws: &[TelephoneNumber], arena_bytes: usize, body_bytes: usize) -> Workload<'_> {
     Workload::in_arena(draws, arena_bytes, record_bytes(body_bytes), body_bytes)
-}
-
-/// Bytes of arena that a record with a body of `body_bytes` takes.
-pub(crate) const fn record_bytes(body_bytes: usize) -> usize {
-    (HEADER_BYTES + body_bytes).next_multiple_of(RECORD_STEP_BYTES)
 }

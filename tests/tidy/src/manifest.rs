@@ -23,8 +23,14 @@ pub const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that hold one of the homes of `unsafe` and so cannot inherit lints that forbid it.
-pub const UNSAFE_CRATES: [&str; 5] =
-    ["herald-log", "herald-capi", "herald-runtime", "herald-plugin-abi", "herald-plugin-sdk"];
+pub const UNSAFE_CRATES: [&str; 6] = [
+    "herald-log",
+    "herald-capi",
+    "herald-runtime",
+    "herald-plugin-abi",
+    "herald-plugin-sdk",
+    "herald-compare",
+];
 
 /// The crates behind the storage engine, which only the journal may name, and the comparison that shows it raw.
 const ROCKSDB_CRATES: [&str; 3] = ["rocksdb", "librocksdb-sys", "rust-rocksdb"];

@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use herald_core::Timestamp;
+use herald_log::limits::record_bytes;
 
 use super::{Placement, Storing};
 use crate::failure::Failure;
-use crate::limits::RECORD_STEP_BYTES;
 use crate::workload::narrow;
 
 /// One thread's share of an arena that records are copied into and never found in: the ceiling of any store.
@@ -26,8 +26,8 @@ impl<'a> Copying<'a> {
     #[inline]
     fn copy(&mut self, placement: &Placement<'_>) {
         const HEADER: [u8; 64] = [7; 64];
-        let length = self.header_bytes + placement.body.len();
-        if self.used_bytes + length > self.arena.len() {
+        let (length, step) = (self.header_bytes + placement.body.len(), record_bytes(placement.body.len()));
+        if self.used_bytes + step > self.arena.len() {
             self.used_bytes = 0;
         }
         let record = &mut self.arena[self.used_bytes..][..length];
@@ -35,7 +35,7 @@ impl<'a> Copying<'a> {
         header.copy_from_slice(&HEADER[..self.header_bytes]);
         body.copy_from_slice(placement.body);
         black_box(record);
-        self.used_bytes += length.next_multiple_of(RECORD_STEP_BYTES);
+        self.used_bytes += step;
     }
 }
 

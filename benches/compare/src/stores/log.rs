@@ -4,13 +4,14 @@ use std::hint::black_box;
 
 use herald_core::limits::RECORDS_PER_NUMBER_MAX;
 use herald_core::{
-    Answer, CoverSchedule, CoverSecret, NewPlacement, PlacementStore, Request, Retention, Service,
-    Storing as Possible, TelephoneNumber, Timestamp, X25519Suite,
+    Answer, CoverSchedule, CoverSecret, NewPlacement, PlacementId, PlacementStore, Problem, Request,
+    Retention, Service, Storing as Possible, TelephoneNumber, Timestamp, X25519Suite,
 };
 use herald_log::LogHandle;
 
 use super::{Placement, Retrieving, Storing, id};
 use crate::failure::Failure;
+use crate::limits::BLOCK_OPERATIONS;
 use crate::workload::{RETENTION_MS, Repeatable};
 
 impl Storing for LogHandle {
@@ -43,6 +44,37 @@ impl Retrieving for LogHandle {
             found += usize::from(has_one);
         }
         Ok(found)
+    }
+}
+
+/// The log's batches: a block is one.
+pub(crate) struct Batched<'a>(pub(crate) &'a mut LogHandle);
+
+impl Storing for Batched<'_> {
+    #[inline]
+    fn store(&mut self, placements: &[Placement<'_>], now: Timestamp) -> Result<usize, Failure> {
+        let placements: &[_; BLOCK_OPERATIONS] = placements.try_into().expect("a block");
+        let placements = placements.each_ref().map(|placement| new_placement(placement, now));
+        let mut results = [Ok(()); BLOCK_OPERATIONS];
+        self.0.append_batch(&placements, RECORDS_PER_NUMBER_MAX, now, &mut results);
+        Ok(results.iter().filter(|result| result.is_ok()).count())
+    }
+}
+
+impl Retrieving for Batched<'_> {
+    #[inline]
+    fn retrieve(
+        &mut self,
+        numbers: &[TelephoneNumber],
+        now: Timestamp,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, Failure> {
+        let mut has_one = [false; BLOCK_OPERATIONS];
+        self.0.for_each_live_batch(numbers, now, &mut |index, item| {
+            show(item.body);
+            has_one[index] = true;
+        });
+        Ok(has_one.iter().filter(|&&it| it).count())
     }
 }
 
@@ -103,5 +135,29 @@ impl Retrieving for Served {
         }
         // There is cover under every number.
         Ok(numbers.len())
+    }
+}
+
+/// The service's batches: a block is one.
+pub(crate) struct ServedBatched {
+    served: Served,
+    results: Vec<Result<PlacementId, Problem>>,
+}
+
+impl ServedBatched {
+    /// The same service.
+    pub(crate) const fn new(served: Served) -> Self {
+        Self { served, results: Vec::new() }
+    }
+}
+
+impl Storing for ServedBatched {
+    #[inline]
+    fn store(&mut self, placements: &[Placement<'_>], now: Timestamp) -> Result<usize, Failure> {
+        let Served { service, log } = &mut self.served;
+        let placements: &[_; BLOCK_OPERATIONS] = placements.try_into().expect("a block");
+        let placements = placements.each_ref().map(|placement| (placement.number, placement.body));
+        service.store_batch(log, &placements, now, &mut self.results);
+        Ok(self.results.iter().filter(|result| result.is_ok()).count())
     }
 }

@@ -5,16 +5,20 @@ mod log;
 mod maps;
 mod rocks;
 mod servers;
+#[cfg(target_arch = "x86_64")]
+mod streaming;
 
 use herald_core::{PlacementId, TelephoneNumber, Timestamp};
 
 use crate::failure::Failure;
 
 pub(crate) use ceilings::{Chasing, Copying, Indexing};
-pub(crate) use log::{Served, new_placement};
+pub(crate) use log::{Batched, Served, ServedBatched, new_placement};
 pub(crate) use maps::{Cached, Mapped};
 pub(crate) use rocks::{Raw, Writes};
 pub(crate) use servers::{Memcached, Redis};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use streaming::Streaming;
 
 /// A placement to be stored.
 pub(crate) struct Placement<'a> {
