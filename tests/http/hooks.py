@@ -13,16 +13,16 @@ SEPARATORS = r"[ \-.()/]*"
 NUMBER = re.compile(rf"{SEPARATORS}\+?{SEPARATORS}([0-9*#]{SEPARATORS}){{1,15}}")
 
 
-@schemathesis.serializer("application/passport")
-def write_passport(ctx, value):
-    """Sealed bytes go out as they are; generated text stands for as many bytes as it has signs."""
+@schemathesis.serializer("application/passport", "application/vnd.herald.batch")
+def write_bytes(ctx, value):
+    """Bytes go out as they are; generated text stands for as many bytes as it has signs."""
     if isinstance(value, str):
         return value.encode("ascii", errors="replace")
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-@schemathesis.deserializer("application/passport")
-def read_passport(ctx, response):
+@schemathesis.deserializer("application/passport", "application/vnd.herald.batch")
+def read_bytes(ctx, response):
     """One sign for each byte, so that the schema's lengths are checked."""
     return response.content.decode("latin-1")
 

@@ -335,3 +335,48 @@ fn what_is_kept_of_a_record_stays_below_its_bound() {
         assert!(matches!(batch::front_placement(&longer[..3]), batch::Front::Refused { .. }));
     }
 }
+
+/// The blocks of bytes in docs/PROTOCOL.md; `62 × 640` is a byte and how often it stands.
+fn documented() -> Vec<Vec<u8>> {
+    let text = include_str!("../../../docs/PROTOCOL.md");
+    let blocks = text.split("```hex\n").skip(1).map(|rest| rest.split("```").next().expect("a block"));
+    blocks.map(documented_bytes).collect()
+}
+
+fn documented_bytes(block: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut words = block.split_whitespace();
+    while let Some(word) = words.next() {
+        if word == "×" {
+            let count: usize = words.next().and_then(|count| count.parse().ok()).expect("a count");
+            let last = *bytes.last().expect("a byte before its count");
+            bytes.resize(bytes.len() + count - 1, last);
+        } else {
+            bytes.push(u8::from_str_radix(word, 16).expect("a byte"));
+        }
+    }
+    bytes
+}
+
+#[test]
+fn the_document_shows_what_the_service_does() {
+    let blocks = documented();
+    let [stores, store_results, numbers, number_results] = &blocks[..] else {
+        panic!("{} blocks", blocks.len())
+    };
+    let mut house = House::new(7);
+    let answer = house.ask(&request(batch::STORE_PATH, stores));
+    let results = stored(&answer.response.body);
+    assert!(matches!(results[..], [Stored::Done(_), Stored::Refused(Outcome::BodySize)]), "{results:?}");
+    let shown = stored(store_results);
+    assert!(matches!(shown[..], [Stored::Done(_), Stored::Refused(Outcome::BodySize)]), "{shown:?}");
+    let answer = house.ask(&request(batch::RETRIEVE_PATH, numbers));
+    for answer in [&answer.response.body, number_results] {
+        let results = retrieved(answer);
+        let [Retrieved::Done(items), Retrieved::Refused(Outcome::Number)] = &results[..] else {
+            panic!("{results:?}")
+        };
+        assert!(items.iter().any(|(_, body)| *body == [0x62; 640]), "the placement is among them");
+        assert!(items.is_sorted_by_key(|(id, _)| *id));
+    }
+}

@@ -10,6 +10,8 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.yaml");
 pub(crate) const NUMBER: &str = "/cps/{number}/ppts";
 pub(crate) const BLOCK: &str = "/cps/{first}-{count}/ppts";
 pub(crate) const ITEM: &str = "/cps/{number}/ppts/{id}";
+pub(crate) const BATCH: &str = "/cps/batch";
+pub(crate) const BATCH_RETRIEVE: &str = "/cps/batch/retrieve";
 pub(crate) const HEALTH: &str = "/health";
 
 /// Statuses by path and method (lower case), and the problems there are.
@@ -24,9 +26,15 @@ impl Contract {
         static CONTRACT: OnceLock<Contract> = OnceLock::new();
         CONTRACT.get_or_init(|| {
             let contract = Self::read(DOCUMENT);
-            for operation in
-                [(NUMBER, "get"), (NUMBER, "post"), (BLOCK, "get"), (ITEM, "get"), (HEALTH, "get")]
-            {
+            for operation in [
+                (NUMBER, "get"),
+                (NUMBER, "post"),
+                (BLOCK, "get"),
+                (ITEM, "get"),
+                (BATCH, "post"),
+                (BATCH_RETRIEVE, "post"),
+                (HEALTH, "get"),
+            ] {
                 let count = contract.statuses.get(&operation).map_or(0, BTreeSet::len);
                 assert!(count > 3, "{operation:?} has {count} statuses in the document");
             }

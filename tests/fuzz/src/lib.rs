@@ -5,6 +5,7 @@
 //! interfaces only. `run.sh` builds the targets, feeds them and reports.
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod certificate;
 pub mod journal_block;
 pub mod limits;

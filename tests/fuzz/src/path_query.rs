@@ -11,7 +11,7 @@ use herald_core::{
 };
 use serde_json::Value;
 
-use crate::contract::{BLOCK, Contract, HEALTH, ITEM, NUMBER};
+use crate::contract::{BATCH, BATCH_RETRIEVE, BLOCK, Contract, HEALTH, ITEM, NUMBER};
 use crate::fixed::Fixed;
 use crate::limits::REQUESTS_MAX;
 
@@ -91,6 +91,8 @@ impl<'a> Asked<'a> {
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
             ["", "health"] => &[HEALTH],
+            ["", "cps", "batch"] => &[BATCH],
+            ["", "cps", "batch", "retrieve"] => &[BATCH_RETRIEVE],
             ["", "cps", _, "ppts"] | ["", "cps", _, "ppts", ""] => &[NUMBER, BLOCK],
             ["", "cps", _, "ppts", _] | ["", "cps", _, "ppts", _, ""] => &[ITEM],
             _ => &[],
@@ -225,7 +227,7 @@ fn check_problem(response: &Response) {
 
 /// Placements in a list, newest last.
 #[derive(Default)]
-struct Plain(Vec<(TelephoneNumber, Kept)>);
+pub(crate) struct Plain(Vec<(TelephoneNumber, Kept)>);
 
 /// One placement, kept.
 struct Kept {
