@@ -16,7 +16,7 @@ pub(crate) fn instructions_per_operation(operation: &Operation) -> Result<f64, F
         .map_err(|error| Failure(format!("valgrind wrote no profile: {error}")))?;
     match instructions(&text) {
         0 => Err(Failure(format!("callgrind counted nothing for {:?}", operation.name))),
-        total => Ok(total as f64 / f64::from(operation.repetitions)),
+        total => Ok(total as f64 / f64::from(operation.repetitions * operation.together)),
     }
 }
 

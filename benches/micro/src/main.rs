@@ -7,7 +7,8 @@
 //!
 //! Not counted is what runs inside the C library (copying bytes, allocating): which variant of `memcpy` runs
 //! depends on the processor and on the library's version. A body copied twice is for `herald bench` and
-//! `benches/compare` to notice.
+//! `benches/compare` to notice. Batches copy with stores of their own, which are counted: so singles and batches are
+//! each compared with their own past, not with each other.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a table on standard output is the program")]
 
 mod baseline;

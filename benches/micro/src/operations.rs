@@ -16,11 +16,17 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// How often it is done for one count.
     pub(crate) repetitions: u32,
+    /// How many placements, numbers or tokens each time; the count is for one of them.
+    pub(crate) together: u32,
     /// Prepares, and hands the operation to the loop.
     prepare: fn(Counted),
 }
 
 impl Operation {
+    const fn new(name: &'static str, repetitions: u32, together: u32, prepare: fn(Counted)) -> Self {
+        Self { name, repetitions, together, prepare }
+    }
+
     /// Prepares it and does it as often as it is counted.
     pub(crate) fn run(&self) {
         (self.prepare)(Counted { repetitions: self.repetitions });
@@ -28,26 +34,25 @@ impl Operation {
 }
 
 /// All of them, in the order of the baseline.
-pub(crate) const OPERATIONS: [Operation; 10] = [
-    Operation { name: "log: append, number without placements", repetitions: 8192, prepare: append_to_empty },
-    Operation { name: "log: append, number with 100 placements", repetitions: 4096, prepare: append_to_busy },
-    Operation { name: "log: append, memory going round", repetitions: 16_384, prepare: append_going_round },
-    Operation { name: "log: walk of 1 placement", repetitions: 8192, prepare: walk_one },
-    Operation { name: "log: walk of 16 placements", repetitions: 4096, prepare: walk_sixteen },
-    Operation { name: "service: store", repetitions: 4096, prepare: service_store },
-    Operation { name: "service: list, 2 placements among cover", repetitions: 512, prepare: service_list },
-    Operation {
-        name: "service: retrieve, 2 placements among cover",
-        repetitions: 64,
-        prepare: service_retrieve,
-    },
-    Operation { name: "PASSporT: parse", repetitions: 512, prepare: passport_parse },
-    Operation { name: "PASSporT: sign", repetitions: 8, prepare: passport_sign },
+pub(crate) const OPERATIONS: [Operation; 13] = [
+    Operation::new("log: append, number without placements", 8192, 1, append_to_empty),
+    Operation::new("log: append, number with 100 placements", 4096, 1, append_to_busy),
+    Operation::new("log: append, memory going round", 16384, 1, append_going_round),
+    Operation::new("log: append in batches", 1024, TOGETHER, append_batch),
+    Operation::new("log: walk of 1 placement", 8192, 1, walk_one),
+    Operation::new("log: walk of 16 placements", 4096, 1, walk_sixteen),
+    Operation::new("log: walks in batches, 1 placement each", 512, TOGETHER, walk_batch),
+    Operation::new("service: store", 4096, 1, service_store),
+    Operation::new("service: store in batches", 512, TOGETHER, service_store_batch),
+    Operation::new("service: list, 2 placements among cover", 512, 1, service_list),
+    Operation::new("service: retrieve, 2 placements among cover", 64, 1, service_retrieve),
+    Operation::new("PASSporT: parse", 512, 1, passport_parse),
+    Operation::new("PASSporT: sign", 8, 1, passport_sign),
 ];
 
 /// What the self-test puts in the place of the first operation: an append that looks at its number once more.
 pub(crate) const PLANTED: Operation =
-    Operation { name: "planted: append that walks twice", repetitions: 8192, prepare: append_and_walk };
+    Operation::new("planted: append that walks twice", 8192, 1, append_and_walk);
 
 /// The loop that is counted, for an operation that is prepared.
 struct Counted {
@@ -112,6 +117,43 @@ fn service_store(counted: Counted) {
     });
 }
 
+fn append_batch(counted: Counted) {
+    let mut bed = Bed::new(ARENA_BYTES);
+    let placements: Vec<_> = (0..NUMBERS).map(|index| bed.placement(index, NOW)).collect();
+    let mut results = [Ok(()); TOGETHER as usize];
+    counted.run(|index| {
+        let batch = part(&placements, index);
+        bed.log.append_batch(batch, RECORDS_PER_NUMBER_MAX, NOW, &mut results);
+        assert_eq!(black_box(&results), &[Ok(()); TOGETHER as usize]);
+    });
+}
+
+fn walk_batch(counted: Counted) {
+    let mut bed = Bed::filled(NUMBERS, 1);
+    let numbers = bed.numbers.clone();
+    counted.run(|index| {
+        bed.log.for_each_live_batch(part(&numbers, index), NOW, &mut |_, item| {
+            black_box(item.body);
+        });
+    });
+}
+
+fn service_store_batch(counted: Counted) {
+    let (mut service, mut bed) = (service(), Bed::new(ARENA_BYTES));
+    let placements: Vec<(_, &[u8])> = bed.numbers.iter().map(|number| (*number, &BODY[..])).collect();
+    let mut results = Vec::new();
+    counted.run(|index| {
+        service.store_batch(&mut bed.log, part(&placements, index), NOW, &mut results);
+        assert!(black_box(&results).iter().all(Result::is_ok));
+    });
+}
+
+/// The `index`th batch of a list, from its beginning again after its end.
+fn part<T>(list: &[T], index: u32) -> &[T] {
+    let together = TOGETHER as usize;
+    &list[index as usize * together % list.len()..][..together]
+}
+
 fn service_list(counted: Counted) {
     let (mut service, mut bed) = (service(), Bed::filled(BUSY_NUMBERS, 2));
     counted.run(|index| {
@@ -143,7 +185,9 @@ fn passport_sign(counted: Counted) {
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_001_812_345);
 const RETENTION_MS: u64 = 60_000;
-const BODY: [u8; BODY_BUCKETS_BYTES[0]] = [0x5a; BODY_BUCKETS_BYTES[0]];
+static BODY: [u8; BODY_BUCKETS_BYTES[0]] = [0x5a; BODY_BUCKETS_BYTES[0]];
+/// Placements or numbers of a batch.
+const TOGETHER: u32 = 16;
 const SEGMENT_BYTES: usize = 64 << 10;
 /// Room for everything that one operation stores.
 const ARENA_BYTES: usize = 16 << 20;
@@ -184,13 +228,17 @@ impl Bed {
         self.numbers[usize::try_from(index % NUMBERS).expect("an index")]
     }
 
-    fn append(&mut self, index: u32, now: Timestamp) {
-        let placement = NewPlacement {
+    fn placement(&self, index: u32, now: Timestamp) -> NewPlacement<'static> {
+        NewPlacement {
             number: self.number(index),
             id: PlacementId::from_bytes(u128::from(index).to_le_bytes()),
             expires_at: now.plus_millis(RETENTION_MS),
             body: &BODY,
-        };
+        }
+    }
+
+    fn append(&mut self, index: u32, now: Timestamp) {
+        let placement = self.placement(index, now);
         black_box(self.log.append(&placement, RECORDS_PER_NUMBER_MAX, now)).expect("there is room");
     }
 
