@@ -228,8 +228,13 @@ impl Buffer<'_> {
 
     /// Writes text and a NUL behind it that the length does not count.
     pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
+        self.ascii(text.as_bytes())
+    }
+
+    /// As [`text`](Self::text), of ASCII.
+    pub(crate) fn ascii(self, text: &[u8]) -> Result<(), Failure> {
         self.require(text.len(), 1)?;
-        self.write(text.as_bytes());
+        self.write(text);
         // SAFETY: `capacity` is more than the text's length, so the place is inside the buffer.
         let end = unsafe { self.data.add(text.len()) };
         // SAFETY: C promises `capacity` writable bytes.

@@ -156,7 +156,7 @@ pub extern "C" fn herald_engine_start_hosted(engine: *mut Engine, error: *mut *m
             let hosted = boundary::with_signals_blocked(|| open.engine.start_hosted())?;
             open.descriptor.store(hosted.descriptor(), Ordering::Relaxed);
             open.is_hosted.store(true, Ordering::Release);
-            let end = LoopEnd { engine: kept, hosted: Some(hosted) };
+            let end = LoopEnd { engine: Arc::clone(&kept), hosted: Some(hosted) };
             LOOP_ENDS
                 .try_with(|ends| ends.borrow_mut().push(end))
                 .map_err(|_| Failure::new(Status::WrongThread, "this thread is ending; close the engine"))
@@ -286,7 +286,7 @@ pub extern "C" fn herald_store(
             id.require(ID_TEXT_BYTES, 1)?;
         }
         let stored = with(engine, |open| Ok(open.engine.store(called, body)?))?;
-        if id.is_wanted() { id.text(&stored.to_string()) } else { Ok(()) }
+        if id.is_wanted() { id.ascii(&stored.to_hex()) } else { Ok(()) }
     })
 }
 

@@ -4,9 +4,11 @@
 //! the table of that kind, and the serial number of its stay there. So a handle that was closed, invented or
 //! mixed up is recognised for as long as the process lives, and what it stood for is freed all the same.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::failure::Failure;
 use crate::status::Status;
@@ -16,58 +18,76 @@ const SERIAL_BITS: u32 = 44;
 const SERIAL_MAX: u64 = (1 << SERIAL_BITS) - 1;
 
 /// What is handed out under handles of one kind.
+///
+/// Looking up is on the way of every call, so threads must not meet there: each reads a copy of the table of its
+/// own, with locks and counts of references of its own. Who changes something changes all copies.
 pub(crate) struct Table<T> {
     /// 1 to 7: the top bits of a handle, which make it no address of a program.
     kind: u64,
     /// What C calls one of them.
     noun: &'static str,
     len_max: usize,
-    slots: RwLock<Slots<T>>,
+    free: Mutex<Vec<usize>>,
+    copies: [TableCopy<T>; COPIES],
 }
 
-struct Slots<T> {
-    all: Vec<Slot<T>>,
-    free: Vec<usize>,
-}
+/// More threads than this share copies; then they are slower, no more.
+const COPIES: usize = 16;
+
+/// The slots, on cache lines that no other copy touches.
+#[repr(align(128))]
+struct TableCopy<T>(RwLock<Vec<Slot<T>>>);
 
 struct Slot<T> {
     /// Of the present or last stay.
     serial: u64,
-    value: Option<Arc<T>>,
+    value: Option<Shared<T>>,
 }
+
+/// What a handle stands for. The outer count of references is of one copy of the table, the inner one of all.
+pub(crate) type Shared<T> = Arc<Arc<T>>;
 
 impl<T> Table<T> {
     /// An empty table. `len_max` is at most 65,536.
     pub(crate) const fn new(kind: u64, noun: &'static str, len_max: usize) -> Self {
         assert!(kind > 0 && kind < 8 && len_max <= 1 << INDEX_BITS, "the handle has no room for it");
-        Self { kind, noun, len_max, slots: RwLock::new(Slots { all: Vec::new(), free: Vec::new() }) }
+        let copies = [const { TableCopy(RwLock::new(Vec::new())) }; COPIES];
+        Self { kind, noun, len_max, free: Mutex::new(Vec::new()), copies }
     }
 
     /// Keeps `value` and gives its handle.
     pub(crate) fn insert<H>(&self, value: T) -> Result<*mut H, Failure> {
-        let mut slots = self.slots.write();
-        let index = match slots.free.pop() {
+        // Held to the end, so that changes come one after the other in all copies.
+        let mut free = self.free.lock();
+        let count = self.copies[0].0.read().len();
+        let index = match free.pop() {
             Some(index) => index,
-            None if slots.all.len() < self.len_max => {
-                slots.all.push(Slot { serial: 0, value: None });
-                slots.all.len() - 1
-            }
+            None if count < self.len_max => count,
             None => {
                 let message = format!("{} {}s are open; close some", self.len_max, self.noun);
                 return Err(Failure::new(Status::Limit, message));
             }
         };
-        let slot = &mut slots.all[index];
-        slot.serial = if slot.serial == SERIAL_MAX { 1 } else { slot.serial + 1 };
-        slot.value = Some(Arc::new(value));
-        Ok(self.handle(slot.serial, index))
+        let value = Arc::new(value);
+        let mut serial = 0;
+        for copy in &self.copies {
+            let mut slots = copy.0.write();
+            if index == slots.len() {
+                slots.push(Slot { serial: 0, value: None });
+            }
+            let slot = &mut slots[index];
+            slot.serial = if slot.serial == SERIAL_MAX { 1 } else { slot.serial + 1 };
+            slot.value = Some(Arc::new(value.clone()));
+            serial = slot.serial;
+        }
+        Ok(self.handle(serial, index))
     }
 
     /// What the handle stands for.
-    pub(crate) fn get<H>(&self, handle: *const H) -> Result<Arc<T>, Failure> {
+    pub(crate) fn get<H>(&self, handle: *const H) -> Result<Shared<T>, Failure> {
         let (serial, index) = self.place(handle)?;
-        let slots = self.slots.read();
-        let slot = slots.all.get(index).ok_or_else(|| self.bad())?;
+        let slots = self.copies[usual_copy()].0.read();
+        let slot = slots.get(index).ok_or_else(|| self.bad())?;
         match &slot.value {
             Some(value) if slot.serial == serial => Ok(value.clone()),
             _ => Err(self.gone(slot, serial)),
@@ -75,22 +95,26 @@ impl<T> Table<T> {
     }
 
     /// Takes away what the handle stands for.
-    pub(crate) fn remove<H>(&self, handle: *const H) -> Result<Arc<T>, Failure> {
+    pub(crate) fn remove<H>(&self, handle: *const H) -> Result<Shared<T>, Failure> {
         let (serial, index) = self.place(handle)?;
-        let mut slots = self.slots.write();
-        let slot = slots.all.get_mut(index).ok_or_else(|| self.bad())?;
-        if slot.serial != serial {
-            return Err(self.gone(slot, serial));
+        let mut free = self.free.lock();
+        let mut removed = None;
+        for copy in &self.copies {
+            let mut slots = copy.0.write();
+            let slot = slots.get_mut(index).ok_or_else(|| self.bad())?;
+            if slot.serial != serial {
+                return Err(self.gone(slot, serial));
+            }
+            removed = Some(slot.value.take().ok_or_else(|| self.closed())?);
         }
-        let value = slot.value.take().ok_or_else(|| self.closed())?;
-        slots.free.push(index);
-        Ok(value)
+        free.push(index);
+        removed.ok_or_else(|| self.closed())
     }
 
     /// Everything there is, unless somebody is just changing it.
-    pub(crate) fn try_all(&self) -> Vec<Arc<T>> {
-        let Some(slots) = self.slots.try_read() else { return Vec::new() };
-        slots.all.iter().filter_map(|slot| slot.value.clone()).collect()
+    pub(crate) fn try_all(&self) -> Vec<Shared<T>> {
+        let Some(slots) = self.copies[0].0.try_read() else { return Vec::new() };
+        slots.iter().filter_map(|slot| slot.value.clone()).collect()
     }
 
     fn handle<H>(&self, serial: u64, index: usize) -> *mut H {
@@ -127,6 +151,21 @@ impl<T> Table<T> {
     }
 }
 
+/// The copy of a table that the calling thread reads: threads are dealt out over them in turn.
+fn usual_copy() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static COPY: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    COPY.with(|copy| {
+        if copy.get() == usize::MAX {
+            // Relaxed: only the value counts.
+            copy.set(NEXT.fetch_add(1, Ordering::Relaxed) % COPIES);
+        }
+        copy.get()
+    })
+}
+
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("handles of the C interface need pointers of 64 bits");
 
@@ -142,12 +181,12 @@ mod tests {
     fn a_handle_that_was_freed_is_known_as_such_also_when_its_place_is_taken_again() {
         let table = Table::new(1, "thing", 4);
         let first: *mut u8 = table.insert("first").expect("room");
-        assert_eq!(*table.remove(first).expect("there"), "first");
+        assert_eq!(**table.remove(first).expect("there"), "first");
         let second: *mut u8 = table.insert("second").expect("room");
         assert_ne!(first, second);
         assert_eq!(status(table.get(first)), Status::Closed);
         assert_eq!(status(table.remove(first)), Status::Closed);
-        assert_eq!(*table.get(second).expect("there"), "second");
+        assert_eq!(**table.get(second).expect("there"), "second");
         assert_eq!(status(table.remove(second)), Status::Ok);
         assert_eq!(status(table.remove(second)), Status::Closed);
     }

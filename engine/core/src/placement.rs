@@ -22,11 +22,20 @@ impl PlacementId {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// As it is written: 32 lowercase hexadecimal digits.
+    pub fn to_hex(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        core::array::from_fn(|index| {
+            let byte = self.0[index / 2];
+            DIGITS[usize::from(if index % 2 == 0 { byte >> 4 } else { byte & 15 })]
+        })
+    }
 }
 
 impl fmt::Display for PlacementId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(str::from_utf8(&self.to_hex()).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use herald_core::{Clock, CoverSecret, Item, PlacementId, Random, Retention, TelephoneNumber, Timestamp};
+use herald_core::{
+    Clock, CoverSecret, Item, PlacementId, Problem, Random, Retention, TelephoneNumber, Timestamp,
+};
 use herald_journal::{Durability, Fault, Journal, JournalThread, Meta, RocksStore};
 use herald_log::{LogConfig, PlacementLog};
 use herald_net::{
@@ -224,6 +226,18 @@ impl Engine {
     /// the start and after the stop, [`EngineErrorKind::Failed`].
     pub fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
         self.shared.store(number, body)
+    }
+
+    /// Stores each of `placements`, a called number and a sealed PASSporT, or says at its place in the answer why not;
+    /// faster than one after the other. Returns when all are as durable as configured. Any thread.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store), where they concern the engine; what concerns one placement is in its result.
+    pub fn store_batch(
+        &self,
+        placements: &[(TelephoneNumber, &[u8])],
+    ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
+        self.shared.store_batch(placements)
     }
 
     /// Everything under the called number, placements among cover, as every retriever sees it. Any thread.

@@ -142,21 +142,51 @@ impl Shared {
 
     /// Stores in process and returns when the placement is as durable as the engine promises.
     pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
+        let now = self.storing_now()?;
+        let id =
+            self.with_session(|session| session.service.store(&mut session.log, number, body, now))??;
+        self.make_durable()?;
+        Ok(id)
+    }
+
+    /// As [`store`](Self::store), of many at once; one wait for the disk does for all.
+    pub(crate) fn store_batch(
+        &self,
+        placements: &[(TelephoneNumber, &[u8])],
+    ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
+        let now = self.storing_now()?;
+        let mut results = Vec::with_capacity(placements.len());
+        self.with_session(|session| {
+            session.service.store_batch(&mut session.log, placements, now, &mut results);
+        })?;
+        if results.iter().any(Result::is_ok) {
+            self.make_durable()?;
+        }
+        Ok(results)
+    }
+
+    /// The time for a store, if one may be acknowledged.
+    #[inline]
+    fn storing_now(&self) -> Result<Timestamp, EngineError> {
         self.stage().serves()?;
         let now = self.clock.now();
         if self.storing(now) == Storing::Impossible {
             return Err(Problem::Unavailable.into());
         }
-        let id =
-            self.with_session(|session| session.service.store(&mut session.log, number, body, now))??;
-        if self.durability == Durability::Synced {
-            let ticket = self.commits.ticket();
-            match self.commits.wait(ticket, Duration::from_millis(COMMIT_WAIT_MS)) {
-                CommitState::Durable => {}
-                CommitState::Pending | CommitState::Failed => return Err(Problem::Unavailable.into()),
-            }
+        Ok(now)
+    }
+
+    /// Waits until what this thread has stored is as durable as the engine promises.
+    #[inline]
+    fn make_durable(&self) -> Result<(), EngineError> {
+        if self.durability != Durability::Synced {
+            return Ok(());
         }
-        Ok(id)
+        let ticket = self.commits.ticket();
+        match self.commits.wait(ticket, Duration::from_millis(COMMIT_WAIT_MS)) {
+            CommitState::Durable => Ok(()),
+            CommitState::Pending | CommitState::Failed => Err(Problem::Unavailable.into()),
+        }
     }
 
     /// Everything under a number, as every retriever sees it.

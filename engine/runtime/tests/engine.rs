@@ -149,7 +149,7 @@ fn an_answer_over_the_wire_waits_for_the_disk_and_every_refusal_of_the_network_i
             .body(net::Bytes::from(body))
             .unwrap()
     };
-    let patience = std::time::Duration::from_secs(10);
+    let patience = Duration::from_secs(10);
     let stored = client.request(post(body(5)), patience).unwrap();
     assert_eq!(stored.status(), 201);
     assert!(has(&engine.retrieve(number()).unwrap(), &body(5)));
