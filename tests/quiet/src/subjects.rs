@@ -33,44 +33,40 @@ pub(crate) enum Conduct {
     Enters(&'static str),
 }
 
+impl Subject {
+    const fn new(
+        name: &'static str,
+        threads: usize,
+        conduct: Conduct,
+        prepare: fn(usize) -> Vec<Work>,
+    ) -> Self {
+        Self { name, threads, conduct, prepare }
+    }
+}
+
 /// All of them, controls last.
 pub(crate) const SUBJECTS: &[Subject] = &[
-    Subject { name: "log: append", threads: 1, conduct: Conduct::Quiet, prepare: appends },
-    Subject { name: "log: append, two threads", threads: 2, conduct: Conduct::Quiet, prepare: appends },
-    Subject {
-        name: "log: walk beside appends",
-        threads: 2,
-        conduct: Conduct::Quiet,
-        prepare: appends_and_walks,
-    },
-    Subject { name: "engine: store in memory", threads: 1, conduct: Conduct::Quiet, prepare: engine_stores },
-    Subject {
-        name: "engine: store in memory, two threads",
-        threads: 2,
-        conduct: Conduct::Quiet,
-        prepare: engine_stores,
-    },
-    Subject {
-        name: "control: a body copied first",
-        threads: 1,
-        conduct: Conduct::Allocates,
-        prepare: |threads| appends_after(threads, || drop(black_box(BODY.to_vec()))),
-    },
-    Subject {
-        name: "control: one log behind a lock for two",
-        threads: 2,
-        conduct: Conduct::Enters("futex"),
-        prepare: appends_behind_a_lock,
-    },
-    Subject {
-        name: "control: a turn given away now and then",
-        threads: 1,
-        conduct: Conduct::Enters("sched_yield"),
-        prepare: |threads| appends_after(threads, std::thread::yield_now),
-    },
+    Subject::new("log: append", 1, Conduct::Quiet, appends),
+    Subject::new("log: append, two threads", 2, Conduct::Quiet, appends),
+    Subject::new("log: append in batches, two threads", 2, Conduct::Quiet, batches),
+    Subject::new("log: walk beside appends", 2, Conduct::Quiet, appends_and_walks),
+    Subject::new("engine: store in memory", 1, Conduct::Quiet, engine_stores),
+    Subject::new("engine: store in memory, two threads", 2, Conduct::Quiet, engine_stores),
+    Subject::new("control: a body copied now and then", 1, Conduct::Allocates, |threads| {
+        appends_after(threads, || drop(black_box(BODY.to_vec())))
+    }),
+    Subject::new(
+        "control: one log behind a lock for two",
+        2,
+        Conduct::Enters("futex"),
+        appends_behind_a_lock,
+    ),
+    Subject::new("control: a turn given away now and then", 1, Conduct::Enters("sched_yield"), |threads| {
+        appends_after(threads, std::thread::yield_now)
+    }),
 ];
 
-const BODY: [u8; BODY_BUCKETS_BYTES[0]] = [0x5a; BODY_BUCKETS_BYTES[0]];
+static BODY: [u8; BODY_BUCKETS_BYTES[0]] = [0x5a; BODY_BUCKETS_BYTES[0]];
 /// Different numbers that placements go to.
 const NUMBERS: u64 = 8192;
 /// Memory for placements: it goes round some thirty times.
@@ -78,6 +74,8 @@ const ARENA_BYTES: usize = 16 << 20;
 const SEGMENT_BYTES: usize = 64 << 10;
 /// The engine's memory, which has room for a retention of its clock's ticks.
 const ENGINE_MEMORY: &str = "96MiB";
+/// Placements of a batch.
+const TOGETHER: usize = 16;
 /// How many ticks of the log's clock a placement lives: half the arena is live.
 const LIFE_TICKS: u64 = 10_000;
 const BEGIN: Timestamp = Timestamp::from_millis(1_800_001_812_345);
@@ -120,13 +118,7 @@ impl Bed {
         let (clock, numbers) = (self.clock.clone(), self.numbers.clone());
         move |handle, index| {
             let now = clock.now();
-            let placement = NewPlacement {
-                number: number(&numbers, index),
-                id: PlacementId::from_bytes(u128::from(index).to_le_bytes()),
-                expires_at: now.plus_millis(LIFE_TICKS),
-                body: &BODY,
-            };
-            handle.append(&placement, RECORDS_PER_NUMBER_MAX, now).is_ok()
+            handle.append(&placement(&numbers, index, now), RECORDS_PER_NUMBER_MAX, now).is_ok()
         }
     }
 
@@ -149,6 +141,26 @@ fn appends_after(threads: usize, first: fn()) -> Vec<Work> {
                 first();
             }
             append(&mut handle, index)
+        })
+    };
+    (0..threads).map(work).collect()
+}
+
+/// Each [`TOGETHER`]th time appends for all of them.
+fn batches(threads: usize) -> Vec<Work> {
+    let bed = Bed::new(threads);
+    let work = |_| -> Work {
+        let (mut handle, clock, numbers) = (bed.handle(), bed.clock.clone(), bed.numbers.clone());
+        Box::new(move |index| {
+            let now = clock.now();
+            if index % TOGETHER as u64 != 0 {
+                return true;
+            }
+            let batch: [_; TOGETHER] =
+                std::array::from_fn(|place| placement(&numbers, index + place as u64, now));
+            let mut results = [Ok(()); TOGETHER];
+            handle.append_batch(&batch, RECORDS_PER_NUMBER_MAX, now, &mut results);
+            results.iter().all(Result::is_ok)
         })
     };
     (0..threads).map(work).collect()
@@ -209,6 +221,15 @@ fn engine_stores(threads: usize) -> Vec<Work> {
         })
     };
     (0..threads).map(work).collect()
+}
+
+fn placement(numbers: &[TelephoneNumber], index: u64, now: Timestamp) -> NewPlacement<'static> {
+    NewPlacement {
+        number: number(numbers, index),
+        id: PlacementId::from_bytes(u128::from(index).to_le_bytes()),
+        expires_at: now.plus_millis(LIFE_TICKS),
+        body: &BODY,
+    }
 }
 
 fn numbers() -> Arc<[TelephoneNumber]> {
