@@ -24,7 +24,7 @@ PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 # Which build `make install` makes and installs: release or debug.
 PROFILE ?= release
 
-.PHONY: help deps rocksdb demo test lint bench fuzz loom tsan install clean
+.PHONY: help deps rocksdb demo test lint bench fuzz loom shuttle tsan install clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ fuzz: deps ## fuzz every parser, FUZZ_SECONDS each (60)
 
 loom: deps ## try all interleavings of the log's atomics
 	bash engine/log/loom.sh
+
+shuttle: deps ## play SCHEDULES (1000000) random schedules of the log
+	bash engine/log/shuttle.sh $(or $(SCHEDULES),1000000)
 
 tsan: deps ## run the log under ThreadSanitizer, TSAN_SECONDS long (600)
 	bash tests/tsan.sh $(or $(TSAN_SECONDS),600)

@@ -25,7 +25,7 @@ fi
 # The sanitizer is an unstable option of the stable compiler; the standard library stays as it is, and what orders
 # threads there (starting and joining them) the sanitizer sees at the system's own interface.
 export RUSTC_BOOTSTRAP=1
-export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan --cfg herald_plain_copy"
+export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan"
 export CARGO_TARGET_DIR="$target/tsan"
 
 built=$(cargo test -p herald-log --target "$host" --release --test tsan --no-run --message-format=json |

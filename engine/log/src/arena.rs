@@ -7,12 +7,17 @@
     reason = "maps memory and hands out parts of it by offset; the log proves who may use which"
 )]
 
-pub(crate) use self::memory::{Arena, Bytes, Words};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use self::memory::Words;
+pub(crate) use self::memory::{Arena, Bytes};
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::watched::Words;
 
 #[cfg(not(loom))]
 mod memory {
     use core::ops::Deref;
     use core::ptr::NonNull;
+    #[cfg(not(shuttle))]
     use core::sync::atomic::AtomicU64;
 
     use crate::config::LINE_BYTES;
@@ -193,11 +198,13 @@ mod memory {
     }
 
     /// A row of words that any thread may read and change, all 0 at first.
+    #[cfg(not(shuttle))]
     pub(crate) struct Words {
         arena: Arena,
         count: usize,
     }
 
+    #[cfg(not(shuttle))]
     impl Words {
         /// Maps `count` words and faults them in; the error is the operating system's number.
         pub(crate) fn map(count: usize) -> Result<Self, i32> {
@@ -264,7 +271,6 @@ mod memory {
     use core::ops::Deref;
 
     use loom::cell::UnsafeCell;
-    use loom::sync::atomic::AtomicU64;
 
     use crate::config::WORD_BYTES;
 
@@ -331,8 +337,13 @@ mod memory {
         #[expect(clippy::unused_self, reason = "the mapping's has one")]
         pub(crate) fn prefetch(&self, _offset: usize, _length: usize) {}
     }
+}
 
-    /// The words of the index.
+#[cfg(any(loom, shuttle))]
+mod watched {
+    use crate::sync::AtomicU64;
+
+    /// The words of the index, watched by loom or shuttle.
     pub(crate) struct Words(Box<[AtomicU64]>);
 
     impl Words {

@@ -78,7 +78,7 @@ pub use drain::{DrainCursor, LogRange};
 pub use handle::LogHandle;
 pub use log::{LogStats, PlacementLog};
 pub use record::{RecordError, RecordRef, Records, records};
-#[cfg(any(loom, tsan))]
+#[cfg(any(loom, shuttle, tsan))]
 pub use sync::{Weakening, weakened};
 pub use twin::PlainStore;
 

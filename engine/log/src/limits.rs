@@ -13,10 +13,10 @@ pub const fn record_bytes(body_bytes: usize) -> usize {
 pub const RECORD_BYTES_MAX: usize = record_bytes(BODY_BYTES_MAX);
 
 /// The smallest segment, in bytes: it must hold the largest record. Smaller is refused at creation.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub const SEGMENT_BYTES_MIN: usize = 16 << 10;
-/// The smallest segment under loom, whose models need segments of one record.
-#[cfg(loom)]
+/// The smallest segment under loom and shuttle, whose scenes need segments of few records.
+#[cfg(any(loom, shuttle))]
 pub const SEGMENT_BYTES_MIN: usize = 64;
 /// The largest segment, in bytes. A segment is the unit of reclamation: a larger one would hold expired
 /// records for long. More is refused at creation.
@@ -30,10 +30,10 @@ pub const ARENA_BYTES_MAX: usize = 1 << 40;
 /// Segments there must be for each handle. A slow writer opens a new segment eight times per retention
 /// ([`OPEN_SEGMENT_AGE_SHARE`]) and each of them waits one retention more, so nine or ten are in use at rest;
 /// the others leave room for a burst. Fewer is refused at creation.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub const SEGMENTS_PER_HANDLE_MIN: usize = 16;
-/// Under loom the models make segments scarce on purpose: none need be there for a handle.
-#[cfg(loom)]
+/// Under loom and shuttle segments are scarce on purpose: none need be there for a handle.
+#[cfg(any(loom, shuttle))]
 pub const SEGMENTS_PER_HANDLE_MIN: usize = 0;
 
 /// An open segment is left for a new one when its first record is older than retention divided by this, so
@@ -59,5 +59,5 @@ pub const BATCH_PART: usize = 16;
 /// Only if none is free are all looked at, at most once a millisecond and handle.
 pub const RETIRE_STEP: usize = 64;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(SEGMENT_BYTES_MIN >= RECORD_BYTES_MAX);

@@ -16,7 +16,7 @@
 
 use core::sync::atomic::Ordering;
 
-use crate::sync::{AtomicBool, AtomicU64, Padded, fence, pin_fence, unpin_order};
+use crate::sync::{AtomicBool, AtomicU64, Padded, entered_epoch, fence, pin_fence, unpin_order};
 
 /// The epoch of a thread that reads nothing.
 const IDLE: u64 = u64::MAX;
@@ -66,7 +66,7 @@ impl Pins {
         let epoch = self.epoch.0.load(Ordering::Acquire);
         // Release: pairs with the Acquire of `horizon`, which may see this pin instead of the unpin before it;
         // what was read under the earlier pin is over.
-        slot.entered.store(epoch, Ordering::Release);
+        slot.entered.store(entered_epoch(epoch), Ordering::Release);
         // SeqCst: pairs with the fences of `advance` and `horizon`: either they see the pin or this thread
         // sees the generation raised before them.
         pin_fence();

@@ -1,25 +1,32 @@
-//! The atomics, fence and mutex of the crate: the standard library's, or loom's when the crate is built with
-//! `--cfg loom`. The only file that knows which.
+//! The atomics, fence and mutex of the crate: the standard library's, or those of loom or shuttle when the crate is
+//! built with `--cfg loom` or `--cfg shuttle`. The only file that knows which.
 //!
-//! Orderings, a fence and a step that the proofs weaken or leave out on purpose are named here. Only a build with `--cfg loom` or
-//! `--cfg tsan` can weaken them.
+//! Orderings, a fence and steps that the proofs weaken or leave out on purpose are named here. Only a build with one
+//! of these or `--cfg tsan` can weaken them.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU64, fence};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use parking_lot::Mutex;
 
 #[cfg(loom)]
-pub(crate) use self::model::Mutex;
-#[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, fence};
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicBool, fence};
 
-#[cfg(not(any(loom, tsan)))]
+#[cfg(shuttle)]
+pub(crate) use self::model::AtomicU64;
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::model::Mutex;
+
+#[cfg(not(any(loom, shuttle, tsan)))]
 pub(crate) use self::plain::*;
-#[cfg(any(loom, tsan))]
+#[cfg(any(loom, shuttle, tsan))]
 pub use self::weak::{Weakening, weakened};
-#[cfg(any(loom, tsan))]
-pub(crate) use self::weak::{drained_order, expiry_is_raised, pin_fence, publish_order, unpin_order};
+#[cfg(any(loom, shuttle, tsan))]
+pub(crate) use self::weak::{
+    drained_order, entered_epoch, expiry_is_raised, pin_fence, publish_order, unpin_order,
+};
 
 /// A value on cache lines of its own, so that writers of its neighbours don't take it away. 128 bytes: x86
 /// fetches lines in pairs.
@@ -27,7 +34,7 @@ pub(crate) use self::weak::{drained_order, expiry_is_raised, pin_fence, publish_
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
 
-#[cfg(not(any(loom, tsan)))]
+#[cfg(not(any(loom, shuttle, tsan)))]
 mod plain {
     use core::sync::atomic::{Ordering, fence};
 
@@ -55,6 +62,12 @@ mod plain {
         true
     }
 
+    /// What a reader that pins at `epoch` shows to the others.
+    #[inline]
+    pub(crate) const fn entered_epoch(epoch: u64) -> u64 {
+        epoch
+    }
+
     /// The fence between a reader's pin and its first look at a segment.
     #[inline]
     pub(crate) fn pin_fence() {
@@ -62,7 +75,7 @@ mod plain {
     }
 }
 
-#[cfg(any(loom, tsan))]
+#[cfg(any(loom, shuttle, tsan))]
 mod weak {
     use core::sync::atomic::Ordering;
 
@@ -81,16 +94,20 @@ mod weak {
         Drained,
         /// Records keep the expiry they were given, whatever they are linked behind.
         Expiry,
+        /// A reader shows nobody that it is inside.
+        Pin,
+        /// A compare-and-swap compares first and stores later. Only shuttle's can.
+        Swap,
     }
 
-    #[cfg(loom)]
+    #[cfg(not(tsan))]
     mod chosen {
         use core::cell::Cell;
 
         use super::Weakening;
 
         std::thread_local! {
-            // All threads of a loom model run on the thread that called `loom::model`.
+            // All threads of a model run on the thread that called loom or shuttle.
             static WEAKENED: Cell<Option<Weakening>> = const { Cell::new(None) };
         }
 
@@ -99,7 +116,7 @@ mod weak {
             WEAKENED.set(Some(what));
         }
 
-        pub(super) fn is_weakened(what: Weakening) -> bool {
+        pub(crate) fn is_weakened(what: Weakening) -> bool {
             WEAKENED.get() == Some(what)
         }
     }
@@ -118,12 +135,12 @@ mod weak {
             WEAKENED.get_or_init(|| what);
         }
 
-        pub(super) fn is_weakened(what: Weakening) -> bool {
+        pub(crate) fn is_weakened(what: Weakening) -> bool {
             WEAKENED.get() == Some(&what)
         }
     }
 
-    use chosen::is_weakened;
+    pub(crate) use chosen::is_weakened;
     pub use chosen::weakened;
 
     fn release_unless(what: Weakening) -> Ordering {
@@ -146,6 +163,10 @@ mod weak {
         !is_weakened(Weakening::Expiry)
     }
 
+    pub(crate) fn entered_epoch(epoch: u64) -> u64 {
+        if is_weakened(Weakening::Pin) { u64::MAX } else { epoch }
+    }
+
     pub(crate) fn pin_fence() {
         if !is_weakened(Weakening::PinFence) {
             fence(Ordering::SeqCst);
@@ -153,19 +174,78 @@ mod weak {
     }
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod model {
-    /// loom's mutex with parking_lot's interface.
+    #[cfg(loom)]
+    use loom::sync;
+    #[cfg(shuttle)]
+    use shuttle::sync;
+
+    /// The model's mutex with parking_lot's interface.
     #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
+            Self(sync::Mutex::new(value))
         }
 
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> sync::MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+    }
+
+    #[cfg(shuttle)]
+    pub(crate) use word::AtomicU64;
+
+    #[cfg(shuttle)]
+    mod word {
+        use core::sync::atomic::Ordering;
+
+        use crate::sync::weak::{Weakening, is_weakened};
+
+        /// shuttle's, whose compare-and-swap can be weakened.
+        #[derive(Debug, Default)]
+        pub(crate) struct AtomicU64(shuttle::sync::atomic::AtomicU64);
+
+        impl AtomicU64 {
+            pub(crate) const fn new(value: u64) -> Self {
+                Self(shuttle::sync::atomic::AtomicU64::new(value))
+            }
+
+            pub(crate) fn load(&self, order: Ordering) -> u64 {
+                self.0.load(order)
+            }
+
+            pub(crate) fn store(&self, value: u64, order: Ordering) {
+                self.0.store(value, order);
+            }
+
+            pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+                self.0.fetch_add(value, order)
+            }
+
+            pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+                self.0.fetch_max(value, order)
+            }
+
+            pub(crate) fn compare_exchange(
+                &self,
+                current: u64,
+                new: u64,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<u64, u64> {
+                if !is_weakened(Weakening::Swap) {
+                    return self.0.compare_exchange(current, new, success, failure);
+                }
+                let found = self.0.load(failure);
+                if found != current {
+                    return Err(found);
+                }
+                self.0.store(new, success);
+                Ok(found)
+            }
         }
     }
 }

@@ -15,13 +15,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Random, at, fill, id, id_words, is_filled, number, placement};
-use herald_core::{NewPlacement, PlacementStore};
+use common::{Random, at, id, id_words, is_filled, number, placement};
+use herald_core::{NewPlacement, PlacementRef, PlacementStore, TelephoneNumber, Timestamp};
 use herald_log::{DrainCursor, LogConfig, LogHandle, PlacementLog, Weakening, limits, records, weakened};
 
 /// What the threads do, one each.
-const WORKS: [Work; 6] =
-    [Shared::append, Shared::append_batches, Shared::walk, Shared::walk, Shared::stall, Shared::drain];
+const WORKS: [Work; 6] = [
+    Shared::append,
+    Shared::append_batches,
+    Shared::walk,
+    Shared::walk_batches,
+    Shared::stall,
+    Shared::drain,
+];
 /// All of them but the drain have a handle.
 const HANDLES: usize = WORKS.len() - 1;
 const SEGMENTS: usize = HANDLES * limits::SEGMENTS_PER_HANDLE_MIN;
@@ -132,15 +138,19 @@ impl Shared {
         let (mut done, mut name) = (Done::default(), 1 << 40);
         self.with_handles(|handle| {
             let now_ms = self.tick_ms();
-            for _ in 0..1 + random.below(20) {
+            let count = 1 + random.below(20);
+            let mut bodies = vec![[0; 700]; to_usize(count)];
+            let new = |body| {
                 name += 1;
                 let of = random.below(NUMBERS);
-                let mut body = vec![0; to_usize(1 + random.below(700))];
-                fill(&mut body, number(of), id(name, of));
-                let expires_at = at(now_ms + RETENTION_MS);
-                let new = NewPlacement { number: number(of), id: id(name, of), expires_at, body: &body };
-                done.count(handle.append(&new, 100, at(now_ms)).is_ok());
-            }
+                let body: &mut [u8; 700] = body;
+                let body = &mut body[..to_usize(1 + random.below(700))];
+                placement(number(of), id(name, of), now_ms + RETENTION_MS, body)
+            };
+            let batch: Vec<NewPlacement<'_>> = bodies.iter_mut().map(new).collect();
+            let mut results = vec![Ok(()); batch.len()];
+            handle.append_batch(&batch, 100, at(now_ms), &mut results);
+            results.iter().for_each(|result| done.count(result.is_ok()));
         });
         done
     }
@@ -148,6 +158,20 @@ impl Shared {
     fn walk(&self, random: &mut Random) -> Done {
         let mut done = Done::default();
         self.with_handles(|handle| done.seen += self.walk_once(handle, random, || {}));
+        done
+    }
+
+    fn walk_batches(&self, random: &mut Random) -> Done {
+        let mut done = Done::default();
+        self.with_handles(|handle| {
+            let now = at(self.now_ms());
+            let asked: Vec<u64> = (0..1 + random.below(20)).map(|_| random.below(NUMBERS)).collect();
+            let numbers: Vec<TelephoneNumber> = asked.iter().map(|&of| number(of)).collect();
+            handle.for_each_live_batch(&numbers, now, &mut |index, item| {
+                look_at(&item, asked[index], now);
+                done.seen += 1;
+            });
+        });
         done
     }
 
@@ -165,9 +189,7 @@ impl Shared {
         let (of, now, mut seen) = (random.below(NUMBERS), at(self.now_ms()), 0);
         handle.for_each_live(number(of), now, &mut |item| {
             pause();
-            assert_eq!(id_words(item.id).1, of, "a placement of another number");
-            assert!(is_filled(item.body, number(of), item.id), "a torn body");
-            assert!(item.expires_at > now, "an expired placement");
+            look_at(&item, of, now);
             seen += 1;
         });
         seen
@@ -179,6 +201,9 @@ impl Shared {
             self.log.drain(&mut cursor, &mut |range| {
                 for record in records(range.bytes) {
                     let record = record.expect("whole records");
+                    if record.is_void() {
+                        continue;
+                    }
                     assert!(is_filled(record.body, record.number, record.id), "a torn body");
                     done.drained += 1;
                 }
@@ -208,6 +233,12 @@ impl Done {
             drained: self.drained + other.drained,
         }
     }
+}
+
+fn look_at(item: &PlacementRef<'_>, of: u64, now: Timestamp) {
+    assert_eq!(id_words(item.id).1, of, "a placement of another number");
+    assert!(is_filled(item.body, number(of), item.id), "a torn body");
+    assert!(item.expires_at > now, "an expired placement");
 }
 
 fn to_usize(count: u64) -> usize {

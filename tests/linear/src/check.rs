@@ -119,10 +119,14 @@ impl Tally {
     fn count(&mut self, events: &[Event]) {
         self.histories += 1;
         self.operations += events.len();
-        let mut returned = 0;
+        // When all calls that began before the present one had returned; those of a batch began together.
+        let (mut began, mut returned, mut next_returned) = (0, 0, 0);
         for event in events {
+            if event.invoked > began {
+                (began, returned) = (event.invoked, next_returned);
+            }
+            next_returned = next_returned.max(event.responded);
             self.overlapping += usize::from(event.invoked < returned);
-            returned = returned.max(event.responded);
             match &event.operation {
                 Operation::Append { outcome: Outcome::Kept, .. } => self.kept += 1,
                 Operation::Append { outcome: Outcome::NumberFull, .. } => self.number_full += 1,

@@ -15,13 +15,14 @@ use crate::worker::{Scale, Worker};
 const THREADS: usize = 4;
 const SEGMENTS: usize = THREADS * limits::SEGMENTS_PER_HANDLE_MIN;
 /// Calls of a thread in an episode. The next episode takes fresh numbers.
-const CALLS: u64 = 250;
+const CALLS: u64 = 120;
 const SCALE: Scale = Scale {
     numbers: 24,
     retention_ms: 200,
     step_ms_end: 2,
     body_bytes_max: 1200,
     records_max: 12,
+    batch_max: 40,
     pause: thread::yield_now,
 };
 

@@ -5,6 +5,7 @@
 //!   What lives beyond the second is always shown: no call so far, on any thread, can have brought a time at
 //!   which it was expired and its memory taken back. Between the two a placement may be shown or not.
 //! - What is shown is the newest, without gaps: a walk that ends early ends for good.
+//! - Of a batch each placement is kept on its own, those of one number in turn.
 //! - A placement may live longer than was asked, up to the expiry of another that was appended before its append
 //!   returned, and then it shows that expiry to everybody.
 
@@ -66,6 +67,8 @@ pub enum Operation {
         name: u64,
         /// When it would expire.
         expiry: Expiry,
+        /// The one before it in its batch that went to the same number and was kept.
+        after: Option<u64>,
         /// How many live ones the number may have with it.
         records_max: usize,
         /// When.
@@ -105,9 +108,12 @@ impl Specification for Queue {
 
     fn apply(operation: &Operation, state: &Vec<Kept>) -> (bool, Vec<Kept>) {
         match operation {
-            &Operation::Append { name, expiry, records_max, span, outcome } => {
+            &Operation::Append { name, expiry, after, records_max, span, outcome } => {
+                let in_turn = after.is_none_or(|before| state.iter().any(|kept| kept.name == before));
                 let fits = match outcome {
-                    Outcome::Kept => state.iter().filter(|kept| kept.is_live(span)).count() < records_max,
+                    Outcome::Kept => {
+                        in_turn && state.iter().filter(|kept| kept.is_live(span)).count() < records_max
+                    }
                     Outcome::NumberFull => {
                         let refused = state.iter().filter(|kept| kept.may_live(span)).count() >= records_max;
                         return (refused, state.clone());

@@ -25,11 +25,13 @@ pub enum Bug {
     BoundRaced,
     /// Placements live half as long again as was asked.
     KeptLonger,
+    /// A batch is appended from its end.
+    BatchReversed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Lost,
         Self::Doubled,
         Self::ShownExpired,
@@ -38,6 +40,7 @@ impl Bug {
         Self::PublishedLate,
         Self::BoundRaced,
         Self::KeptLonger,
+        Self::BatchReversed,
     ];
 }
 
@@ -143,6 +146,22 @@ impl<S: PlacementStore> PlacementStore for Planted<S> {
         }
         for item in &items {
             visit(PlacementRef { id: item.id, expires_at: item.expires_at, body: &item.body });
+        }
+    }
+
+    fn append_batch(
+        &mut self,
+        placements: &[NewPlacement<'_>],
+        records_max: u32,
+        now: Timestamp,
+        results: &mut [Result<(), Refusal>],
+    ) {
+        let mut each: Vec<_> = placements.iter().zip(results).collect();
+        if self.bug == Bug::BatchReversed {
+            each.reverse();
+        }
+        for (placement, result) in each {
+            *result = self.append(placement, records_max, now);
         }
     }
 }

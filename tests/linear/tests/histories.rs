@@ -9,7 +9,7 @@ use herald_linear::{Bug, LogPlan, Planted, drive_log, seed};
 const PLANTED_OPERATIONS: usize = 100_000;
 
 fn log_operations() -> usize {
-    std::env::var("LINEAR_OPERATIONS").map_or(400_000, |text| text.parse().expect("a count"))
+    std::env::var("LINEAR_OPERATIONS").map_or(200_000, |text| text.parse().expect("a count"))
 }
 
 #[test]

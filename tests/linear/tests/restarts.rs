@@ -169,6 +169,7 @@ impl Worker<'_> {
         let operation = Operation::Append {
             name,
             expiry: Expiry { min: from + RETENTION_MS, max: until + RETENTION_MS },
+            after: None,
             records_max: NO_BOUND,
             span: Span { from, until },
             outcome,
