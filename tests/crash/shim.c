@@ -208,7 +208,7 @@ ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t at)
     WRITE_CALL(file, size, REAL(pwrite64)(file, bytes, part, at));
 }
 
-/* The file whose sync has failed for good. */
+/* The file whose sync has failed for good. It is kept open, or another file would be given its inode. */
 static _Atomic uint64_t gone_inode;
 
 static uint64_t inode_of(int file)
@@ -223,7 +223,7 @@ static enum act decide_sync(int file)
         return PASS;
     enum act act = decide(SYNC);
     if (act == FAIL_GONE)
-        gone_inode = inode_of(file);
+        gone_inode = inode_of(dup(file));
     else if (act == PASS && gone_inode && gone_inode == inode_of(file))
         return SWALLOW;
     return act;

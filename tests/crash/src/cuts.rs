@@ -5,7 +5,7 @@ use crate::Plan;
 use crate::error::CrashError;
 use crate::image::Image;
 use crate::ledger::random_below;
-use crate::limits::{CUT_CALLS, CUT_START_CALLS, CUTS_PER_CUT_START};
+use crate::limits::{CUT_CALLS, CUT_START_CALLS, CUTS_PER_CUT_START, FAILED_SYNCS};
 use crate::promise::Promise;
 use crate::report::{Part, Totals, say};
 use crate::shim::{Act, Calls, Order};
@@ -123,9 +123,9 @@ impl Series<'_> {
         let mut found = Found::new(self.promise);
         let acknowledged_before = trial.ledger.acknowledged_count();
         let act = if random_below(2) == 0 { Act::CutBefore } else { Act::CutAfter };
-        let cut = |calls| Order::once(Calls::ALL, 1 + random_below(calls), act);
+        let cut = |after, calls| Order::once(Calls::ALL, 1 + after + random_below(calls), act);
         let ended = if self.lie == Lie::None && number.is_multiple_of(CUTS_PER_CUT_START) {
-            trial.shim.order(cut(CUT_START_CALLS))?;
+            trial.shim.order(cut(0, CUT_START_CALLS))?;
             match trial.launch.try_start()? {
                 Err(ended) => ended.by_kill()?,
                 Ok(service) => trial.await_kill(service, &mut found)?,
@@ -137,17 +137,18 @@ impl Series<'_> {
                 trial.await_success(&service.address)?;
                 trial.await_success(&service.address)?;
             }
-            trial.shim.order(cut(CUT_CALLS))?;
             match self.lie {
-                Lie::None => {}
+                Lie::None => trial.shim.order(cut(0, CUT_CALLS))?,
                 Lie::FailedSync => {
-                    trial.shim.also_order(Order::once(
-                        Calls::SYNCS,
-                        1 + random_below(CUT_CALLS / 4),
-                        Act::FailGone,
-                    ))?;
+                    // The cut comes after it: at least a third of the calls under load are those of fsync.
+                    let at = 1 + random_below(FAILED_SYNCS);
+                    trial.shim.order(Order::once(Calls::SYNCS, at, Act::FailGone))?;
+                    trial.shim.also_order(cut(3 * FAILED_SYNCS, CUT_CALLS))?;
                 }
-                Lie::NoSync => trial.shim.also_order(Order::from(Calls::SYNCS, 1, Act::Swallow))?,
+                Lie::NoSync => {
+                    trial.shim.order(cut(CUT_CALLS / 2, CUT_CALLS))?;
+                    trial.shim.also_order(Order::from(Calls::SYNCS, 1, Act::Swallow))?;
+                }
             }
             trial.await_kill(service, &mut found)?
         };

@@ -50,7 +50,7 @@ pub(crate) const SAMPLE: Sizes = Sizes {
 
 /// What one wants to know before a release: about forty minutes.
 pub(crate) const CAMPAIGN: Sizes = Sizes {
-    synced_kills: 300,
+    synced_kills: 260,
     buffered_kills: 50,
     memory_kills: 5,
     terminations: 5,
@@ -62,6 +62,8 @@ pub(crate) const CAMPAIGN: Sizes = Sizes {
     fill_cycles: 100,
 };
 
+/// Memory of a service, as it is given: for all that is stored within one retention. A start touches all of it.
+pub(crate) const MEMORY: &str = "64MiB";
 /// How often the service is killed while its disk is full.
 pub(crate) const KILLS_WHILE_FULL: u32 = 3;
 
@@ -84,6 +86,8 @@ pub(crate) const FAULT_LASTS: Duration = Duration::from_millis(700);
 pub(crate) const FAULT_PACE: Duration = Duration::from_millis(40);
 /// The power is cut at one of the next so many calls: about half a second of them.
 pub(crate) const CUT_CALLS: u64 = 200;
+/// One of the next so many syncs fails before the cut.
+pub(crate) const FAILED_SYNCS: u64 = 20;
 /// Or, once in so many cuts, at one of the first calls of a start: most of what a start takes.
 pub(crate) const CUTS_PER_CUT_START: u64 = 4;
 /// See [`CUTS_PER_CUT_START`].

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::CrashError;
-use crate::limits::{EXIT_MAX, RETENTION, START_MAX, STOP_MAX};
+use crate::limits::{EXIT_MAX, MEMORY, RETENTION, START_MAX, STOP_MAX};
 use crate::shim::Shim;
 
 /// What the program ends with when it cannot do its work now (`EX_UNAVAILABLE` of sysexits).
@@ -168,7 +168,10 @@ impl Launch {
     fn arguments(&self) -> Vec<OsString> {
         let retention = format!("{}s", self.retention.as_secs());
         let words = ["serve", "--dev", "--listen", "127.0.0.1:0", "--durability", self.durability];
-        let words = words.into_iter().chain(["--retention", &retention, "--data"]).map(OsString::from);
+        let words = words
+            .into_iter()
+            .chain(["--memory", MEMORY, "--retention", &retention, "--data"])
+            .map(OsString::from);
         words.chain([self.data.clone().into_os_string()]).collect()
     }
 }

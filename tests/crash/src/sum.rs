@@ -13,6 +13,8 @@ pub(crate) struct Found {
     pub(crate) acknowledged_count: usize,
     /// Stores refused while the disk failed.
     pub(crate) refused_count: usize,
+    /// Whether a generation of the journal had ended.
+    pub(crate) is_past_turn: bool,
     /// From the start after the end to the service's line.
     pub(crate) opened_in: Duration,
     /// From the end of a fault to an acknowledged store.
@@ -26,6 +28,7 @@ impl Found {
             tally: Tally::new(promise),
             acknowledged_count: 0,
             refused_count: 0,
+            is_past_turn: false,
             opened_in: Duration::ZERO,
             resumed_in: Duration::ZERO,
         }
@@ -40,6 +43,7 @@ pub(crate) struct Sum {
     pub(crate) tally: Tally,
     acknowledged_count: usize,
     refused_count: usize,
+    past_turn: u64,
     failed_opens: u64,
     slowest_open: Duration,
     slowest_resume: Duration,
@@ -55,6 +59,7 @@ impl Sum {
             tally: Tally::new(promise),
             acknowledged_count: 0,
             refused_count: 0,
+            past_turn: 0,
             failed_opens: 0,
             slowest_open: Duration::ZERO,
             slowest_resume: Duration::ZERO,
@@ -99,6 +104,7 @@ impl Sum {
         self.tally.add(found.tally);
         self.acknowledged_count += found.acknowledged_count;
         self.refused_count += found.refused_count;
+        self.past_turn += u64::from(found.is_past_turn);
         self.slowest_open = self.slowest_open.max(found.opened_in);
         self.slowest_resume = self.slowest_resume.max(found.resumed_in);
     }
@@ -115,6 +121,9 @@ impl fmt::Display for Sum {
             self.failed_opens,
             self.slowest_open.as_millis()
         )?;
+        if self.past_turn > 0 {
+            write!(f, ", {} after a generation had ended", self.past_turn)?;
+        }
         if self.refused_count > 0 {
             write!(f, ", {} refused with 503", self.refused_count)?;
         }

@@ -55,6 +55,8 @@ pub(crate) struct Trial {
     pub(crate) launch: Launch,
     pub(crate) shim: Shim,
     pub(crate) ledger: Ledger,
+    /// When the generation ends.
+    turns_at: Option<Instant>,
     /// Removed with the trial, unless the folder is somebody else's.
     _folder: Option<TempDir>,
 }
@@ -63,18 +65,17 @@ impl Trial {
     /// A service to be started on an empty folder.
     pub(crate) fn new(plan: &Plan) -> Result<Self, CrashError> {
         let folder = tempfile::tempdir().map_err(CrashError::system("make a folder"))?;
-        let mut trial = Self::on(plan, folder.path().to_owned(), "synced", 0)?;
-        trial._folder = Some(folder);
-        Ok(trial)
+        let trial = Self::on(plan, folder.path().to_owned(), "synced", 0)?;
+        Ok(Self { _folder: Some(folder), ..trial })
     }
 
     /// A service to be started on a copy of the folder of `eve`, with so much time to its end.
     pub(crate) fn at(plan: &Plan, eve: &Eve, lead: Duration) -> Result<Self, CrashError> {
         let folder = tempfile::tempdir().map_err(CrashError::system("make a folder"))?;
         copy(eve.folder.path(), folder.path())?;
-        let mut trial = Self::on(plan, folder.path().to_owned(), "synced", eve.step_ms(lead))?;
-        trial._folder = Some(folder);
-        Ok(trial)
+        let turns_at = Some(Instant::now() + lead);
+        let trial = Self::on(plan, folder.path().to_owned(), "synced", eve.step_ms(lead))?;
+        Ok(Self { turns_at, _folder: Some(folder), ..trial })
     }
 
     /// A service to be started on `data`, under a wall clock that is off by `step_ms`.
@@ -87,7 +88,7 @@ impl Trial {
         let shim = Shim::new(&plan.shim, &data.join("journal"))?;
         shim.step_wall(step_ms)?;
         let launch = Launch::new(&plan.program, &data, durability).under(&shim);
-        Ok(Self { launch, shim, ledger: Ledger::default(), _folder: None })
+        Ok(Self { launch, shim, ledger: Ledger::default(), turns_at: None, _folder: None })
     }
 
     /// Lets it store until the shim ends it.
@@ -110,6 +111,7 @@ impl Trial {
     pub(crate) fn judge(&self, found: &mut Found, ended: &Ended) -> Result<(), CrashError> {
         self.shim.lift()?;
         found.acknowledged_count = self.ledger.acknowledged_count();
+        found.is_past_turn = self.turns_at.is_some_and(|turns_at| ended.gone_at > turns_at);
         let service = self.launch.start()?;
         found.opened_in = service.opened_in;
         found.tally.judge(look(&service.address, &self.ledger)?, ended);
