@@ -23,9 +23,7 @@ fail() {
     exit 1
 }
 
-for tool in redis-server memcached; do
-    has "$tool" || fail "$tool is not installed (Debian's package has the same name)"
-done
+needs redis-server memcached || exit 2
 cargo build --release --quiet -p herald-compare
 
 scratch=$(mktemp -d)

@@ -19,7 +19,7 @@ use crate::measure::{Course, Mix};
 use crate::plot::{self, Curve};
 use crate::results;
 use crate::setup::{self, BODY_BYTES, handles, log_of, workload_of};
-use crate::stores::{Placement, Retrieving, Served, Storing, new_placement};
+use crate::stores::{Batched, Placement, Retrieving, Served, Storing, new_placement};
 use crate::targets::digits;
 use crate::workload::{BEGIN, Distribution, Workload, narrow, number, wide};
 
@@ -82,9 +82,10 @@ fn by_live_records(
     quick: bool,
 ) -> Result<Vec<Series>, Failure> {
     text.push_str(
-        "| live records of 600 bytes | arena, MiB | store, million/s | retrieve, million/s |\n|--:|--:|--:|--:|\n",
+        "| live records of 600 bytes | arena, MiB | store, million/s | in batches | retrieve, million/s | in batches \
+         |\n|--:|--:|--:|--:|--:|--:|\n",
     );
-    let (mut stored, mut retrieved) = (Vec::new(), Vec::new());
+    let mut series = ["store", "batch store", "retrieve", "batch retrieve"].map(|name| (name, Vec::new()));
     for live_count in LIVE_COUNTS {
         eprintln!("curves: {live_count} live records");
         let wanted_bytes = narrow(live_count) * record_bytes(BODY_BYTES) * 100 / LIVE_PERCENT;
@@ -99,7 +100,7 @@ fn by_live_records(
             (quick && mib > SIZES_ARENA_BYTES >> 20).then_some("left out")
         };
         if let Some(why) = left_out {
-            row(text, format_args!("| {live_count} | {mib} | {why} | |"));
+            row(text, format_args!("| {live_count} | {mib} | {why} | | | |"));
             continue;
         }
         let log = log_of(arena_bytes, segment_bytes)?;
@@ -108,12 +109,15 @@ fn by_live_records(
         let mut handle = handles(&log, 1)?;
         course.fill(&mut handle)?;
         let [store, retrieve] = rates(&course, &mut handle, quick)?;
-        row(text, format_args!("| {live_count} | {mib} | {} | {} |", digits(store), digits(retrieve)));
-        stored.push((live_count as f64, store));
-        retrieved.push((live_count as f64, retrieve));
+        let [batch_store, batch_retrieve] = rates(&course, &mut [Batched(&mut handle[0])], quick)?;
+        let points = [store, batch_store, retrieve, batch_retrieve];
+        row(text, format_args!("| {live_count} | {mib} | {} |", points.map(digits).join(" | ")));
+        for ((_, line), point) in series.iter_mut().zip(points) {
+            line.push((live_count as f64, point));
+        }
     }
     text.push('\n');
-    Ok(vec![("store", stored), ("retrieve", retrieved)])
+    Ok(series.into())
 }
 
 fn by_size_and_threads(
@@ -128,9 +132,7 @@ fn by_size_and_threads(
     let arena_bytes = if quick { SIZES_ARENA_BYTES / 8 } else { SIZES_ARENA_BYTES };
     let log = log_of(arena_bytes, SEGMENT_BYTES)?;
     let mut series: Vec<Series> =
-        ["store, 1 thread", "store, 2 threads", "retrieve, 1 thread", "retrieve, 2 threads"]
-            .map(|name| (name, Vec::new()))
-            .into();
+        ["store, 1 t", "store, 2 t", "retrieve, 1 t", "retrieve, 2 t"].map(|name| (name, Vec::new())).into();
     let mut begin = BEGIN;
     for body_bytes in BODY_SIZES {
         eprintln!("curves: bodies of {body_bytes} bytes");

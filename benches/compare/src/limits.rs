@@ -59,12 +59,12 @@ pub(crate) const LIVE_COUNTS: [u64; 6] = [1_000, 10_000, 100_000, 1_000_000, 10_
 /// Bytes of memory that must be left beside a log, for the draws and for everybody else. What would leave less does
 /// not fit and is left out, aloud.
 pub(crate) const MEMORY_LEFT_BYTES: usize = 2 << 30;
-/// Sizes of bodies whose cost is shown, in bytes: the five the service takes, and two below.
-pub(crate) const BODY_SIZES: [usize; 7] = [256, 600, 640, 1024, 2048, 4096, 8192];
+/// Sizes of bodies whose cost is shown, in bytes: the five the service takes, and one below.
+pub(crate) const BODY_SIZES: [usize; 6] = [256, 640, 1024, 2048, 4096, 8192];
 /// Bytes of the arena that bodies of all sizes are stored in.
 pub(crate) const SIZES_ARENA_BYTES: usize = 2 << 30;
 /// Live placements of a number at which its cost is shown; the last is the least bound the service draws.
-pub(crate) const HOT_LEVELS: [usize; 9] = [1, 2, 5, 10, 20, 50, 100, 150, 190];
+pub(crate) const HOT_LEVELS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 190];
 /// Numbers that are called often at once, so that no cache holds their placements.
 pub(crate) const HOT_NUMBERS: u64 = 1_000;
 /// Numbers of a block that is listed, up to the most one may have.

@@ -132,7 +132,7 @@ impl Svg {
             self.rectangle((x, y - 10.0), (11.0, 11.0), series);
             self.text(x + 16.0, y, "", "start", name);
             // Wide enough for most letters at this size.
-            x += 32.0 + 6.6 * name.chars().count() as f64;
+            x += 26.0 + 6.4 * name.chars().count() as f64;
         }
     }
 
@@ -187,11 +187,11 @@ fn rounded_up(value: f64) -> f64 {
         .unwrap_or(10.0 * power)
 }
 
-/// A number in few signs: 1500 as 1.5k.
+/// A number in few signs: 15000 as 15k.
 fn short(value: f64) -> String {
     let (scaled, unit) = match value {
         1e6.. => (value / 1e6, "M"),
-        1e3.. => (value / 1e3, "k"),
+        1e4.. => (value / 1e3, "k"),
         _ => (value, ""),
     };
     // Two digits behind the point at most, and none for show.

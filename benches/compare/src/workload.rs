@@ -160,10 +160,15 @@ fn bodies(body_bytes: usize) -> Vec<Vec<u8>> {
     (0..BODIES).map(|_| random.bytes(body_bytes)).collect()
 }
 
-/// The number of a rank below [`NUMBERS`].
+/// The number of a rank, each another below 10^9.
 pub(crate) fn number(index: u64) -> TelephoneNumber {
-    let text = format!("1{:010}", 2_000_000_000 + index);
-    TelephoneNumber::parse(text.as_bytes()).expect("eleven digits are a number")
+    let mut text = *b"12000000000";
+    let mut rest = index;
+    for digit in text.iter_mut().rev().take(9) {
+        *digit = b"0123456789"[narrow(rest % 10)];
+        rest /= 10;
+    }
+    TelephoneNumber::parse(&text).expect("eleven digits are a number")
 }
 
 /// A sequence that looks random and is always the same (SplitMix64).
