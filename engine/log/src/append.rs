@@ -14,7 +14,7 @@ use crate::index::{Bucket, BucketIndex};
 use crate::limits::BATCH_PART;
 use crate::log::PlacementLog;
 use crate::record::{HEADER_BYTES, Header, record_bytes};
-use crate::sync::publish_order;
+use crate::sync::{link_order, publish_order};
 
 /// At most `records_max` records of a number may be live at `now`, the new one included.
 #[derive(Clone, Copy)]
@@ -163,7 +163,7 @@ impl Linking<'_> {
         let (mut header, address) = (Header::of(placement), open.address(self.log, offset));
         let word = self.log.index.word(bucket);
         // Acquire: pairs with the Release of the compare-and-swap below, in whichever thread.
-        let mut bits = word.load(Ordering::Acquire);
+        let mut bits = word.load(link_order());
         loop {
             let head = Bucket::from_bits(bits);
             let live_max = self.live_with_one_more(placement.number, head)?;
@@ -173,7 +173,7 @@ impl Linking<'_> {
             let ours = Bucket::new(address, live_max).to_bits();
             // Release: pairs with every Acquire load of the bucket; who finds the address finds the record, and
             // through it all that this thread acquired with `head`. Acquire on failure: as the load above.
-            match word.compare_exchange(bits, ours, publish_order(), Ordering::Acquire) {
+            match word.compare_exchange(bits, ours, publish_order(), link_order()) {
                 Ok(_) => return Ok(header.expires_at),
                 Err(newer) => bits = newer,
             }

@@ -25,7 +25,7 @@ pub(crate) use self::plain::*;
 pub use self::weak::{Weakening, weakened};
 #[cfg(any(loom, shuttle, tsan))]
 pub(crate) use self::weak::{
-    drained_order, entered_epoch, expiry_is_raised, pin_fence, publish_order, unpin_order,
+    drained_order, entered_epoch, expiry_is_raised, link_order, pin_fence, publish_order, unpin_order,
 };
 
 /// A value on cache lines of its own, so that writers of its neighbours don't take it away. 128 bytes: x86
@@ -42,6 +42,12 @@ mod plain {
     #[inline]
     pub(crate) const fn publish_order() -> Ordering {
         Ordering::Release
+    }
+
+    /// Ordering of the look at a bucket before a record is linked behind what is there.
+    #[inline]
+    pub(crate) const fn link_order() -> Ordering {
+        Ordering::Acquire
     }
 
     /// Ordering of the store with which a reader says that it has left.
@@ -86,6 +92,8 @@ mod weak {
     pub enum Weakening {
         /// Records are published with `Relaxed`.
         Publish,
+        /// A bucket is looked at with `Relaxed` before a record is linked behind what is there.
+        Link,
         /// No fence between a reader's pin and its first look at a segment.
         PinFence,
         /// A reader says with `Relaxed` that it has left.
@@ -149,6 +157,10 @@ mod weak {
 
     pub(crate) fn publish_order() -> Ordering {
         release_unless(Weakening::Publish)
+    }
+
+    pub(crate) fn link_order() -> Ordering {
+        if is_weakened(Weakening::Link) { Ordering::Relaxed } else { Ordering::Acquire }
     }
 
     pub(crate) fn unpin_order() -> Ordering {

@@ -35,9 +35,25 @@ fn number() -> TelephoneNumber {
     TelephoneNumber::parse(b"12225550100").expect("digits")
 }
 
+/// Another number, in the same bucket: a log as small as these has only one.
+fn neighbour() -> TelephoneNumber {
+    TelephoneNumber::parse(b"12225550101").expect("digits")
+}
+
 fn put(handle: &mut LogHandle, name: u8, records_max: u32, now: u64, expires_at: u64) -> Result<(), Refusal> {
+    put_under(handle, number(), name, records_max, now, expires_at)
+}
+
+fn put_under(
+    handle: &mut LogHandle,
+    number: TelephoneNumber,
+    name: u8,
+    records_max: u32,
+    now: u64,
+    expires_at: u64,
+) -> Result<(), Refusal> {
     let id = PlacementId::from_bytes([name; 16]);
-    let placement = NewPlacement { number: number(), id, expires_at: at(expires_at), body: &[name; 8] };
+    let placement = NewPlacement { number, id, expires_at: at(expires_at), body: &[name; 8] };
     handle.append(&placement, records_max, at(now))
 }
 
@@ -132,6 +148,17 @@ fn two_appends_at_the_bound() {
     let theirs = appending.join().expect("no panic");
     assert!(mine != theirs, "one is kept, one refused");
     assert_eq!(names(&mut second, 5), [if mine { 2 } else { 1 }]);
+}
+
+/// Two threads append to two numbers of one bucket, each of which has room for one more.
+fn two_numbers_at_their_bounds() {
+    let log = log(3, 2);
+    let (mut first, mut second) = (handle(&log), handle(&log));
+    put(&mut first, 1, 1, 0, 10).expect("room");
+    let appending = thread::spawn(move || put(&mut first, 2, 2, 0, 10));
+    assert_eq!(put_under(&mut second, neighbour(), 3, 1, 0, 10), Ok(()), "charged with another number's");
+    assert_eq!(appending.join().expect("no panic"), Ok(()), "charged with another number's");
+    assert_eq!(names(&mut second, 5), [2, 1]);
 }
 
 /// A writer takes back and overwrites what a reader may be reading.
@@ -281,6 +308,11 @@ fn of_two_appends_at_the_bound_one_is_refused() {
 }
 
 #[test]
+fn numbers_that_share_a_bucket_have_each_its_own_bound() {
+    loom::model(two_numbers_at_their_bounds);
+}
+
+#[test]
 fn a_segment_is_not_written_while_somebody_reads_it() {
     loom::model(reclaim_and_walk);
 }
@@ -334,6 +366,13 @@ fn a_pin_without_its_fence_would_be_noticed() {
 fn a_relaxed_unpin_would_be_noticed() {
     weakened(Weakening::Unpin);
     loom::model(reclaim_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "cut off by one that had expired")]
+fn a_relaxed_look_before_linking_would_be_noticed() {
+    weakened(Weakening::Link);
+    loom::model(two_appends);
 }
 
 #[test]
