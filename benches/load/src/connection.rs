@@ -13,7 +13,8 @@ use crate::http1::Http1;
 use crate::http2::Http2;
 use crate::limits::{CONNECT_TIMEOUT, READ_CHUNK_BYTES};
 use crate::plan::{Plan, Protocol};
-use crate::workload::Workload;
+use crate::results::Expected;
+use crate::workload::{Operation, Workload};
 
 /// An open connection.
 pub(crate) struct Connection {
@@ -39,11 +40,11 @@ impl Connection {
         let tls = shake_hands(plan, &mut stream).map_err(failed)?;
         stream.set_nonblocking(true).map_err(failed)?;
         let mut out = Vec::new();
+        let is_batch = plan.operation == Operation::Batch;
+        let expected = if is_batch { Expected::Stored(plan.records) } else { Expected::Anything };
         let http = match plan.protocol {
-            Protocol::Http1 => Http::One(Http1::new(&plan.host)),
-            Protocol::Http2 => {
-                Http::Two(Box::new(Http2::new(&plan.host, tls.is_some(), plan.depth, &mut out)))
-            }
+            Protocol::Http1 => Http::One(Http1::new(&plan.host, expected)),
+            Protocol::Http2 => Http::Two(Box::new(Http2::new(plan, expected, &mut out))),
         };
         let stream = mio::net::TcpStream::from_std(stream);
         Ok(Self { stream, tls, http, out, inbox: Vec::new() })

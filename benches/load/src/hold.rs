@@ -31,7 +31,7 @@ pub struct Held {
 #[allow(dead_code, reason = "they are kept open, no more")]
 enum Open {
     Silent(TcpStream),
-    Idle(Connection),
+    Idle(Box<Connection>),
 }
 
 /// Opens the connections of `plan`, one after the other, and brings each as far as `stage`.
@@ -40,7 +40,7 @@ enum Open {
 /// See [`LoadError`]; one connection that cannot be opened is one.
 pub fn hold(plan: &Plan, stage: Stage) -> Result<Held, LoadError> {
     plan.check()?;
-    let mut workload = Workload::new(plan.operation, plan.body_bytes, plan.numbers, plan.seed);
+    let mut workload = Workload::new(plan, plan.seed);
     let open = |_| {
         if stage == Stage::Connected {
             let failed = |source| LoadError::Connect { target: plan.address.to_string(), source };
@@ -52,7 +52,7 @@ pub fn hold(plan: &Plan, stage: Stage) -> Result<Held, LoadError> {
             connection.ask(&workload, Instant::now());
             wait_for_answer(&mut connection)?;
         }
-        Ok(Open::Idle(connection))
+        Ok(Open::Idle(Box::new(connection)))
     };
     Ok(Held { _connections: (0..plan.connections).map(open).collect::<Result<_, _>>()? })
 }

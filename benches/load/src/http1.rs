@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::error::LoadError;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::results::{Expected, Results};
 use crate::workload::Workload;
 
 /// One connection's HTTP.
@@ -12,13 +13,36 @@ pub(crate) struct Http1 {
     /// All of a request's head that never changes.
     fields: String,
     due: VecDeque<Instant>,
-    /// Bytes of the current answer's body that are still to come.
-    body_left: usize,
+    expected: Expected,
+    /// The answer that is arriving.
+    answer: Option<Answer>,
+}
+
+struct Answer {
+    status: u16,
+    body: Body,
+    results: Results,
+}
+
+/// What is still to come of a body.
+enum Body {
+    Sized {
+        left: usize,
+    },
+    ChunkSize,
+    Chunk {
+        left: usize,
+    },
+    ChunkEnd,
+    /// Behind the last chunk; fields there are not understood.
+    Trailer,
+    Over,
 }
 
 impl Http1 {
-    pub(crate) fn new(host: &str) -> Self {
-        Self { fields: format!(" HTTP/1.1\r\nhost: {host}\r\n"), due: VecDeque::new(), body_left: 0 }
+    pub(crate) fn new(host: &str, expected: Expected) -> Self {
+        let fields = format!(" HTTP/1.1\r\nhost: {host}\r\n");
+        Self { fields, due: VecDeque::new(), expected, answer: None }
     }
 
     /// Appends the workload's request to `out`.
@@ -51,50 +75,89 @@ impl Http1 {
     ) -> Result<usize, LoadError> {
         let mut done = 0;
         loop {
-            let rest = &input[done..];
-            if self.body_left > 0 {
-                let count = self.body_left.min(rest.len());
-                self.body_left -= count;
-                done += count;
-                if self.body_left > 0 {
-                    return Ok(done);
-                }
+            let Some(answer) = &mut self.answer else {
+                let Some((bytes, status, body)) = parse_head(&input[done..])? else { return Ok(done) };
+                done += bytes;
+                self.answer = Some(Answer { status, body, results: Results::new(self.expected) });
                 continue;
+            };
+            let (bytes, piece) = answer.body.advance(&input[done..])?;
+            done += bytes;
+            answer.results.take(piece);
+            if matches!(answer.body, Body::Over) {
+                let due = self.due.pop_front().ok_or_else(|| unexpected("an answer to nothing"))?;
+                answered(due, answer.results.status(answer.status));
+                self.answer = None;
+            } else if bytes == 0 {
+                return Ok(done);
             }
-            let Some(head) = Head::parse(rest)? else { return Ok(done) };
-            done += head.bytes;
-            self.body_left = head.body_bytes;
-            let due = self.due.pop_front();
-            answered(due.ok_or_else(|| unexpected("an answer to nothing"))?, head.status);
         }
     }
 }
 
-struct Head {
-    bytes: usize,
-    status: u16,
-    body_bytes: usize,
+impl Body {
+    /// Goes on by one step. Returns how many bytes it is done with, and what of them is the body's; no bytes if more
+    /// have to come first.
+    fn advance<'a>(&mut self, input: &'a [u8]) -> Result<(usize, &'a [u8]), LoadError> {
+        match self {
+            Self::Over | Self::Sized { left: 0 } => {
+                *self = Self::Over;
+                Ok((0, &[]))
+            }
+            Self::Sized { left } | Self::Chunk { left } => {
+                let piece = &input[..input.len().min(*left)];
+                *left -= piece.len();
+                match self {
+                    Self::Sized { left: 0 } => *self = Self::Over,
+                    Self::Chunk { left: 0 } => *self = Self::ChunkEnd,
+                    _ => {}
+                }
+                Ok((piece.len(), piece))
+            }
+            Self::ChunkSize => {
+                let size =
+                    httparse::parse_chunk_size(input).map_err(|_| unexpected("the size of a chunk"))?;
+                let httparse::Status::Complete((bytes, size)) = size else { return Ok((0, &[])) };
+                let left = usize::try_from(size).map_err(|_| unexpected("the size of a chunk"))?;
+                *self = if left == 0 { Self::Trailer } else { Self::Chunk { left } };
+                Ok((bytes, &[]))
+            }
+            Self::ChunkEnd | Self::Trailer => {
+                let Some(end) = input.first_chunk() else { return Ok((0, &[])) };
+                if end != b"\r\n" {
+                    return Err(unexpected("what stands behind a chunk"));
+                }
+                *self = if matches!(self, Self::Trailer) { Self::Over } else { Self::ChunkSize };
+                Ok((end.len(), &[]))
+            }
+        }
+    }
 }
 
-impl Head {
-    fn parse(input: &[u8]) -> Result<Option<Self>, LoadError> {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut answer = httparse::Response::new(&mut headers);
-        let parsed =
-            answer.parse(input).map_err(|error| unexpected(&format!("an answer's head: {error}")))?;
-        let httparse::Status::Complete(bytes) = parsed else {
-            let is_endless = input.len() > HEAD_BYTES_MAX;
-            return if is_endless { Err(unexpected("a head without an end")) } else { Ok(None) };
-        };
-        let length = answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
-        let length = length.ok_or_else(|| unexpected("an answer without content-length"))?;
-        let body_bytes = core::str::from_utf8(length.value).ok().and_then(|text| text.trim().parse().ok());
-        Ok(Some(Self {
-            bytes,
-            status: answer.code.unwrap_or(0),
-            body_bytes: body_bytes.ok_or_else(|| unexpected("a content-length that is no number"))?,
-        }))
-    }
+/// The length and status of the head at the beginning of `input`, and what follows it, once all of it is there.
+fn parse_head(input: &[u8]) -> Result<Option<(usize, u16, Body)>, LoadError> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut answer = httparse::Response::new(&mut headers);
+    let parsed = answer.parse(input).map_err(|error| unexpected(&format!("an answer's head: {error}")))?;
+    let httparse::Status::Complete(bytes) = parsed else {
+        let is_endless = input.len() > HEAD_BYTES_MAX;
+        return if is_endless { Err(unexpected("a head without an end")) } else { Ok(None) };
+    };
+    let field = |name: &str| {
+        let field = answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+        core::str::from_utf8(field.value).ok().map(str::trim)
+    };
+    let body = match field("content-length") {
+        Some(length) => {
+            let left = length.parse().map_err(|_| unexpected("a content-length that is no number"))?;
+            Body::Sized { left }
+        }
+        None if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) => {
+            Body::ChunkSize
+        }
+        None => return Err(unexpected("an answer of unknown length")),
+    };
+    Ok(Some((bytes, answer.code.unwrap_or(0), body)))
 }
 
 fn unexpected(what: &str) -> LoadError {

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use crate::error::LoadError;
 use crate::limits::HEAD_BYTES_MAX;
+use crate::plan::Plan;
+use crate::results::{Expected, Results};
 use crate::workload::Workload;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -42,6 +44,7 @@ pub(crate) struct Http2 {
     authority: String,
     is_tls: bool,
     depth: usize,
+    expected: Expected,
     next_stream: u32,
     streams: HashMap<u32, Stream>,
     /// Streams with a body that waits for the server's window.
@@ -55,6 +58,7 @@ pub(crate) struct Http2 {
 struct Stream {
     due: Instant,
     status: u16,
+    results: Results,
     window: i64,
     body: Vec<u8>,
     sent: usize,
@@ -62,7 +66,7 @@ struct Stream {
 
 impl Http2 {
     /// Appends the beginning of a connection to `out`.
-    pub(crate) fn new(authority: &str, is_tls: bool, depth: usize, out: &mut Vec<u8>) -> Self {
+    pub(crate) fn new(plan: &Plan, expected: Expected, out: &mut Vec<u8>) -> Self {
         let mut settings = Vec::new();
         for (name, value) in
             [(HEADER_TABLE_SIZE, 0), (ENABLE_PUSH, 0), (INITIAL_WINDOW_SIZE, WINDOW_BYTES_MAX)]
@@ -74,9 +78,10 @@ impl Http2 {
         write_frame(out, SETTINGS, 0, 0, &settings);
         write_frame(out, WINDOW_UPDATE, 0, 0, &(WINDOW_BYTES_MAX - 65_535).to_be_bytes());
         Self {
-            authority: authority.to_owned(),
-            is_tls,
-            depth,
+            authority: plan.host.clone(),
+            is_tls: plan.tls.is_some(),
+            depth: plan.depth,
+            expected,
             next_stream: 1,
             streams: HashMap::new(),
             blocked: VecDeque::new(),
@@ -95,7 +100,9 @@ impl Http2 {
         write_frame(out, HEADERS, flags, id, &self.block(workload));
         let has_body = body.is_some();
         let body = body.unwrap_or_default();
-        self.streams.insert(id, Stream { due, status: 0, window: self.stream_window, body, sent: 0 });
+        let results = Results::new(self.expected);
+        self.streams
+            .insert(id, Stream { due, status: 0, results, window: self.stream_window, body, sent: 0 });
         if has_body && !self.send_body(id, out) {
             self.blocked.push_back(id);
         }
@@ -190,6 +197,9 @@ impl Http2 {
                     write_frame(out, WINDOW_UPDATE, 0, 0, &self.received.to_be_bytes());
                     self.received = 0;
                 }
+                if let Some(stream) = self.streams.get_mut(&frame.stream) {
+                    stream.results.take(frame.payload);
+                }
                 self.end(frame, answered);
             }
             RST_STREAM => {
@@ -218,7 +228,7 @@ impl Http2 {
             return;
         }
         if let Some(stream) = self.streams.remove(&frame.stream) {
-            answered(stream.due, stream.status);
+            answered(stream.due, stream.results.status(stream.status));
         }
     }
 

@@ -13,7 +13,7 @@
 //! [`hold`] only opens connections and leaves them alone, to see what they cost.
 //!
 //! HTTP is written by hand, as load generators do, so that one core of load can fill one core of server. What is
-//! asked for is told by [`Operation`]; nothing here checks what an answer says beyond its status.
+//! asked for is told by [`Operation`]; of an answer its status is looked at, and of a batch's each result.
 
 mod connection;
 mod error;
@@ -23,6 +23,7 @@ mod http2;
 pub mod limits;
 mod plan;
 mod report;
+mod results;
 mod schedule;
 mod tls;
 mod worker;

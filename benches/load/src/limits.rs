@@ -12,8 +12,10 @@ pub const THREADS_MAX: usize = 64;
 pub const SECONDS_MAX: f64 = 600.0;
 /// Requests a second of all threads. More are refused: their distance would be a few nanoseconds.
 pub const RATE_MAX: u64 = 100_000_000;
-/// Bytes of a body. More are refused.
-pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a body: what the length of a record in a batch can say. More are refused.
+pub const BODY_BYTES_MAX: usize = 65_535;
+/// Placements in a batch: so many a server answers on HTTP/1.1 without being read meanwhile. More are refused.
+pub const RECORDS_MAX: usize = 3000;
 
 /// Bytes of a host's name and port: what one byte of length can say in HTTP/2. A longer one is refused.
 pub const HOST_BYTES_MAX: usize = 126;

@@ -50,6 +50,9 @@ struct Options {
     /// Bytes of a stored body.
     #[arg(long, default_value_t = 640)]
     body_bytes: usize,
+    /// Placements in a batch.
+    #[arg(long, default_value_t = 64)]
+    records: usize,
     /// Where the draws begin.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -78,6 +81,7 @@ impl Options {
             duration: seconds("seconds", self.seconds)?,
             numbers: self.numbers,
             body_bytes: self.body_bytes,
+            records: self.records,
             seed: self.seed,
         })
     }

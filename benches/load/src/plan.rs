@@ -9,7 +9,8 @@ use rustls::ClientConfig;
 
 use crate::error::LoadError;
 use crate::limits::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, DEPTH_MAX, HOST_BYTES_MAX, RATE_MAX, SECONDS_MAX, THREADS_MAX,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, DEPTH_MAX, HOST_BYTES_MAX, RATE_MAX, RECORDS_MAX, SECONDS_MAX,
+    THREADS_MAX,
 };
 use crate::workload::Operation;
 
@@ -63,11 +64,18 @@ pub struct Plan {
     pub numbers: u64,
     /// Bytes of a body that is stored.
     pub body_bytes: usize,
+    /// Placements in a batch.
+    pub records: usize,
     /// Where the draws begin.
     pub seed: u64,
 }
 
 impl Plan {
+    /// Placements that one request stores, or lists it asks for.
+    pub(crate) fn records_each(&self) -> usize {
+        if matches!(self.operation, Operation::Batch | Operation::Bulk) { self.records } else { 1 }
+    }
+
     /// Says what is out of bounds.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         within("length of the host's name", self.host.len(), 1, HOST_BYTES_MAX)?;
@@ -75,6 +83,7 @@ impl Plan {
         within("depth", self.depth, 1, DEPTH_MAX)?;
         within("threads", self.threads, 1, THREADS_MAX.min(self.connections))?;
         within("body-bytes", self.body_bytes, 0, BODY_BYTES_MAX)?;
+        within("records", self.records, 1, RECORDS_MAX)?;
         within("numbers", self.numbers, 1, Operation::NUMBERS_MAX)?;
         within("seconds", self.duration.as_secs_f64(), f64::MIN_POSITIVE, SECONDS_MAX)?;
         within("warmup", self.warmup.as_secs_f64(), 0.0, SECONDS_MAX)?;

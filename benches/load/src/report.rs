@@ -7,17 +7,21 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use crate::limits::{LATENCY_DIGITS, LATENCY_NANOS_MAX};
+use crate::plan::Plan;
 
 /// What a run found out. Counts are of the requests that were due in the measured time, warm-up apart.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The measured time.
     pub duration: Duration,
+    /// Placements that one request stores, or lists it asks for.
+    pub records_each: usize,
     /// Requests that were due.
     pub due: u64,
     /// Answers that arrived within the measured time, to whatever request.
     pub arrived: u64,
-    /// Requests by the status of their answer; 0 if the server reset the stream.
+    /// Requests by the status of their answer; 0 if the server reset the stream or did
+    /// not store all of a batch.
     pub statuses: BTreeMap<u16, u64>,
     /// Requests not answered some seconds after the last was due.
     pub unanswered: u64,
@@ -30,10 +34,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(duration: Duration) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         let latency = Histogram::new_with_bounds(1, LATENCY_NANOS_MAX, LATENCY_DIGITS);
         Self {
-            duration,
+            duration: plan.duration,
+            records_each: plan.records_each(),
             due: 0,
             arrived: 0,
             statuses: BTreeMap::new(),
@@ -89,6 +94,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "due_per_s {:.0}", self.due_per_s())?;
         writeln!(f, "arrived_per_s {:.0}", self.arrived_per_s())?;
+        if self.records_each > 1 {
+            let records = u64::try_from(self.records_each).expect("a usize fits 64 bits");
+            writeln!(f, "records_per_s {:.0}", per_second(self.arrived * records, self.duration))?;
+        }
         for (name, percent) in [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)]
         {
             writeln!(f, "{name}_us {:.0}", self.latency_at(percent).as_secs_f64() * 1e6)?;

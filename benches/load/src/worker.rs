@@ -31,7 +31,7 @@ pub fn run(plan: &Plan) -> Result<Report, LoadError> {
     for (thread, connections) in shares.into_iter().enumerate() {
         workers.push(Worker::new(plan, thread, connections, start).map_err(LoadError::System)?);
     }
-    let mut report = Report::new(plan.duration);
+    let mut report = Report::new(plan);
     thread::scope(|scope| {
         let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(|| worker.run())).collect();
         for thread in threads {
@@ -72,10 +72,10 @@ impl Worker {
             room_max: room.len(),
             room,
             schedule: Schedule::new(start, length, plan.pace, (thread, plan.threads)),
-            workload: Workload::new(plan.operation, plan.body_bytes, plan.numbers, seed),
+            workload: Workload::new(plan, seed),
             counts_from: start + plan.warmup,
             counts_until: start + length,
-            report: Report::new(plan.duration),
+            report: Report::new(plan),
         })
     }
 

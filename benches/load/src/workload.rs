@@ -1,6 +1,9 @@
 //! What is asked: one request after the other, for telephone numbers drawn evenly.
 
 use clap::ValueEnum;
+use herald_core::{TelephoneNumber, batch};
+
+use crate::plan::Plan;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -11,6 +14,10 @@ pub enum Operation {
     List,
     /// The list with the bodies in it.
     ListInline,
+    /// A batch of stores; one that is not stored whole counts as status 0.
+    Batch,
+    /// The same bytes as a batch, to a server that reads and drops them: its answer is not looked into.
+    Bulk,
 }
 
 impl Operation {
@@ -19,21 +26,22 @@ impl Operation {
 
     fn method(self) -> &'static str {
         match self {
-            Self::Store => "POST",
+            Self::Store | Self::Batch | Self::Bulk => "POST",
             Self::List | Self::ListInline => "GET",
         }
     }
 
     fn query(self) -> &'static str {
         match self {
-            Self::Store | Self::List => "",
+            Self::Store | Self::List | Self::Batch | Self::Bulk => "",
             Self::ListInline => "?inline=1",
         }
     }
 }
 
-/// The first number that is drawn; all have eleven digits.
+/// The first number that is drawn; all have as many digits.
 const FIRST_NUMBER: u64 = 12_000_000_000;
+const NUMBER_DIGITS: usize = 11;
 /// What every body consists of: the service does not look into it.
 const FILLER: u8 = b's';
 
@@ -42,20 +50,33 @@ pub(crate) struct Workload {
     operation: Operation,
     path: String,
     body: Vec<u8>,
+    /// Where in the body the numbers of a batch stand.
+    places: Vec<usize>,
     numbers: u64,
     state: u64,
 }
 
 impl Workload {
-    pub(crate) fn new(operation: Operation, body_bytes: usize, numbers: u64, seed: u64) -> Self {
-        let body = if operation == Operation::Store { vec![FILLER; body_bytes] } else { Vec::new() };
-        Self { operation, path: String::new(), body, numbers, state: seed }
+    pub(crate) fn new(plan: &Plan, seed: u64) -> Self {
+        let body = vec![FILLER; plan.body_bytes];
+        let (path, body, places) = match plan.operation {
+            Operation::Store => (String::new(), body, Vec::new()),
+            Operation::List | Operation::ListInline => (String::new(), Vec::new(), Vec::new()),
+            Operation::Batch | Operation::Bulk => {
+                let (batch, places) = batch_of(plan.records, &body);
+                (batch::STORE_PATH.to_owned(), batch, places)
+            }
+        };
+        Self { operation: plan.operation, path, body, places, numbers: plan.numbers, state: seed }
     }
 
     /// Makes the next request.
     pub(crate) fn advance(&mut self) {
         use core::fmt::Write;
-        let number = FIRST_NUMBER + self.draw() % self.numbers;
+        if matches!(self.operation, Operation::Batch | Operation::Bulk) {
+            return self.draw_batch();
+        }
+        let number = self.draw();
         self.path.clear();
         write!(self.path, "/cps/{number}/ppts{}", self.operation.query()).expect("a string takes all");
     }
@@ -70,15 +91,42 @@ impl Workload {
 
     /// The body and its media type, if the request has one.
     pub(crate) fn body(&self) -> Option<(&'static str, &[u8])> {
-        (self.operation == Operation::Store).then_some(("application/passport", &self.body[..]))
+        match self.operation {
+            Operation::Store => Some(("application/passport", &self.body)),
+            Operation::Batch | Operation::Bulk => Some((batch::MEDIA_TYPE, &self.body)),
+            Operation::List | Operation::ListInline => None,
+        }
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn draw_batch(&mut self) {
+        for index in 0..self.places.len() {
+            let mut number = self.draw();
+            let place = self.places[index];
+            for digit in self.body[place..place + NUMBER_DIGITS].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number % 10).expect("a digit is below ten");
+                number /= 10;
+            }
+        }
+    }
+
+    /// A number by SplitMix64 (Steele, Lea, Flood 2014).
     fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        FIRST_NUMBER + (z ^ (z >> 31)) % self.numbers
     }
+}
+
+/// A batch of so many placements, and where in it their numbers stand.
+fn batch_of(records: usize, body: &[u8]) -> (Vec<u8>, Vec<usize>) {
+    let number: TelephoneNumber = FIRST_NUMBER.to_string().parse().expect("digits are a number");
+    let mut batch = batch::begin();
+    let mut places = Vec::new();
+    for _ in 0..records {
+        batch::put_placement(&mut batch, number, body).expect("the plan's body fits a record");
+        places.push(batch.len() - body.len() - NUMBER_DIGITS);
+    }
+    (batch, places)
 }

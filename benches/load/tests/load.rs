@@ -1,24 +1,22 @@
 //! The generator against real servers that answer, refuse, stall or keep silent on purpose.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::cell::Cell;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::thread;
 use std::time::Duration;
 
+use common::{SMALL, Target};
 use herald_load::limits::LAST_ANSWERS_TIMEOUT;
-use herald_load::{Operation, Pace, Plan, Protocol, Report, run, tls_client_config};
-use herald_net::{
-    Address, Bytes, ClientCertificates, ListenSpec, Peer, Refusal, Request, Response, Server, ServerConfig,
-    Service, StatusCode, TlsSlot, tls_server_config,
-};
+use herald_load::{Operation, Pace, Plan, Protocol, Report, run};
+use herald_net::{Bytes, Peer, Refusal, Request, Response, Service, StatusCode};
 
 const STALL: Duration = Duration::from_millis(200);
-/// Bytes of a body as the service takes them, and of one larger than the windows of HTTP/2.
-const SMALL: usize = 640;
-const LARGE: usize = 200_000;
+/// Bytes of a body that does not fit into the windows of HTTP/2.
+const LARGE: usize = 60_000;
 
 /// What a server does with the `at`-th request it gets.
 #[derive(Clone, Copy)]
@@ -74,44 +72,9 @@ impl Service for Tricky {
     }
 }
 
-struct Target {
-    _server: Server,
-    address: SocketAddr,
-    roots: String,
-}
-
-impl Target {
-    fn start(trick: Trick) -> Self {
-        let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let roots = signed.cert.pem();
-        let key = signed.signing_key.serialize_pem();
-        let tls = tls_server_config(roots.as_bytes(), key.as_bytes(), ClientCertificates::NotAsked).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listen = vec![ListenSpec::Tls { address, tls: TlsSlot::new(tls) }];
-        let mut config = ServerConfig { listen, reactors: Some(1), ..ServerConfig::default() };
-        config.reactor.limits.body_bytes_max = LARGE;
-        let server = Server::start(config, move |_| Tricky { trick, requests: Cell::new(0) }).unwrap();
-        let Address::Tcp(address) = server.addresses()[0] else { panic!("TLS listens on TCP") };
-        Self { _server: server, address, roots }
-    }
-
-    fn plan(&self, protocol: Protocol, depth: usize, pace: Pace) -> Plan {
-        Plan {
-            address: self.address,
-            host: self.address.to_string(),
-            tls: Some(tls_client_config(self.roots.as_bytes(), protocol).unwrap()),
-            protocol,
-            operation: Operation::Store,
-            connections: 2,
-            depth,
-            threads: 1,
-            pace,
-            warmup: Duration::ZERO,
-            duration: Duration::from_secs(1),
-            numbers: 1000,
-            body_bytes: SMALL,
-            seed: 1,
-        }
+impl Tricky {
+    fn start(trick: Trick) -> Target {
+        Target::start(LARGE, move |_| Self { trick, requests: Cell::new(0) })
     }
 }
 
@@ -121,7 +84,7 @@ fn count(report: &Report, status: u16) -> u64 {
 
 #[test]
 fn every_request_of_the_schedule_is_sent_and_answered_over_either_http() {
-    let target = Target::start(Trick::None);
+    let target = Tricky::start(Trick::None);
     for (protocol, depth) in [(Protocol::Http1, 1), (Protocol::Http1, 16), (Protocol::Http2, 16)] {
         for (operation, status) in [(Operation::Store, 201), (Operation::List, 200)] {
             for threads in [1, 2] {
@@ -138,7 +101,7 @@ fn every_request_of_the_schedule_is_sent_and_answered_over_either_http() {
 #[test]
 fn a_stall_shows_in_the_percentiles_of_the_open_loop_and_hides_from_the_closed_one() {
     for (protocol, depth) in [(Protocol::Http1, 1), (Protocol::Http2, 8)] {
-        let target = Target::start(Trick::Stall { at: 1000 });
+        let target = Tricky::start(Trick::Stall { at: 1000 });
         let open = run(&target.plan(protocol, depth, Pace::Open { rate_per_s: 2000 })).unwrap();
         assert_eq!((open.due, open.failed()), (2000, 0));
         // For a fifth of the second nothing is answered: every request due in it waits for the rest of it.
@@ -147,7 +110,7 @@ fn a_stall_shows_in_the_percentiles_of_the_open_loop_and_hides_from_the_closed_o
         assert!(worst > STALL * 9 / 10, "{protocol:?}: the stall is no more than {worst:?} at p99.9");
 
         // The control: who waits for an answer does not ask during the stall, so that one request shows it.
-        let target = Target::start(Trick::Stall { at: 1000 });
+        let target = Tricky::start(Trick::Stall { at: 1000 });
         let (connections, duration) = (1, Duration::from_secs(2));
         let closed = run(&Plan { connections, duration, ..target.plan(protocol, 1, Pace::Closed) }).unwrap();
         assert!(closed.due > 1500, "{protocol:?}: only {} requests, too few for this", closed.due);
@@ -160,7 +123,7 @@ fn a_stall_shows_in_the_percentiles_of_the_open_loop_and_hides_from_the_closed_o
 #[test]
 fn refusals_are_counted_by_status() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        let target = Target::start(Trick::Refuse { at: 10 });
+        let target = Tricky::start(Trick::Refuse { at: 10 });
         let report = run(&target.plan(protocol, 4, Pace::Open { rate_per_s: 1000 })).unwrap();
         assert_eq!((count(&report, 201), count(&report, 503)), (900, 100));
         assert_eq!(report.failed(), 100);
@@ -169,13 +132,13 @@ fn refusals_are_counted_by_status() {
 
 #[test]
 fn what_is_never_answered_counts_with_the_latency_it_had_reached() {
-    let target = Target::start(Trick::Silence { at: 500 });
+    let target = Tricky::start(Trick::Silence { at: 500 });
     let report = run(&target.plan(Protocol::Http2, 8, Pace::Open { rate_per_s: 1000 })).unwrap();
     assert_eq!((report.due, report.unanswered, count(&report, 201)), (1000, 1, 999));
     assert!(report.latency_at(100.0) > LAST_ANSWERS_TIMEOUT);
 
     // Of HTTP/1.1 everything behind it on its connection waits too, and the schedule does not.
-    let target = Target::start(Trick::Silence { at: 500 });
+    let target = Tricky::start(Trick::Silence { at: 500 });
     let report = run(&target.plan(Protocol::Http1, 8, Pace::Open { rate_per_s: 1000 })).unwrap();
     assert_eq!((report.due, report.unanswered), (1000, 8));
     assert!(report.latency_at(100.0) > LAST_ANSWERS_TIMEOUT);
@@ -183,7 +146,7 @@ fn what_is_never_answered_counts_with_the_latency_it_had_reached() {
 
 #[test]
 fn bodies_larger_than_the_windows_of_http2_arrive_whole() {
-    let target = Target::start(Trick::None);
+    let target = Tricky::start(Trick::None);
     let plan = Plan { body_bytes: LARGE, ..target.plan(Protocol::Http2, 4, Pace::Open { rate_per_s: 50 }) };
     let report = run(&plan).unwrap();
     assert_eq!(count(&report, 201), 50, "{report}");
@@ -191,7 +154,7 @@ fn bodies_larger_than_the_windows_of_http2_arrive_whole() {
 
 #[test]
 fn a_server_that_takes_fewer_streams_is_reported_and_not_measured() {
-    let target = Target::start(Trick::None);
+    let target = Tricky::start(Trick::None);
     let error = run(&target.plan(Protocol::Http2, 65, Pace::Closed)).unwrap_err();
     assert_eq!(error.to_string(), "depth is 65; the server takes 64 streams");
 }
