@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Requests per second over TLS: the program beside a bare reactor that answers a constant, by turns in one run; then
-# beside what one would take instead, a Call Placement Service on Node and Redis, and Redis alone, both without TLS.
+# Requests per second over TLS: the program beside a bare reactor that answers a constant, by turns in one run, single
+# stores and batches; then beside what one would take instead, a Call Placement Service on Node and Redis, and Redis
+# alone, both without TLS.
 #
 # Prints Markdown; what it is doing goes to standard error.
 # BENCH_ROUNDS: turns of each (3). BENCH_SECONDS: whole seconds of a turn (2).
@@ -16,19 +17,26 @@ seconds=${BENCH_SECONDS:-2}
 [ "${BENCH_QUICK:-0}" != 1 ] || rounds=1 seconds=1
 herald=$target/release/herald
 constant=$target/release/examples/constant
+load=$target/release/herald-load
 # What is stored within one retention fits, at a million stores a second of the program's turns, every other one.
 memory=3GiB
 retention=5s
 connections=32
 pipelined=16
 h2_streams=16
+# Batches under way are few, since each is large.
+batch_records=256
+batch_connections=4
+batch_depth=2
+# What one placement of 640 bytes takes in a batch: its lengths and its number beside it.
+batch_record_bytes=654
 numbers=10000000
 # Lists are asked for these only, after so many stores that each has one or two placements.
 known_numbers=50000
 # Stores per second of the CPS on Node and Redis that the target was set against; not measured here.
 node_given=2500
 
-cargo build --release --quiet -p herald
+cargo build --release --quiet -p herald -p herald-load
 cargo build --release --quiet -p herald-net --example constant
 for tool in wrk h2load taskset; do
     has "$tool" || fail "$tool is not installed (Debian: wrk, nghttp2-client, util-linux)"
@@ -38,6 +46,7 @@ done
 turn() {
     case $2 in
     h2-store) turn_h2 "$1" ;;
+    batch-*) turn_batch "$1" "${2#batch-}" ;;
     pipelined) turn_h1 "$1" store "$numbers" "$pipelined" ;;
     store) turn_h1 "$1" store "$numbers" 1 ;;
     prime) turn_h1 "$1" store "$known_numbers" 1 ;;
@@ -67,6 +76,19 @@ turn_h2() {
         /^traffic:/ { gsub(/[()]/, "", $3); bytes = $3 }
         END { if (good == 0 || bad > 0 || failed > 0) exit 1; print good, seconds, bytes }' "$output" ||
         { cat "$output" >&2; fail "not every request to $name succeeded (h2-store)"; }
+}
+
+# turn_batch NAME PROTOCOL: the constant reads and drops what the program stores. Counts placements, and no answers.
+turn_batch() {
+    local operation=batch
+    [ "$1" = herald ] || operation=bulk
+    taskset -c "$load_core" "$load" "${url[$1]}" --ca "${ca[$1]}" --protocol "$2" --operation "$operation" \
+        --records "$batch_records" --connections "$batch_connections" --depth "$batch_depth" --numbers "$numbers" \
+        --seconds "$seconds" --warmup 0.2 --seed "$RANDOM" >"$scratch/batch" || fail "no figures of batches to $1"
+    awk -v seconds="$seconds" '
+        { value[$1] = $2 }
+        END { if (value["failed"] != 0) exit 1; print value["records_per_s"] * seconds, seconds, 0 }' "$scratch/batch" ||
+        { cat "$scratch/batch" >&2; fail "not every batch to $1 was stored"; }
 }
 
 # measure KIND ROUND NAME: one line: kind, round, server, requests/s, share of a processor the server had, requests per
@@ -115,6 +137,27 @@ record_ratio() {
     record "$1" "$value" x "$least" "$most"
 }
 
+# batch_row TITLE KIND: placements a second, and the bytes they take, beside the same bytes read and dropped.
+batch_row() {
+    local name
+    printf '| %s |' "$1"
+    for name in herald constant; do
+        printf ' %.0f | %.0f | %.0f %% |' "$(values "$2" "$name" 4 | median)" \
+            "$(values "$2" "$name" 4 | median | awk -v bytes="$batch_record_bytes" '{ print $1 * bytes / 1e6 }')" \
+            "$(values "$2" "$name" 5 | median | awk '{ print 100 * $1 }')"
+    done
+    printf ' %.2f |\n' "$(ratios "$2" 4 | median)"
+}
+
+# record_batches KIND: for the table of targets.
+record_batches() {
+    local value least most
+    read -r value least most < <(values "$1" herald 4 | awk '{ print $1 / 1e6 }' | spread)
+    record batch_tls_mps "$value" M/s "$least" "$most"
+    read -r value least most < <(ratios "$1" 4 | spread)
+    record batch_tls_of_bytes "$value" x "$least" "$most"
+}
+
 beside_the_constant() {
     local kind round name
     head -c 640 /dev/zero | tr '\0' s >"$scratch/body"
@@ -123,7 +166,7 @@ beside_the_constant() {
     start constant "$constant" 1 0 "$scratch/constant.pem"
     start herald "$herald" serve --dev --data "$scratch/data" --durability memory --memory "$memory" \
         --retention "$retention" --reactors 1
-    for kind in store pipelined h2-store list inline; do
+    for kind in store pipelined h2-store batch-http1 batch-http2 list inline; do
         for ((round = 1; round <= rounds; round++)); do
             # So that lists have real placements among the cover.
             case $kind in list | inline) turn herald prime >"$scratch/primed" ;; esac
@@ -144,6 +187,14 @@ beside_the_constant() {
     row "POST of 640 bytes, HTTP/2, $h2_streams streams" h2-store
     row "GET of a list, HTTP/1.1" list
     row "GET of a list with bodies, HTTP/1.1" inline
+    echo
+    echo "### Batches of $batch_records over TLS, one client core and one server core"
+    echo
+    echo "| request | herald, placements/s | MB/s | its processor share | the same bytes read and dropped, placements/s | MB/s | its processor share | ratio |"
+    echo "|---|--:|--:|--:|--:|--:|--:|--:|"
+    batch_row "POST of a batch, HTTP/1.1" batch-http1
+    batch_row "POST of a batch, HTTP/2" batch-http2
+    record_batches batch-http1
     record_ratio tls_h1_pipelined_ratio pipelined
     record_ratio tls_h2_ratio h2-store
 }

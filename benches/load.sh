@@ -113,6 +113,7 @@ serve 2s
 rows "POST of 640 bytes, HTTP/1.1" --protocol http1
 rows "POST of 640 bytes, HTTP/1.1, 16 pipelined" --protocol http1 --depth 16
 rows "POST of 640 bytes, HTTP/2, 16 streams" --protocol http2 --depth 16
+rows "POST of a batch of 64, HTTP/1.1" --protocol http1 --operation batch --records 64 --connections 8
 stop herald
 serve 60s
 ask --protocol http2 --depth 16 --numbers "$known_numbers" --seconds 1 --warmup 0 >"$scratch/most"
