@@ -17,7 +17,7 @@ use herald_log::{LogHandle, PlacementLog};
 use memmap2::{Advice, MmapMut};
 
 use crate::failure::Failure;
-use crate::limits::{RUN_SECONDS_MAX, SEGMENT_BYTES, THREADS_MAX};
+use crate::limits::{RUN_SECONDS_MAX, SEGMENT_BYTES, THREADS_MAX, ZIPF_FILL_SHARE};
 use crate::measure::{self, Course, Mix, Rate};
 use crate::report::{self, COPY, Case, Figure, LOG, READS};
 use crate::results;
@@ -172,7 +172,7 @@ fn of_the_log(plan: Plan, draws: &Draws) -> Result<Vec<Figure>, Failure> {
         eprintln!("compare: {LOG}, {distribution:?}");
         let workload = workload_of(draws.of(distribution), plan.arena_bytes, BODY_BYTES);
         let course = Course::new(&workload, begin);
-        course.fill(&mut handles(&log, 1)?)?;
+        fill(&course, &workload, distribution, &mut handles(&log, 1)?)?;
         if distribution == Distribution::Uniform {
             figures.extend(log_beside_memory(plan, &course, &log)?);
             course.prove(&mut log.handle()?, true)?;
@@ -307,7 +307,7 @@ fn of_the_map(plan: Plan, draws: &Draws) -> Result<Vec<Figure>, Failure> {
         eprintln!("compare: {MAP}, {distribution:?}");
         let workload = workload_of(draws.of(distribution), plan.arena_bytes, BODY_BYTES);
         let course = Course::new(&workload, begin);
-        course.fill(&mut [map.clone()])?;
+        fill(&course, &workload, distribution, &mut [map.clone()])?;
         for (_, mix) in CASES.into_iter().filter(|(of, _)| *of == distribution) {
             for threads in 1..=THREADS_MAX {
                 map.sweep(course.now());
@@ -337,7 +337,7 @@ fn of_a_peer<S: Storing + Retrieving>(
         let course = Course::new(&workload, BEGIN);
         let mut cases = cases.iter().filter(|(of, _)| *of == distribution).peekable();
         if cases.peek().is_some() {
-            course.fill(&mut [open()?])?;
+            fill(&course, &workload, distribution, &mut [open()?])?;
             course.prove(&mut open()?, false)?;
         }
         for &(_, mix) in cases {
@@ -369,6 +369,21 @@ fn of_rocksdb(plan: Plan, draws: &Draws, folder: &Path) -> Result<Vec<Figure>, F
         std::fs::remove_dir_all(folder).map_err(Failure::file(folder))?;
     }
     Ok(figures)
+}
+
+/// Fills a store; by Zipf's law with a share only, since it holds evenly called numbers already and the numbers called
+/// most are full soon.
+fn fill<S: Storing>(
+    course: &Course<'_>,
+    workload: &Workload<'_>,
+    distribution: Distribution,
+    stores: &mut [S],
+) -> Result<(), Failure> {
+    let share = match distribution {
+        Distribution::Uniform => 1,
+        Distribution::Zipf => ZIPF_FILL_SHARE,
+    };
+    course.store_until(stores, workload.fill_count() / share).map(drop)
 }
 
 /// The runs of one case.

@@ -73,3 +73,7 @@ pub(crate) const BLOCK_SIZES: [u64; 7] = [1, 2, 5, 10, 20, 50, 100];
 pub(crate) const CURVE_RUNS: u32 = 3;
 /// Seconds of one such run.
 pub(crate) const CURVE_RUN_SECONDS: f64 = 0.2;
+
+/// The share 1/n of a fill that calls by Zipf's law get: the first thousand numbers are full by then, and refusals are
+/// slow.
+pub(crate) const ZIPF_FILL_SHARE: u64 = 8;
