@@ -195,7 +195,14 @@ fn a_benchmark_gives_figures_whose_shares_are_what_they_are_said_to_be_and_leave
             None => assert!(figure["ceiling"].is_null(), "{id}"),
         }
     }
-    for kind in ["store/memory/1", "store/synced/1", "store/buffered/1"] {
+    let kinds = [
+        "store/memory/1",
+        "store-batch/memory/1",
+        "store/synced/1",
+        "store-batch/synced/1",
+        "store/buffered/1",
+    ];
+    for kind in kinds {
         assert!(compared.contains(&kind), "{kind} is compared with nothing: {compared:?}");
     }
     assert!(rate(&"retrieve/1".into()) < rate(&"store/memory/1".into()), "cover is what costs");

@@ -9,32 +9,10 @@ use std::time::{Duration, Instant};
 use memmap2::{Advice, MmapMut};
 
 use super::Interrupt;
-use super::drive::{Done, Run, Until, run};
+use super::drive::{Done, Run, Tally, Until, run};
 use super::plan::{BODY_BYTES, Plan};
 use super::report::{Figure, Report};
 use crate::output::Failure;
-
-/// Bodies that a plain writer syncs at once, each a figure: one, and as many as threads may wait with one each.
-pub(super) const SYNCED_IN_BLOCKS_OF: [Block; 2] = [Block::One, Block::OfEachWaiting];
-
-/// What a plain writer syncs at once.
-#[derive(Clone, Copy)]
-pub(super) enum Block {
-    /// One body.
-    One,
-    /// A body of each thread that waits.
-    OfEachWaiting,
-}
-
-impl Block {
-    /// How many bodies it holds.
-    pub(super) const fn bodies(self, plan: &Plan) -> usize {
-        match self {
-            Self::One => 1,
-            Self::OfEachWaiting => plan.waiting_threads,
-        }
-    }
-}
 
 /// The figure's name for copies on so many threads.
 pub(super) fn copy_id(threads: usize) -> String {
@@ -80,7 +58,7 @@ fn copier<'a>(plan: &'a Plan, share: &'a mut [u8]) -> impl FnMut(u64) -> Done + 
         let target = &mut share[place..place + BODY_BYTES];
         target.copy_from_slice(plan.body(index));
         black_box(target);
-        Ok(true)
+        Ok(Tally::DONE)
     }
 }
 
@@ -89,29 +67,25 @@ fn copier<'a>(plan: &'a Plan, share: &'a mut [u8]) -> impl FnMut(u64) -> Done + 
 pub(super) fn write_synced(
     plan: &Plan,
     folder: &Path,
-    block: Block,
+    bodies: usize,
     report: &mut Report,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let bodies = block.bodies(plan);
     let mut file = PlainFile::create(folder, bodies)?;
     file.write_over(OVERWRITTEN_BYTES)?;
     let mut run = Run::default();
     let began = Instant::now();
     while run.elapsed < plan.share() {
         interrupt.check()?;
-        if run.done as usize * BODY_BYTES % OVERWRITTEN_BYTES < bodies * BODY_BYTES {
+        if run.tally.done as usize * BODY_BYTES % OVERWRITTEN_BYTES < bodies * BODY_BYTES {
             file.rewind()?;
         }
         file.write_block()?;
         file.sync()?;
-        run.done += bodies as u64;
+        run.tally.done += bodies as u64;
         run.elapsed = began.elapsed();
     }
-    let what = match block {
-        Block::One => "plain writer, synced each body".to_owned(),
-        Block::OfEachWaiting => format!("plain writer, synced each {bodies} bodies"),
-    };
+    let what = format!("plain writer, synced each {bodies}");
     report.add(Figure::of(write_id(bodies), what, 1, &[run]).with_bytes());
     Ok(())
 }
@@ -130,7 +104,7 @@ pub(super) fn write_buffered(
     while run.elapsed < 2 * plan.share() {
         interrupt.check()?;
         file.write_block()?;
-        run.done += BLOCK_BODIES as u64;
+        run.tally.done += BLOCK_BODIES as u64;
         run.elapsed = began.elapsed();
         if run.elapsed >= synced_at + SYNC_RHYTHM {
             file.sync()?;

@@ -1,5 +1,6 @@
 //! Threads that do one thing again and again, and how fast they were. Knows neither engine nor disk.
 
+use std::ops::AddAssign;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use crate::output::Failure;
 pub(super) struct Until {
     /// After this time.
     pub(super) elapsed: Duration,
-    /// After this many operations of each thread, if that is sooner.
-    pub(super) operations: u64,
+    /// After this many placements of each thread, if that is sooner.
+    pub(super) placements: u64,
     /// Operations of a thread between two looks at the clock.
     pub(super) stride: u64,
 }
@@ -20,23 +21,46 @@ pub(super) struct Until {
 /// What came of one run.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Run {
-    pub(super) done: u64,
-    /// Operations that were told to come again later.
-    pub(super) refused: u64,
+    pub(super) tally: Tally,
     pub(super) elapsed: Duration,
 }
 
 impl Run {
     pub(super) fn per_second(&self) -> f64 {
         // Counts and times here are far below what a float holds exactly.
-        self.done as f64 / self.elapsed.as_secs_f64()
+        self.tally.done as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// Whether an operation was done, or refused for now.
-pub(super) type Done = Result<bool, Failure>;
+/// Placements or retrieves that were done, and those that were told to come again later.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) done: u64,
+    pub(super) refused: u64,
+}
 
-/// Starts a thread for each of `works` and lets them do their operation, numbered from 0, until it is over.
+impl Tally {
+    pub(super) const DONE: Self = Self { done: 1, refused: 0 };
+    pub(super) const REFUSED: Self = Self { done: 0, refused: 1 };
+
+    /// How many were tried.
+    const fn tried(self) -> u64 {
+        self.done + self.refused
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.done += more.done;
+        self.refused += more.refused;
+    }
+}
+
+/// What came of one operation.
+pub(super) type Done = Result<Tally, Failure>;
+
+/// Starts a thread for each of `works` and lets them do their operation until it is over; each is
+/// told how many placements of its thread came before.
 ///
 /// # Errors
 /// The first error of an operation, or the signal that ended the run.
@@ -58,14 +82,13 @@ where
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("no operation panics")).collect::<Vec<_>>()
     });
-    runs.into_iter().try_fold(Run::default(), |sum, run| {
+    let mut whole = Run::default();
+    for run in runs {
         let run = run?;
-        Ok(Run {
-            done: sum.done + run.done,
-            refused: sum.refused + run.refused,
-            elapsed: sum.elapsed.max(run.elapsed),
-        })
-    })
+        whole.tally += run.tally;
+        whole.elapsed = whole.elapsed.max(run.elapsed);
+    }
+    Ok(whole)
 }
 
 fn on_one_thread(
@@ -75,13 +98,12 @@ fn on_one_thread(
 ) -> Result<Run, Failure> {
     let mut run = Run::default();
     let began = Instant::now();
-    while run.elapsed < until.elapsed && run.done + run.refused < until.operations {
+    while run.elapsed < until.elapsed && run.tally.tried() < until.placements {
         interrupt.check()?;
         for _ in 0..until.stride {
-            if work(run.done + run.refused)? {
-                run.done += 1;
-            } else {
-                run.refused += 1;
+            let tally = work(run.tally.tried())?;
+            run.tally += tally;
+            if tally.refused > 0 {
                 std::thread::sleep(REFUSED_PAUSE);
             }
         }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use herald_runtime::core::{Clock, Retention, Timestamp};
-use herald_runtime::{Config, Engine, EngineErrorKind, Environment, Level, SystemClock};
+use herald_runtime::core::{Clock, Retention, TelephoneNumber, Timestamp};
+use herald_runtime::{Config, Engine, EngineError, EngineErrorKind, Environment, Level, SystemClock};
 
 use super::Interrupt;
 use super::ceilings::{self, WRITE_BUFFERED_ID, copy_id, write_id};
-use super::drive::{Done, Run, Until, run};
-use super::plan::{BODY_BYTES, NUMBERS, Plan};
+use super::drive::{Done, Tally, Until, run};
+use super::plan::{BATCH, BODY_BYTES, NUMBERS, Plan, WAITING_THREADS};
 use super::report::{Figure, Report};
 use crate::output::{Failure, Output};
 
@@ -22,19 +22,26 @@ pub(super) fn in_memory(plan: &Plan, report: &mut Report, interrupt: &Interrupt)
     let engine = open(plan, &[("durability", "memory")], clock.clone(), report.is_json())?;
     let mut arena = ceilings::arena(plan)?;
     for threads in plan.widths() {
-        let (mut copied, mut stored) = (Vec::new(), Vec::new());
-        let until = burst(plan, threads);
+        let (mut copied, mut stored, mut batched) = (Vec::new(), Vec::new(), Vec::new());
+        let (each, together) = (burst(plan, threads, 1), burst(plan, threads, BATCH));
         // The first run makes sessions and warms caches.
-        store_burst(plan, &engine, threads, until, interrupt)?;
+        run(storers(plan, &engine, threads), each, interrupt)?;
         let began = Instant::now();
-        while stored.is_empty() || began.elapsed() < 2 * plan.share() {
-            copied.push(ceilings::copy(plan, &mut arena, threads, until, interrupt)?);
+        while stored.is_empty() || began.elapsed() < 3 * plan.share() {
+            copied.push(ceilings::copy(plan, &mut arena, threads, each, interrupt)?);
             clock.skip_a_retention();
-            stored.push(store_burst(plan, &engine, threads, until, interrupt)?);
+            stored.push(run(storers(plan, &engine, threads), each, interrupt)?);
+            clock.skip_a_retention();
+            batched.push(run(batchers(plan, &engine, threads), together, interrupt)?);
         }
         report.add(Figure::of(copy_id(threads), "copy in memory".into(), threads, &copied).with_bytes());
-        let figure = Figure::of(format!("store/memory/{threads}"), "store, memory".into(), threads, &stored);
-        report.add(figure.with_bytes().below(copy_id(threads)));
+        let together = format!("store {BATCH} together, memory");
+        for (id, what, runs) in
+            [("store", "store, memory".to_owned(), stored), ("store-batch", together, batched)]
+        {
+            let figure = Figure::of(format!("{id}/memory/{threads}"), what, threads, &runs);
+            report.add(figure.with_bytes().below(copy_id(threads)));
+        }
     }
     drop(arena);
     clock.skip_a_retention();
@@ -45,7 +52,7 @@ pub(super) fn in_memory(plan: &Plan, report: &mut Report, interrupt: &Interrupt)
     Ok(engine.stop()?)
 }
 
-/// Stores that wait for the disk: one thread, then as many as may wait at once.
+/// Stores that wait for the disk: one thread, then as many as may wait at once, then one with batches.
 pub(super) fn synced(
     plan: &Plan,
     folder: &Path,
@@ -53,12 +60,16 @@ pub(super) fn synced(
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
     let engine = open_in(plan, &folder.join("synced"), "synced", report.is_json())?;
-    for threads in [1, plan.waiting_threads] {
-        let until = Until { elapsed: plan.share(), operations: u64::MAX, stride: 1 };
+    let until = Until { elapsed: plan.share(), placements: u64::MAX, stride: 1 };
+    for threads in [1, WAITING_THREADS] {
         let run = run(storers(plan, &engine, threads), until, interrupt)?;
         let figure = Figure::of(format!("store/synced/{threads}"), "store, synced".into(), threads, &[run]);
         report.add(figure.with_bytes().below(write_id(threads)));
     }
+    let run = run(batchers(plan, &engine, 1), until, interrupt)?;
+    let figure =
+        Figure::of("store-batch/synced/1".into(), format!("store {BATCH} together, synced"), 1, &[run]);
+    report.add(figure.with_bytes().below(write_id(BATCH)));
     Ok(engine.stop()?)
 }
 
@@ -72,7 +83,7 @@ pub(super) fn buffered(
     for threads in plan.widths() {
         let engine =
             open_in(plan, &folder.join(format!("buffered-{threads}")), "buffered", report.is_json())?;
-        let until = Until { elapsed: 2 * plan.share(), operations: u64::MAX, stride: STRIDE };
+        let until = Until { elapsed: 2 * plan.share(), placements: u64::MAX, stride: STRIDE };
         let mut run = run(storers(plan, &engine, threads), until, interrupt)?;
         let ended = Instant::now();
         engine.stop()?;
@@ -97,20 +108,11 @@ const RETRIEVED_NUMBERS: u64 = 4096;
 /// How long placements live that go to disk: short, so that memory is free again at the rate of a disk.
 const JOURNALLED_RETENTION: &str = "1s";
 
-/// A run that fills a share of the memory, so that nothing is refused.
-fn burst(plan: &Plan, threads: usize) -> Until {
+/// A run that fills a share of the memory, so that nothing is refused, with operations of `together` placements.
+fn burst(plan: &Plan, threads: usize, together: usize) -> Until {
     let records = plan.memory_bytes / 100 * BURST_PERCENT / (BODY_BYTES + RECORD_BYTES_BESIDES);
-    Until { elapsed: plan.share() / RUNS, operations: (records / threads) as u64, stride: STRIDE }
-}
-
-fn store_burst(
-    plan: &Plan,
-    engine: &Engine,
-    threads: usize,
-    until: Until,
-    interrupt: &Interrupt,
-) -> Result<Run, Failure> {
-    run(storers(plan, engine, threads), until, interrupt)
+    let stride = STRIDE / STRIDE.min(together as u64);
+    Until { elapsed: plan.share() / RUNS, placements: (records / threads) as u64, stride }
 }
 
 /// A storer for each thread, with numbers of its own.
@@ -119,19 +121,51 @@ fn storers<'a>(
     engine: &'a Engine,
     threads: usize,
 ) -> Vec<impl FnMut(u64) -> Done + Send + 'a> {
+    let storer = |first| move |index: u64| store(plan, engine, first + index);
+    firsts(threads).map(storer).collect()
+}
+
+/// A storer of batches for each thread, with numbers of its own.
+fn batchers<'a>(
+    plan: &'a Plan,
+    engine: &'a Engine,
+    threads: usize,
+) -> Vec<impl FnMut(u64) -> Done + Send + 'a> {
+    let batcher = |first| {
+        let mut batch: Vec<(TelephoneNumber, &[u8])> = Vec::with_capacity(BATCH);
+        move |index: u64| {
+            batch.clear();
+            batch.extend((index..).map(|index| (plan.number(first + index), plan.body(index))).take(BATCH));
+            let kept = engine.store_batch(&batch);
+            or_come_again(kept.map(|results| {
+                let done = results.iter().filter(|result| result.is_ok()).count() as u64;
+                Tally { done, refused: BATCH as u64 - done }
+            }))
+        }
+    };
+    firsts(threads).map(batcher).collect()
+}
+
+/// Where the numbers of each thread begin.
+fn firsts(threads: usize) -> impl Iterator<Item = u64> {
     let share = NUMBERS / threads as u64;
-    let storer = |thread| move |index: u64| store(plan, engine, thread * share + index);
-    (0..threads as u64).map(storer).collect()
+    (0..threads as u64).map(move |thread| thread * share)
 }
 
 fn store(plan: &Plan, engine: &Engine, index: u64) -> Done {
-    match engine.store(plan.number(index), plan.body(index)) {
-        Ok(id) => {
-            black_box(id);
-            Ok(true)
+    or_come_again(engine.store(plan.number(index), plan.body(index)).map(|id| {
+        black_box(id);
+        Tally::DONE
+    }))
+}
+
+/// What the engine cannot take now is counted; other errors end the run.
+fn or_come_again(result: Result<Tally, EngineError>) -> Done {
+    match result {
+        Err(error) if matches!(error.kind(), EngineErrorKind::Full | EngineErrorKind::Disk) => {
+            Ok(Tally::REFUSED)
         }
-        Err(error) if matches!(error.kind(), EngineErrorKind::Full | EngineErrorKind::Disk) => Ok(false),
-        Err(error) => Err(error.into()),
+        other => Ok(other?),
     }
 }
 
@@ -144,10 +178,10 @@ fn retrieves(plan: &Plan, engine: &Engine, threads: usize, interrupt: &Interrupt
         move |index: u64| {
             let number = plan.number((thread as u64 + index) % RETRIEVED_NUMBERS);
             black_box(engine.retrieve(number)?);
-            Ok(true)
+            Ok(Tally::DONE)
         }
     };
-    let until = Until { elapsed: plan.share(), operations: u64::MAX, stride: 1 };
+    let until = Until { elapsed: plan.share(), placements: u64::MAX, stride: 1 };
     let run = run((0..threads).map(retriever).collect(), until, interrupt)?;
     Ok(Figure::of(format!("retrieve/{threads}"), "retrieve among cover".into(), threads, &[run]))
 }

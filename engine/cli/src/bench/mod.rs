@@ -19,7 +19,7 @@ use signal_hook::flag;
 
 use crate::args::Bench;
 use crate::output::{Failure, Output};
-use plan::Plan;
+use plan::{BATCH, Plan, WAITING_THREADS};
 use report::Report;
 
 pub(crate) fn run(bench: &Bench, output: &Output) -> Result<ExitCode, Failure> {
@@ -49,8 +49,8 @@ fn measure(
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
     engine::in_memory(plan, report, interrupt)?;
-    for share in ceilings::SYNCED_IN_BLOCKS_OF {
-        ceilings::write_synced(plan, folder, share, report, interrupt)?;
+    for bodies in [1, WAITING_THREADS, BATCH] {
+        ceilings::write_synced(plan, folder, bodies, report, interrupt)?;
     }
     engine::synced(plan, folder, report, interrupt)?;
     ceilings::write_buffered(plan, folder, report, interrupt)?;

@@ -13,6 +13,10 @@ use crate::output::Failure;
 
 /// Bytes of every body: the smallest size the service takes.
 pub(super) const BODY_BYTES: usize = BODY_BUCKETS_BYTES[0];
+/// Placements that are stored together where batches are measured.
+pub(super) const BATCH: usize = 256;
+/// Threads that wait for the disk at once, each with one store: as many as the engine lets in.
+pub(super) const WAITING_THREADS: usize = SESSIONS_MAX;
 /// The most that is taken for placements if nothing is said. More changes no figure: the caches are long full.
 const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Without a word an eighth of what is available is taken, and the copy takes as much again.
@@ -23,14 +27,13 @@ const BODIES: usize = 64;
 pub(super) const NUMBERS: u64 = 1 << 20;
 /// Among how many possible numbers they are scattered.
 const NUMBERS_SCATTERED: u64 = 10_000_000;
-/// Figures of a run, those of the journal's throughput counted twice since they take twice as long.
-const SHARES: f64 = 16.0;
+/// What [`Plan::share`] is a share of: figures of a run, those of the journal's throughput counted twice since they
+/// take twice as long.
+const SHARES: f64 = 20.0;
 
 /// What a run measures with.
 pub(super) struct Plan {
     pub(super) cores: usize,
-    /// Threads that wait for the disk at once, each with a store of its own.
-    pub(super) waiting_threads: usize,
     /// Memory for placements.
     pub(super) memory_bytes: usize,
     /// Where the folder of the trial is made.
@@ -47,7 +50,6 @@ impl Plan {
         }
         Ok(Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            waiting_threads: WAITING_THREADS,
             memory_bytes: memory_bytes(bench.memory.as_deref())?,
             parent: bench.data.clone().unwrap_or_else(std::env::temp_dir),
             seconds: bench.seconds,
@@ -77,8 +79,6 @@ impl Plan {
 
 /// Longer says no more.
 const SECONDS_MAX: f64 = 600.0;
-/// As many as the engine lets in.
-const WAITING_THREADS: usize = SESSIONS_MAX;
 
 fn place(index: u64, length: usize) -> usize {
     usize::try_from(index).map_or(0, |index| index % length)

@@ -27,7 +27,7 @@ impl Figure {
     pub(super) fn of(id: String, what: String, threads: usize, runs: &[Run]) -> Self {
         let mut per_second: Vec<f64> = runs.iter().map(Run::per_second).collect();
         per_second.sort_by(f64::total_cmp);
-        let refused = runs.iter().map(|run| run.refused).sum();
+        let refused = runs.iter().map(|run| run.tally.refused).sum();
         Self { id, what, threads, per_second, refused, moves_bodies: false, ceiling: None }
     }
 
@@ -131,7 +131,7 @@ impl Report {
         }
         text.push_str(
             "\nThe ceiling of a store in memory is the copy on as many threads; of one on disk, the plain writer \
-             that syncs as many bodies at once.",
+             that syncs as often.",
         );
         text
     }
