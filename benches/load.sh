@@ -48,6 +48,7 @@ rows() {
     ask "$@" --seconds "$seconds" --warmup "$warmup_seconds" >"$scratch/most"
     [ "$(figure failed "$scratch/most")" = 0 ] || { cat "$scratch/most" >&2; fail "not every request succeeded"; }
     most=$(figure arrived_per_s "$scratch/most")
+    [ "$most" -ge 4 ] || fail "$title: $most answers a second; something else has the server's core"
     for share in 25 50 75; do
         complain "load: $title, $share % of $most/s"
         ask "$@" --seconds "$seconds" --warmup "$warmup_seconds" --rate $((most * share / 100)) >"$scratch/figures"
