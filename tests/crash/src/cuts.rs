@@ -5,9 +5,10 @@ use crate::Plan;
 use crate::error::CrashError;
 use crate::image::Image;
 use crate::ledger::random_below;
-use crate::limits::{CUT_CALLS, CUT_START_CALLS, CUTS_PER_CUT_START, FAILED_SYNCS};
+use crate::limits::{CUT_CALLS, CUT_START_CALLS, CUTS_PER_CUT_START, FAILED_SYNCS, FAILED_SYNCS_CALLS};
 use crate::promise::Promise;
 use crate::report::{Part, Totals, say};
+use crate::service::Ended;
 use crate::shim::{Act, Calls, Order};
 use crate::sum::{Found, Sum};
 use crate::trial::Trial;
@@ -119,42 +120,54 @@ impl Series<'_> {
         if self.promise == Promise::AllButTheUnsynced { "buffered" } else { "synced" }
     }
 
+    /// One cut, and what is there when the power is back.
     fn cut(&self, trial: &Trial, number: u64) -> Result<Found, CrashError> {
         let mut found = Found::new(self.promise);
         let acknowledged_before = trial.ledger.acknowledged_count();
-        let act = if random_below(2) == 0 { Act::CutBefore } else { Act::CutAfter };
-        let cut = |after, calls| Order::once(Calls::ALL, 1 + after + random_below(calls), act);
-        let ended = if self.lie == Lie::None && number.is_multiple_of(CUTS_PER_CUT_START) {
-            trial.shim.order(cut(0, CUT_START_CALLS))?;
-            match trial.launch.try_start()? {
-                Err(ended) => ended.by_kill()?,
-                Ok(service) => trial.await_kill(service, &mut found)?,
-            }
-        } else {
-            let service = trial.launch.start()?;
-            if self.lie != Lie::None {
-                // With these the generation is made, so that the lie is about placements alone.
-                trial.await_success(&service.address)?;
-                trial.await_success(&service.address)?;
-            }
-            match self.lie {
-                Lie::None => trial.shim.order(cut(0, CUT_CALLS))?,
-                Lie::FailedSync => {
-                    // The cut comes after it: at least a third of the calls under load are those of fsync.
-                    let at = 1 + random_below(FAILED_SYNCS);
-                    trial.shim.order(Order::once(Calls::SYNCS, at, Act::FailGone))?;
-                    trial.shim.also_order(cut(3 * FAILED_SYNCS, CUT_CALLS))?;
-                }
-                Lie::NoSync => {
-                    trial.shim.order(cut(CUT_CALLS / 2, CUT_CALLS))?;
-                    trial.shim.also_order(Order::from(Calls::SYNCS, 1, Act::Swallow))?;
-                }
-            }
-            trial.await_kill(service, &mut found)?
+        let ended = match self.lie {
+            Lie::None if number.is_multiple_of(CUTS_PER_CUT_START) => cut_start(trial, &mut found)?,
+            lie => cut_under_load(trial, lie, &mut found)?,
         };
         self.image.mount_again()?;
         trial.judge(&mut found, &ended)?;
         found.acknowledged_count -= acknowledged_before;
         Ok(found)
     }
+}
+
+/// A cut while the service starts, or soon after if that takes fewer calls.
+fn cut_start(trial: &Trial, found: &mut Found) -> Result<Ended, CrashError> {
+    trial.shim.order(cut_within(0, CUT_START_CALLS))?;
+    match trial.launch.try_start()? {
+        Err(ended) => ended.by_kill(),
+        Ok(service) => trial.await_kill(service, found),
+    }
+}
+
+fn cut_under_load(trial: &Trial, lie: Lie, found: &mut Found) -> Result<Ended, CrashError> {
+    let service = trial.launch.start()?;
+    if lie != Lie::None {
+        // With these the generation is made, so that the lie is about placements alone.
+        trial.await_success(&service.address)?;
+        trial.await_success(&service.address)?;
+    }
+    match lie {
+        Lie::None => trial.shim.order(cut_within(0, CUT_CALLS))?,
+        Lie::FailedSync => {
+            let at = 1 + random_below(FAILED_SYNCS);
+            trial.shim.order(Order::once(Calls::SYNCS, at, Act::FailGone))?;
+            trial.shim.also_order(cut_within(FAILED_SYNCS_CALLS, CUT_CALLS))?;
+        }
+        Lie::NoSync => {
+            trial.shim.order(cut_within(CUT_CALLS / 2, CUT_CALLS))?;
+            trial.shim.also_order(Order::from(Calls::SYNCS, 1, Act::Swallow))?;
+        }
+    }
+    trial.await_kill(service, found)
+}
+
+/// A cut at one of `calls` calls, `after` others.
+fn cut_within(after: u64, calls: u64) -> Order {
+    let act = if random_below(2) == 0 { Act::CutBefore } else { Act::CutAfter };
+    Order::once(Calls::ALL, 1 + after + random_below(calls), act)
 }

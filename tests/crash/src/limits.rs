@@ -88,6 +88,8 @@ pub(crate) const FAULT_PACE: Duration = Duration::from_millis(40);
 pub(crate) const CUT_CALLS: u64 = 200;
 /// One of the next so many syncs fails before the cut.
 pub(crate) const FAILED_SYNCS: u64 = 20;
+/// Calls in which there are so many syncs: a third of the calls under load and more are syncs.
+pub(crate) const FAILED_SYNCS_CALLS: u64 = 3 * FAILED_SYNCS;
 /// Or, once in so many cuts, at one of the first calls of a start: most of what a start takes.
 pub(crate) const CUTS_PER_CUT_START: u64 = 4;
 /// See [`CUTS_PER_CUT_START`].
