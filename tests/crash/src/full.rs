@@ -11,8 +11,8 @@ use crate::error::CrashError;
 use crate::http::Http;
 use crate::ledger::{Fate, Ledger, random_below, random_between};
 use crate::limits::{
-    CYCLES_TO_SETTLE, EXPIRY_MARGIN, FULL_MAX, FULL_MIN, GROWTH_PERCENT_MAX, KILLS_WHILE_FULL, LOAD_BETWEEN,
-    PACE_ON_SMALL_DISK, REFUSE_MAX, RESUME_MAX, RETENTION,
+    CYCLES_PER_LOOK, CYCLES_TO_SETTLE, EXPIRY_MARGIN, FULL_MAX, FULL_MIN, GROWTH_PERCENT_MAX,
+    KILLS_WHILE_FULL, LOAD_BETWEEN, PACE_ON_SMALL_DISK, REFUSE_MAX, RESUME_MAX, RETENTION,
 };
 use crate::load::under_load;
 use crate::look::{list, look};
@@ -111,8 +111,11 @@ fn play(plan: &Plan, durability: &'static str, fills: u32, promise: Promise) -> 
         let (ended, load) = under_load(&address, &ledger, PACE_ON_SMALL_DISK, || {
             let http = Http::new(&address, 0)?;
             let mut cycles = Cycles { disk: &disk, id: service.id(), ledger: &ledger, outcome: &mut outcome };
-            for _ in 0..fills_now {
+            for cycle in 1..=fills_now {
                 cycles.fill_and_free(&http)?;
+                if cycle % CYCLES_PER_LOOK == 0 {
+                    cycles.outcome.tally.judge(look(&address, &ledger)?, Instant::now());
+                }
             }
             cycles.fill_for_a_while(&http)?;
             service.kill()
@@ -125,7 +128,7 @@ fn play(plan: &Plan, durability: &'static str, fills: u32, promise: Promise) -> 
             disk.free(0)?;
         }
         service = launch.start()?;
-        outcome.tally.judge(look(&service.address, &ledger)?, &ended);
+        outcome.tally.judge(look(&service.address, &ledger)?, ended.gone_at);
         outcome.tally.faults.extend(list(&service.address, &ledger)?);
     }
     outcome.acknowledged_count = ledger.acknowledged_count();

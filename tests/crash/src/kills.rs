@@ -102,7 +102,7 @@ impl Run {
             run.slowest_open = run.slowest_open.max(service.opened_in);
             run.cover_count += cover_before.len();
             run.cover_kept_count += cover(&service.address)?.intersection(&cover_before).count();
-            run.tally.judge(look(&service.address, &run.ledger)?, &ended);
+            run.tally.judge(look(&service.address, &run.ledger)?, ended.gone_at);
             run.tally.faults.extend(list(&service.address, &run.ledger)?);
         }
         let ended = service.kill()?;

@@ -130,6 +130,8 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10);
 pub(crate) const RESUME_MAX: Duration = Duration::from_secs(10);
 /// From the moment the disk is full until stores are refused and health says so. Beyond it is a fault.
 pub(crate) const REFUSE_MAX: Duration = Duration::from_secs(10);
+/// Cycles of a full disk between two looks at everything: less than one retention.
+pub(crate) const CYCLES_PER_LOOK: u32 = 8;
 /// Cycles of a full disk, of two seconds and more, after which placements expire as fast as they come.
 pub(crate) const CYCLES_TO_SETTLE: usize = 40;
 /// What the folder may take at most in the second half of the cycles after that, in percent of the first.

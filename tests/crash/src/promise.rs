@@ -1,11 +1,10 @@
 //! What each durability promises to keep, and whether it was kept.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herald_journal::limits::{BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS};
 
 use crate::look::Look;
-use crate::service::Ended;
 
 /// Which acknowledged placements must be there after the end of a process.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,14 +57,14 @@ impl Tally {
         }
     }
 
-    /// Takes in what was found after a process had ended so.
-    pub(crate) fn judge(&mut self, found: Look, ended: &Ended) {
+    /// Takes in what was found by a look at a service, or at the one after it if it was gone by then.
+    pub(crate) fn judge(&mut self, found: Look, gone_at: Instant) {
         self.looked_count += found.present_count + found.lost.len();
         self.lost_count += found.lost.len();
         self.over_count += found.over_count;
         self.faults.extend(found.faults);
         for lost in found.lost {
-            let age = ended.gone_at.saturating_duration_since(lost.sent_at);
+            let age = gone_at.saturating_duration_since(lost.sent_at);
             let span = found.last_sent_at.saturating_duration_since(lost.acknowledged_at);
             self.oldest_loss = self.oldest_loss.max(age);
             self.loss_span = self.loss_span.max(span);

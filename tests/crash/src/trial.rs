@@ -114,7 +114,7 @@ impl Trial {
         found.is_past_turn = self.turns_at.is_some_and(|turns_at| ended.gone_at > turns_at);
         let service = self.launch.start()?;
         found.opened_in = service.opened_in;
-        found.tally.judge(look(&service.address, &self.ledger)?, ended);
+        found.tally.judge(look(&service.address, &self.ledger)?, ended.gone_at);
         found.tally.faults.extend(list(&service.address, &self.ledger)?);
         self.await_success(&service.address)?;
         service.kill()?;
