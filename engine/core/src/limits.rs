@@ -56,7 +56,5 @@ pub const RETRY_AFTER_S: u32 = 5;
 /// Bytes of the largest record of a batch; what is kept of one that has not arrived whole stays below it. A longer
 /// record is refused by its lengths and passed over unkept.
 pub const BATCH_RECORD_BYTES_MAX: usize = 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX;
-/// Placements of a batch that are stored in one step: enough to hide the waits for memory of one behind another.
-pub const BATCH_STORES_PER_STEP: usize = 32;
 /// Numbers of a batch that are looked up in one step. Cover makes each cost about 75 µs; others wait meanwhile.
 pub const BATCH_NUMBERS_PER_STEP: usize = 8;

@@ -7,6 +7,7 @@
 //! No method registers a waker of its own: whoever polls is woken by the readiness events of the socket. Knows
 //! nothing of HTTP or of deadlines.
 
+use core::cell::RefCell;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, BufRead, ErrorKind, IoSlice, Read, Write};
@@ -16,8 +17,13 @@ use hyper::body::Bytes;
 use hyper::rt::ReadBufCursor;
 use parking_lot::Mutex;
 
-use crate::limits::READ_CHUNK_BYTES;
+use crate::limits::{READ_CHUNK_BYTES, TLS_READ_BYTES};
 use crate::stream::{IoState, Stream};
+
+thread_local! {
+    /// What one system call brings, on its way into TLS: one buffer for all connections of a thread.
+    static CIPHERTEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// hyper's handle to a transport. The lock is never contended: owner and hyper run on one thread, and a mutex
 /// instead of a cell lets a client's idle connection move between threads.
@@ -44,6 +50,8 @@ pub(crate) struct Transport {
     tls: Option<Box<rustls::Connection>>,
     /// Bytes read before HTTP took over.
     replay: Bytes,
+    /// Ciphertext read from the socket for which TLS had no room.
+    surplus: Vec<u8>,
     closing: Closing,
     linger_left: usize,
     /// The owner drains at the end of its wake, so a flush need not.
@@ -64,6 +72,7 @@ impl Transport {
             state,
             tls: None,
             replay: Bytes::new(),
+            surplus: Vec::new(),
             closing: Closing::Open,
             linger_left: linger_bytes_max,
             puts_off_flush: false,
@@ -139,28 +148,60 @@ impl Transport {
 
     /// Moves ciphertext from the socket into TLS. 0 at the end of the stream.
     fn pull(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let surplus = core::mem::take(&mut self.surplus);
+        if !surplus.is_empty() {
+            return Poll::Ready(self.feed(&surplus));
+        }
         ready!(self.poll_readable(cx));
-        let Some(tls) = self.tls.as_mut() else { return Poll::Ready(Ok(0)) };
-        let count = match retry(|| tls.read_tls(&mut self.stream)) {
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.state.read_would_block();
-                return Poll::Pending;
+        CIPHERTEXT.with_borrow_mut(|buffer| {
+            buffer.resize(TLS_READ_BYTES, 0);
+            match retry(|| self.stream.read(buffer)) {
+                Ok(count) => {
+                    self.state.count_read(count);
+                    if count < buffer.len() {
+                        self.state.read_was_short();
+                    }
+                    Poll::Ready(self.feed(&buffer[..count]))
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.state.read_would_block();
+                    Poll::Pending
+                }
+                Err(error) => Poll::Ready(Err(error)),
             }
-            Err(error) => return Poll::Ready(Err(error)),
-        };
-        self.state.count_read(count);
-        let processed = tls.process_new_packets();
-        if let Err(error) = processed {
-            // The alert that tells the peer why; it is a courtesy and may fail.
-            let _ = self.drain();
-            return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, error)));
+        })
+    }
+
+    /// Gives TLS what it has room for of `ciphertext`, and keeps the rest. Nothing is the end of the stream.
+    fn feed(&mut self, ciphertext: &[u8]) -> io::Result<usize> {
+        let Some(tls) = self.tls.as_mut() else { return Ok(0) };
+        let mut rest = ciphertext;
+        loop {
+            let taken = tls.read_tls(&mut rest)?;
+            let state = match tls.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    // The alert that tells the peer why; it is a courtesy and may fail.
+                    let _ = self.drain();
+                    return Err(io::Error::new(ErrorKind::InvalidData, error));
+                }
+            };
+            // TLS takes nothing more once the peer has said farewell.
+            if rest.is_empty() || taken == 0 {
+                break;
+            }
+            if state.plaintext_bytes_to_read() >= TLS_READ_BYTES {
+                self.surplus = rest.to_vec();
+                break;
+            }
         }
-        // A key update may ask for an answer; nobody else would flush it.
-        if let Poll::Ready(Err(error)) = self.drain() {
-            return Poll::Ready(Err(error));
+        // A key update may ask for an answer; where the owner does not flush, nobody else would.
+        if !self.puts_off_flush
+            && let Poll::Ready(Err(error)) = self.drain()
+        {
+            return Err(error);
         }
-        Poll::Ready(Ok(count))
+        Ok(ciphertext.len())
     }
 
     fn read_decrypted(

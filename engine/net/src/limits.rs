@@ -74,6 +74,10 @@ pub const READ_BYTES_PER_WAKE: usize = 32 * 1024;
 /// Bytes of one plain read, the size of hyper's first buffer.
 pub const READ_CHUNK_BYTES: usize = 8 * 1024;
 
+/// Bytes of ciphertext read in one system call, about one full TLS record: rustls by itself reads 4 KiB. Also the
+/// plaintext that TLS holds at most before HTTP has taken it; what has been read beyond that waits as it is.
+pub const TLS_READ_BYTES: usize = 16 * 1024;
+
 /// Bytes of answers a connection may have waiting in HTTP before it is given another, and separately the bytes
 /// of ciphertext TLS may hold. Above it the peer's next request waits until it has read.
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;

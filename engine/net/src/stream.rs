@@ -87,6 +87,7 @@ impl Write for Stream {
 #[derive(Debug, Default)]
 pub(crate) struct IoState {
     readable: AtomicBool,
+    read_closed: AtomicBool,
     writable: AtomicBool,
     write_blocked: AtomicBool,
     closing: AtomicBool,
@@ -100,6 +101,9 @@ impl IoState {
     /// Takes in an event. True if the owner may now do what it could not do before.
     pub(crate) fn signal(&self, event: &Event) -> bool {
         let broken = event.is_error() || event.is_read_closed() || event.is_write_closed();
+        if event.is_error() || event.is_read_closed() {
+            self.read_closed.store(true, Ordering::Relaxed);
+        }
         let can_read = event.is_readable() || broken;
         let can_write = event.is_writable() || broken;
         let news_read = can_read && !self.readable.swap(true, Ordering::Relaxed);
@@ -118,6 +122,14 @@ impl IoState {
     /// A read found nothing: wait for the next event.
     pub(crate) fn read_would_block(&self) {
         self.readable.store(false, Ordering::Relaxed);
+    }
+
+    /// A read brought less than it had room for, so there is no more, and an event will say when there is. Once the
+    /// peer has closed its side that event has been: then only a read that finds the end tells.
+    pub(crate) fn read_was_short(&self) {
+        if !self.read_closed.load(Ordering::Relaxed) {
+            self.read_would_block();
+        }
     }
 
     /// A write found no room: wait for the next event.

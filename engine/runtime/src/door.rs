@@ -131,7 +131,7 @@ pub(crate) fn http_response(response: herald_core::Response) -> herald_net::Resp
     *message.status_mut() = StatusCode::from_u16(response.status).expect("the service uses valid codes");
     for (name, value) in response.headers {
         // A value with signs that HTTP does not carry can only come from the authority the client sent.
-        if let Ok(value) = HeaderValue::from_str(&value) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
             message.headers_mut().append(HeaderName::from_static(name), value);
         }
     }

@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::route::{BatchKind, Route};
 use super::{Service, Storing, retrieved};
 use crate::batch::{self, Front, Outcome};
-use crate::limits::{BATCH_NUMBERS_PER_STEP, BATCH_STORES_PER_STEP};
+use crate::limits::{BATCH_NUMBERS_PER_STEP, STORES_TOGETHER};
 use crate::number::TelephoneNumber;
 use crate::placement::PlacementStore;
 use crate::time::Timestamp;
@@ -188,7 +188,7 @@ impl Step<'_> {
     /// that have not arrived.
     fn answer(&mut self, batch: &BatchExchange, input: &mut &[u8]) -> usize {
         let records_max = match batch.kind {
-            BatchKind::Stores => BATCH_STORES_PER_STEP,
+            BatchKind::Stores => STORES_TOGETHER,
             BatchKind::Numbers => BATCH_NUMBERS_PER_STEP,
         };
         let mut run = Run::new();
@@ -218,7 +218,7 @@ impl Step<'_> {
         let mut results = Vec::with_capacity(run.len());
         match self.storing {
             Storing::Possible => self.service.store_batch(self.store, run, self.now, &mut results),
-            Storing::Impossible => results.resize_with(run.len(), || Err(Problem::Unavailable)),
+            Storing::Impossible => results.resize(run.len(), Err(Problem::Unavailable)),
         }
         run.clear();
         for result in results {

@@ -9,13 +9,15 @@ mod message;
 mod problem;
 mod route;
 
+use core::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::cover::CoverSchedule;
 use crate::limits::{
-    BLOCK_ANSWER_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, EQUALISED_BODIES_MAX,
+    BLOCK_ANSWER_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, EQUALISED_BODIES_MAX, NUMBER_SIGNS_MAX,
     RECORDS_PER_NUMBER_BLUR, RECORDS_PER_NUMBER_LEAST, RECORDS_PER_NUMBER_MAX, STORES_TOGETHER,
 };
 use crate::number::{NumberBlock, TelephoneNumber};
@@ -321,6 +323,10 @@ impl Service {
     }
 }
 
+/// Room for the path of an item, unless its number is full of escapes.
+const ITEM_PATH_BYTES: usize =
+    "/cps/".len() + NUMBER_SIGNS_MAX + "/ppts/".len() + 2 * size_of::<PlacementId>();
+
 /// What a list has before and behind its items, at most: `{"ppts":[` and `],"truncated":true}`.
 const LIST_FRAME_BYTES: usize = 32;
 
@@ -333,12 +339,24 @@ fn bytes_around(form: ListForm, authority: Option<&str>) -> usize {
 }
 
 fn item_path(number: TelephoneNumber, id: PlacementId) -> String {
-    format!("{}/{id}", collection_path(number))
+    let mut path = collection_path(number);
+    // Writing to a string cannot fail.
+    let _ = write!(path, "/{id}");
+    path
 }
 
 /// `#` starts a fragment in a URL, so it is escaped; `*` needs no escape.
 fn collection_path(number: TelephoneNumber) -> String {
-    format!("/cps/{}/ppts", number.to_string().replace('#', "%23"))
+    let mut path = String::with_capacity(ITEM_PATH_BYTES);
+    path.push_str("/cps/");
+    for sign in number.signs() {
+        match sign {
+            b'#' => path.push_str("%23"),
+            sign => path.push(char::from(sign)),
+        }
+    }
+    path.push_str("/ppts");
+    path
 }
 
 fn absolute(authority: Option<&str>, path: &str) -> String {
