@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald_core::{Clock, NewPlacement, PlacementStore, Refusal, Timestamp};
+use herald_core::{Clock, NewPlacement, PlacementStore, Refusal, Retention, Timestamp};
 use herald_journal::limits::COMMIT_WAIT_MS;
 use herald_journal::{
-    CommitState, Commits, Durability, Journal, JournalThread, RocksFigures, RocksMeter, RocksStore, Ticket,
+    CommitState, Commits, Durability, Journal, JournalConfig, JournalThread, Pace, RocksFigures, RocksMeter,
+    RocksStore, Ticket,
 };
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 
@@ -95,6 +96,7 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
         retention_ms: setup.retention_ms,
         clock: &clock,
         next: 0,
+        refusals: 0,
         stored_by: Vec::new(),
     };
     let began = Instant::now();
@@ -122,8 +124,8 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
     Ok(Outcome { stores: next, elapsed, answered, record_bytes, figures, recovery: Some(recovery) })
 }
 
-/// Bytes of a record in the log: header and body, up to the next multiple of eight.
-const RECORD_BYTES: u64 = 48 + 640;
+/// Bytes of a record in the log: header and body, up to the next multiple of 64.
+const RECORD_BYTES: u64 = 704;
 const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn new_log(arena_bytes: usize) -> Result<Arc<PlacementLog>, Failure> {
@@ -140,11 +142,15 @@ fn start_journal(
 ) -> Result<(JournalThread, RocksMeter), Failure> {
     let store = RocksStore::open(folder, setup.journal_bytes)?;
     let meter = store.meter();
-    let journal = Journal::new(log.clone(), store, commits.clone(), clock.now());
-    let thread = JournalThread::start(journal, commits.clone(), setup.durability, clock.clone(), |_| {})
-        .map_err(Failure::Disk)?;
+    let retention = Retention::from_millis(setup.retention_ms).map_err(|_| Failure::Options(RETENTION))?;
+    let config = JournalConfig { durability: setup.durability, retention, opened_at: clock.now() };
+    let journal = Journal::new(log.clone(), store, commits.clone(), config);
+    let thread =
+        JournalThread::start(journal, commits.clone(), clock.clone(), |_| {}).map_err(Failure::Disk)?;
     Ok((thread, meter))
 }
+
+const RETENTION: &str = "--retention-ms is 1000 to 60000";
 
 /// The thread that stores.
 struct Storing<'a> {
@@ -154,6 +160,8 @@ struct Storing<'a> {
     clock: &'a RunClock,
     /// The index of the next placement.
     next: u64,
+    /// Blocks that had to wait a millisecond because nothing was taken.
+    refusals: u64,
     /// How many had been stored by when, once a block.
     stored_by: Vec<(Timestamp, u64)>,
 }
@@ -175,8 +183,9 @@ impl Storing<'_> {
         let mut stalled_since = None;
         while goes_on(self.next) {
             let now = self.clock.now();
-            let possible = journal.is_none_or(|journal| journal.is_keeping_up(setup.durability, now));
-            if !(possible && self.store_block(now)) {
+            let pace = journal.map_or(Pace::AtOnce, |journal| journal.pace(now));
+            if pace == Pace::Never || !self.store_block(now) {
+                self.refusals += 1;
                 let since = *stalled_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > Duration::from_secs(STALL_S_MAX) {
                     return Err(Failure::Stalled);
@@ -185,7 +194,7 @@ impl Storing<'_> {
                 continue;
             }
             stalled_since = None;
-            if setup.durability == Durability::Synced {
+            if pace == Pace::Committed {
                 in_flight.push_back(commits.ticket());
                 if in_flight.len() * BLOCK_STORES >= setup.in_flight_max {
                     await_first(commits, &mut in_flight)?;
@@ -200,20 +209,18 @@ impl Storing<'_> {
 
     /// Stores a block, or as much of it as there is room for. Returns whether all of it was stored.
     fn store_block(&mut self, now: Timestamp) -> bool {
-        let stored = (0..BLOCK_STORES).all(|_| {
-            let placement = NewPlacement {
-                number: number(self.next),
-                id: id(self.next),
-                expires_at: now.plus_millis(self.retention_ms),
-                body: self.bodies.body(self.next),
-            };
-            let stored = self.handle.append(&placement, RECORDS_PER_NUMBER_MAX, now);
-            assert_ne!(stored, Err(Refusal::NumberFull), "numbers are many and drawn evenly");
-            self.next += u64::from(stored.is_ok());
-            stored.is_ok()
+        let expires_at = now.plus_millis(self.retention_ms);
+        let placements: [_; BLOCK_STORES] = std::array::from_fn(|at| {
+            let index = self.next + at as u64;
+            NewPlacement { number: number(index), id: id(index), expires_at, body: self.bodies.body(index) }
         });
+        let mut results = [Ok(()); BLOCK_STORES];
+        self.handle.append_batch(&placements, RECORDS_PER_NUMBER_MAX, now, &mut results);
+        assert!(!results.contains(&Err(Refusal::NumberFull)), "numbers are many and drawn evenly");
+        let stored = results.iter().filter(|result| result.is_ok()).count();
+        self.next += stored as u64;
         self.stored_by.push((now, self.next));
-        stored
+        stored == BLOCK_STORES
     }
 }
 

@@ -1,20 +1,13 @@
-//! A block: one contiguous range of the log, as it lies on disk.
+//! A block: one contiguous range of the log, as it lies on disk, all of whose records expire in the same generation.
 //!
 //! Key: run, segment sequence and offset, 8 bytes each, big endian, so that blocks sort as they were written.
-//! Value: a header of 16 bytes, then the records of the log as they stood in memory. All records of a block
-//! expire in the same generation.
+//! Value: the records of the log as they stood in memory, one behind the other.
 
-use core::fmt;
+use herald_core::{Retention, Timestamp};
+use herald_log::LogRange;
 
-use herald_log::{LogRange, RecordError, RecordRef};
-
-use crate::limits::GENERATION_MS;
+use crate::limits::generation_ms;
 use crate::store::Block;
-
-/// The bytes every block begins with.
-const MAGIC: [u8; 4] = *b"HBLK";
-const VERSION: u16 = 2;
-const HEADER_BYTES: usize = 16;
 
 /// Where in the log a block was copied from: unique within one life of a process, told apart between lives by
 /// [`run`](Self::run).
@@ -37,101 +30,75 @@ impl BlockKey {
         bytes[16..].copy_from_slice(&self.offset.to_be_bytes());
         bytes
     }
-}
 
-/// The blocks that a range of the log makes: one for each stretch of records that expire in the same generation.
-/// Void records are left out.
-pub(crate) fn blocks_of_range(run: u64, range: &LogRange<'_>, blocks: &mut Vec<Block>) {
-    let mut records = herald_log::records(range.bytes);
-    let mut start = 0;
-    let mut current = None;
-    loop {
-        let at = records.position();
-        // The log has written these bytes itself; a fault would end the range, and what came before stands.
-        let next = records.next().and_then(Result::ok).map(|record| generation_of(&record));
-        if next == current && next.is_some() {
-            continue;
-        }
-        if let Some(generation) = current.filter(|&generation| generation != VOID) {
-            let key = BlockKey { run, segment: range.segment, offset: range.offset + start as u64 };
-            blocks.push(Block { generation, key, value: encode(&range.bytes[start..at]) });
-        }
-        if next.is_none() {
-            return;
-        }
-        (start, current) = (at, next);
+    /// The key that was stored as `bytes`; `None` if they are not 24.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 24] = bytes.try_into().ok()?;
+        let word = |at: usize| u64::from_be_bytes(core::array::from_fn(|index| bytes[at + index]));
+        Some(Self { run: word(0), segment: word(8), offset: word(16) })
     }
 }
 
-/// The generation of void records, which expire at the beginning of time.
-const VOID: u64 = 0;
-
-fn generation_of(record: &RecordRef<'_>) -> u64 {
-    record.expires_at.as_millis() / GENERATION_MS
-}
-
-/// The block that holds `records`.
-fn encode(records: &[u8]) -> Vec<u8> {
-    let mut block = Vec::with_capacity(HEADER_BYTES + records.len());
-    block.extend_from_slice(&MAGIC);
-    block.extend_from_slice(&VERSION.to_le_bytes());
-    block.extend_from_slice(&[0; 2]);
-    block.extend_from_slice(&(records.len() as u64).to_le_bytes());
-    block.extend_from_slice(records);
-    block
-}
-
-/// The records of a block as read back from disk. Damaged input gives errors, never a panic.
-///
-/// # Errors
-/// [`BlockError`] if the header is not one of this version or the length is not the one it states.
-pub fn block_records(
-    block: &[u8],
-) -> Result<impl Iterator<Item = Result<RecordRef<'_>, RecordError>>, BlockError> {
-    let (header, records) = block.split_first_chunk::<HEADER_BYTES>().ok_or(BlockError::Short)?;
-    if header[..4] != MAGIC {
-        return Err(BlockError::Magic);
-    }
-    let version = u16::from_le_bytes([header[4], header[5]]);
-    if version != VERSION || header[6..8] != [0; 2] {
-        return Err(BlockError::Version(version));
-    }
-    let stated = u64::from_le_bytes(core::array::from_fn(|index| header[8 + index]));
-    if usize::try_from(stated) != Ok(records.len()) {
-        return Err(BlockError::Length { stated, found: records.len() });
-    }
-    Ok(herald_log::records(records))
-}
-
-/// Why bytes are not a block.
+/// How long the span of a generation is, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BlockError {
-    /// Fewer bytes than a header.
-    Short,
-    /// It does not begin as a block does.
-    Magic,
-    /// A version this one does not read.
-    Version(u16),
-    /// The length of the records is not the one stated.
-    Length {
-        /// What the header states, in bytes.
-        stated: u64,
-        /// What there is, in bytes.
-        found: usize,
-    },
+pub(crate) struct Span(u64);
+
+impl Span {
+    pub(crate) fn of(retention: Retention) -> Self {
+        Self(generation_ms(retention.as_millis()))
+    }
+
+    pub(crate) const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// When the generation of a placement that expires at `expires_at` is over.
+    pub(crate) const fn end_of(self, expires_at: Timestamp) -> Timestamp {
+        let millis = expires_at.as_millis();
+        Timestamp::from_millis(millis - millis % self.0).plus_millis(self.0)
+    }
 }
 
-impl fmt::Display for BlockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short => write!(f, "a block has at least {HEADER_BYTES} bytes"),
-            Self::Magic => f.write_str("a block begins with HBLK"),
-            Self::Version(version) => write!(f, "block version {version} is not {VERSION}"),
-            Self::Length { stated, found } => {
-                write!(f, "the block states {stated} bytes of records and has {found}")
+/// Hands `visit` the blocks that a range of the log makes: one for each stretch of records of one generation.
+///
+/// Void records stay where they are; they have expired for whoever reads them back.
+pub(crate) fn for_each_block<E>(
+    run: u64,
+    span: Span,
+    range: &LogRange<'_>,
+    mut visit: impl FnMut(&Block<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut block = |ends_at, start: usize, end: usize| {
+        let key = BlockKey { run, segment: range.segment, offset: range.offset + start as u64 };
+        visit(&Block { ends_at, key, records: &range.bytes[start..end] })
+    };
+    let mut ends = generation_ends(span, range.bytes);
+    // Along a segment expiry never falls, so one generation at both ends is one all through.
+    let Some((_, first)) = ends.next() else { return Ok(()) };
+    if first == span.end_of(range.expires_max) {
+        return block(first, 0, range.bytes.len());
+    }
+    let (mut start, mut current) = (0, first);
+    for (at, ends_at) in ends {
+        if ends_at != current {
+            block(current, start, at)?;
+            (start, current) = (at, ends_at);
+        }
+    }
+    block(current, start, range.bytes.len())
+}
+
+/// For each record that is not void, where it begins and when its generation is over. The log has written these bytes
+/// itself, so they are sound.
+fn generation_ends(span: Span, bytes: &[u8]) -> impl Iterator<Item = (usize, Timestamp)> {
+    let mut records = herald_log::records(bytes);
+    core::iter::from_fn(move || {
+        loop {
+            let at = records.position();
+            let record = records.next()?.ok()?;
+            if !record.is_void() {
+                return Some((at, span.end_of(record.expires_at)));
             }
         }
-    }
+    })
 }
-
-impl core::error::Error for BlockError {}

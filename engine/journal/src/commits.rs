@@ -1,5 +1,6 @@
-//! When is my placement durable? Passes of the journal are numbered; an appender takes a ticket after its append
-//! and waits until a pass that began after the ticket was taken is on disk.
+//! When is my placement as durable as promised? Passes of the journal are numbered; an appender takes a ticket after
+//! its append and waits until a pass that began after the ticket was taken has come that far: to the kernel in
+//! `buffered` durability, to the disk in `synced`.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::task::{Poll, Waker};
@@ -16,7 +17,7 @@ pub struct Ticket(u64);
 pub enum CommitState {
     /// Its pass is not done.
     Pending,
-    /// Everything appended before the ticket was taken is on disk.
+    /// Everything appended before the ticket was taken is as durable as the journal promises.
     Durable,
     /// Its pass failed. The placement is still in memory and will be written when the disk allows, but that is
     /// not known now and must not be acknowledged.
@@ -108,7 +109,7 @@ impl Commits {
     pub(crate) fn finish(&self, pass: u64, durable: bool) {
         let counter = if durable { &self.done } else { &self.failed };
         let mut waiting = self.waiting.lock();
-        // Release: pairs with the Acquire in `state`; what the pass wrote is on disk before the number shows it.
+        // Release: pairs with the Acquire in `state`; what the pass wrote is where it must be before the number shows it.
         counter.store(pass, Ordering::Release);
         let wakers = core::mem::take(&mut waiting.wakers);
         drop(waiting);

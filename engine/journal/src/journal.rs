@@ -11,28 +11,60 @@ use herald_core::limits::RETENTION_MAX_MS;
 use herald_core::{CoverSecret, Retention, Timestamp};
 use herald_log::{DrainCursor, PlacementLog};
 
-use crate::block;
+use crate::block::{self, Span};
 use crate::commits::Commits;
-use crate::limits::{BATCH_BYTES_MAX, GENERATION_MS};
-use crate::store::{Block, BlockStore, Fault, Meta};
+use crate::limits::{BATCH_BYTES, generation_ms};
+use crate::store::{BlockStore, Fault, Meta};
+
+/// When a store is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// At once; a restart loses every placement.
+    Memory,
+    /// At once, or when the kernel has it while the journal lags behind; a killed process loses at most the last
+    /// [`BUFFERED_WINDOW_MS`](crate::limits::BUFFERED_WINDOW_MS) ms in which stores were acknowledged, a power
+    /// cut about a second more.
+    Buffered,
+    /// When the disk has it; nothing acknowledged is lost.
+    Synced,
+}
+
+/// What a journal is told about the engine it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalConfig {
+    /// What the commits of its passes mean.
+    pub durability: Durability,
+    /// How long placements live.
+    pub retention: Retention,
+    /// When this life began: later than any earlier life of the store.
+    pub opened_at: Timestamp,
+}
 
 /// Copies a log to a disk.
 pub struct Journal<S> {
     log: Arc<PlacementLog>,
     store: S,
     commits: Arc<Commits>,
-    run: u64,
+    config: JournalConfig,
+    span: Span,
     /// What the kernel has.
     written: DrainCursor,
     /// What the disk has.
     synced: DrainCursor,
-    cover: Option<(CoverSecret, Retention)>,
-    cover_unwritten: bool,
-    generations: BTreeSet<u64>,
-    dropped_before: u64,
+    cover: Option<KeptCover>,
+    /// The generations that have blocks of this life, by their ends.
+    begun: BTreeSet<Timestamp>,
     failing: bool,
     /// When the last pass that succeeded began.
     good_at: Timestamp,
+}
+
+/// The cover secret, and how far its last change has come.
+struct KeptCover {
+    secret: CoverSecret,
+    is_written: bool,
+    /// Whether the disk still holds what an earlier secret knew.
+    is_alone: bool,
 }
 
 /// What a pass did.
@@ -43,21 +75,20 @@ pub struct PassOutcome {
 }
 
 impl<S: BlockStore> Journal<S> {
-    /// A journal from `log` to `store`. `opened_at` must be later than that of any earlier life of the store.
-    pub fn new(log: Arc<PlacementLog>, store: S, commits: Arc<Commits>, opened_at: Timestamp) -> Self {
+    /// A journal from `log` to `store`.
+    pub fn new(log: Arc<PlacementLog>, store: S, commits: Arc<Commits>, config: JournalConfig) -> Self {
         Self {
             log,
             store,
             commits,
-            run: opened_at.as_millis(),
+            config,
+            span: Span::of(config.retention),
             written: DrainCursor::default(),
             synced: DrainCursor::default(),
             cover: None,
-            cover_unwritten: false,
-            generations: BTreeSet::new(),
-            dropped_before: 0,
+            begun: BTreeSet::new(),
             failing: false,
-            good_at: opened_at,
+            good_at: config.opened_at,
         }
     }
 
@@ -65,29 +96,41 @@ impl<S: BlockStore> Journal<S> {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn keep_cover(&mut self, secret: CoverSecret, retention: Retention) -> Result<(), Fault> {
-        self.store.put_meta(Meta::Cover, &secret.to_bytes())?;
-        self.store.compact()?;
-        self.cover = Some((secret, retention));
+    pub fn keep_cover(&mut self, secret: CoverSecret) -> Result<(), Fault> {
+        self.store.put_meta(Meta::Cover, &secret.to_bytes());
+        self.store.write()?;
+        self.store.forget_overwritten()?;
+        self.cover = Some(KeptCover { secret, is_written: true, is_alone: true });
         Ok(())
     }
 
-    /// Writes everything appended before the call; with `sync`, returns when it is on disk and tickets taken
-    /// before are durable. Then drops what has expired.
+    /// What the journal promises.
+    pub const fn durability(&self) -> Durability {
+        self.config.durability
+    }
+
+    /// The log it copies.
+    pub const fn log(&self) -> &Arc<PlacementLog> {
+        &self.log
+    }
+
+    /// Writes everything appended before the call; with `sync`, returns when it is on disk. Tickets taken before
+    /// are committed once it is as durable as the journal promises. Then it does what nobody waits for: drops
+    /// what has expired and makes room for the generation to come.
     ///
     /// # Errors
-    /// The fault of the disk. If it came before the sync was done, tickets taken before count as failed; the
-    /// next pass tries again.
+    /// The fault of the disk. If it came before the commit, tickets taken before count as failed; the next pass
+    /// tries again.
     pub fn pass(&mut self, now: Timestamp, sync: bool) -> Result<PassOutcome, Fault> {
         let pass = self.commits.begin();
         let written = self.write_all(now, sync);
         match &written {
-            Ok(_) if sync => self.commits.finish(pass, true),
+            Ok(_) if sync || self.config.durability != Durability::Synced => self.commits.finish(pass, true),
             Ok(_) => {}
             Err(_) => self.commits.finish(pass, false),
         }
         let outcome = written.and_then(|written_bytes| {
-            self.drop_expired(now)?;
+            self.keep_house(now)?;
             Ok(PassOutcome { written_bytes })
         });
         if outcome.is_ok() {
@@ -105,19 +148,16 @@ impl<S: BlockStore> Journal<S> {
         }
         let mut written_bytes = 0;
         loop {
-            let mut cursor = self.written.clone();
-            let (batch, batch_bytes, more) = self.collect(&mut cursor, now);
-            if !batch.is_empty() {
-                self.open_generations(&batch)?;
-                self.store.write(&batch)?;
+            let (batch_bytes, flow) = self.put_batch(now)?;
+            if flow.is_continue() {
+                self.put_metas(now);
             }
-            self.written = cursor;
+            self.store.write()?;
             written_bytes += batch_bytes;
-            if !more {
+            if flow.is_continue() {
                 break;
             }
         }
-        self.write_metas(now)?;
         if sync {
             self.store.sync()?;
             self.synced = self.written.clone();
@@ -128,9 +168,12 @@ impl<S: BlockStore> Journal<S> {
     /// After a failure: from what the disk has, or, once all of that has expired, from nothing. The second way
     /// out is for a disk so full that reading back what is on it takes more room than there is.
     fn begin_again(&mut self, now: Timestamp) -> Result<(), Fault> {
-        self.generations.clear();
-        self.cover_unwritten = self.cover.is_some();
-        let all_expired = now.millis_since(self.good_at) > RETENTION_MAX_MS + GENERATION_MS;
+        self.begun.clear();
+        if let Some(cover) = &mut self.cover {
+            cover.is_written = false;
+        }
+        let kept_ms_max = RETENTION_MAX_MS + generation_ms(RETENTION_MAX_MS);
+        let all_expired = now.millis_since(self.good_at) > kept_ms_max;
         match self.store.reopen() {
             Err(_) if all_expired => {
                 self.written = DrainCursor::default();
@@ -143,56 +186,52 @@ impl<S: BlockStore> Journal<S> {
         Ok(())
     }
 
-    /// The next blocks behind `cursor`, and whether there are more than one batch holds.
-    fn collect(&self, cursor: &mut DrainCursor, now: Timestamp) -> (Vec<Block>, usize, bool) {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        let mut more = false;
-        self.log.drain(cursor, &mut |range| {
-            if range.expires_max > now {
-                block::blocks_of_range(self.run, &range, &mut batch);
-                bytes += range.bytes.len();
+    /// Hands the next blocks to the store. Returns their bytes, and `Break` if the log has more.
+    fn put_batch(&mut self, now: Timestamp) -> Result<(usize, ControlFlow<()>), Fault> {
+        let Self { log, store, written, begun, config, span, .. } = self;
+        let run = config.opened_at.as_millis();
+        let (mut bytes, mut outcome) = (0, Ok(()));
+        let flow = log.drain(written, &mut |range| {
+            if range.expires_max <= now {
+                return ControlFlow::Continue(());
             }
-            more = bytes >= BATCH_BYTES_MAX;
-            if more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            outcome = block::for_each_block(run, *span, &range, |block| {
+                if begun.insert(block.ends_at) {
+                    store.open_generation(block.ends_at)?;
+                    store.cut()?;
+                }
+                store.put(block)
+            });
+            bytes += range.bytes.len();
+            let goes_on = outcome.is_ok() && bytes < BATCH_BYTES;
+            if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        (batch, bytes, more)
-    }
-
-    fn open_generations(&mut self, batch: &[Block]) -> Result<(), Fault> {
-        for Block { generation, .. } in batch {
-            if self.generations.insert(*generation) {
-                self.store.open_generation(*generation)?;
-                // From here the write-ahead log begins a new file, which goes with this generation.
-                self.store.compact()?;
-            }
-        }
-        Ok(())
+        outcome.map(|()| (bytes, flow))
     }
 
     /// The clock with every pass, so that no later life begins before anything this one has shown; the cover
     /// secret when it has forgotten an epoch.
-    fn write_metas(&mut self, now: Timestamp) -> Result<(), Fault> {
-        self.store.put_meta(Meta::Clock, &now.as_millis().to_le_bytes())?;
-        if let Some((secret, retention)) = &mut self.cover {
-            self.cover_unwritten |= secret.advance(*retention, now);
-            if self.cover_unwritten {
-                self.store.put_meta(Meta::Cover, &secret.to_bytes())?;
-                self.store.compact()?;
-                self.cover_unwritten = false;
-            }
+    fn put_metas(&mut self, now: Timestamp) {
+        self.store.put_meta(Meta::Clock, &now.as_millis().to_le_bytes());
+        let Some(cover) = &mut self.cover else { return };
+        if cover.secret.advance(self.config.retention, now) || !cover.is_written {
+            self.store.put_meta(Meta::Cover, &cover.secret.to_bytes());
+            (cover.is_written, cover.is_alone) = (true, false);
         }
-        Ok(())
     }
 
-    /// A generation is over when the last moment it covers is.
-    fn drop_expired(&mut self, now: Timestamp) -> Result<(), Fault> {
-        let current = now.as_millis() / GENERATION_MS;
-        if current > self.dropped_before {
-            self.store.drop_generations_before(current)?;
-            self.store.compact()?;
-            self.generations = self.generations.split_off(&current);
-            self.dropped_before = current;
+    /// What no store waits for.
+    fn keep_house(&mut self, now: Timestamp) -> Result<(), Fault> {
+        if self.store.drop_over(now)? {
+            self.store.cut()?;
+            self.begun = self.begun.split_off(&now.plus_millis(1));
+        }
+        if let Some(newest) = self.begun.last() {
+            self.store.open_generation(newest.plus_millis(self.span.as_millis()))?;
+        }
+        if let Some(cover) = self.cover.as_mut().filter(|cover| !cover.is_alone) {
+            self.store.forget_overwritten()?;
+            cover.is_alone = true;
         }
         Ok(())
     }

@@ -1,28 +1,30 @@
 //! The placement log's persistence on RocksDB.
 //!
 //! A journal copies what the log has published, in contiguous ranges, into few, large, time-ordered values; one
-//! column family holds the placements that expire in the same ten seconds and is dropped whole. It knows the
+//! column family holds the placements that expire in the same span of time and is dropped whole. It knows the
 //! log and the disk; it does not know requests, cover or sockets. `docs/FORMAT.md` describes every byte.
 //!
 //! - [`BlockStore`] is the disk: `RocksStore` is the real one (feature `rocks`, on unless refused), tests bring
 //!   one that fails on purpose.
 //! - [`Journal`] turns the log into blocks, one pass at a time, without a thread or a clock of its own.
-//! - [`Commits`] tells appenders when their placement is durable.
-//! - [`JournalThread`] drives passes.
+//! - [`Commits`] tells appenders when their placement is as durable as promised.
+//! - [`JournalThread`] drives passes, and slows those who store faster than the disk takes.
 
 mod block;
 mod commits;
 mod journal;
 pub mod limits;
 #[cfg(feature = "rocks")]
+mod recovery;
+#[cfg(feature = "rocks")]
 mod rocks;
 mod store;
 mod thread;
 
-pub use block::{BlockError, BlockKey, block_records};
+pub use block::BlockKey;
 pub use commits::{CommitState, Commits, Ticket};
-pub use journal::{Journal, PassOutcome};
+pub use journal::{Durability, Journal, JournalConfig, PassOutcome};
 #[cfg(feature = "rocks")]
 pub use rocks::{RocksFigures, RocksMeter, RocksStore};
 pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
-pub use thread::{Durability, JournalThread};
+pub use thread::{JournalThread, Pace};

@@ -1,11 +1,25 @@
 //! Every bound of the journal, with its unit, its reason and what happens there.
 
-/// Placements that expire in the same span of this many milliseconds share a generation, the unit in which they
-/// are dropped. Ten seconds keep the live generations at seven for a retention of 60 s.
-pub const GENERATION_MS: u64 = 10_000;
-/// Bytes written in one batch. A pass with more is written in several, so that a long backlog needs no more
-/// memory than this beside RocksDB's own.
-pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A generation, the unit in which placements are dropped from the disk, spans a retention divided by this. So
+/// what is kept there, and in RocksDB's memory, lives a sixth longer than it must, and there are seven or eight
+/// generations at a time.
+pub const GENERATIONS_PER_RETENTION: u64 = 6;
+/// The shortest span of a generation in milliseconds, whatever the retention: making and dropping one costs some ten
+/// milliseconds.
+pub const GENERATION_MS_MIN: u64 = 1_000;
+
+/// How long a generation spans, in milliseconds, when placements live for `retention_ms`.
+pub const fn generation_ms(retention_ms: u64) -> u64 {
+    let share_ms = retention_ms / GENERATIONS_PER_RETENTION;
+    if share_ms < GENERATION_MS_MIN { GENERATION_MS_MIN } else { share_ms }
+}
+
+/// Bytes of records handed over in one write, and a segment's more at most: large enough that what a write costs
+/// besides its bytes is nothing, small enough that its copies stay in the cache.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// A pass that wrote this many bytes is followed by the next at once, in any durability: the log fills faster
+/// than passes by the clock would empty it.
+pub const BUSY_PASS_BYTES: usize = 4 << 20;
 /// Memory of RocksDB for blocks not yet flushed, in bytes, when nothing is configured. Generations that expire
 /// within it are never written a second time; beyond it the oldest are flushed to sorted files.
 pub const MEMORY_BYTES_DEFAULT: usize = 512 * 1024 * 1024;
@@ -17,6 +31,13 @@ pub const BUFFERED_SYNC_MS: u64 = 1_000;
 /// In `buffered` durability, the stated loss window: if what was acknowledged this long ago has not reached the
 /// kernel, stores are refused until it has.
 pub const BUFFERED_WINDOW_MS: u64 = 500;
+/// In `buffered` durability, when what was stored this long ago has not reached the kernel, stores are acknowledged
+/// only once they have: who stores is slowed to what the disk takes, long before the window above ends.
+pub const BUFFERED_LAG_MS: u64 = 100;
+/// In `buffered` durability, the share of the log's segments (one of this many) that may have been opened since the
+/// last pass began; beyond it stores are acknowledged only once they have reached the kernel. So the journal's
+/// backlog stays below this share of the memory for placements and what is appended while a pass lasts.
+pub const BUFFERED_LAG_SHARE: u64 = 8;
 /// Time between attempts to write again after a failure.
 pub const RETRY_MS: u64 = 500;
 /// Time between passes that have nothing to do but drop what has expired.

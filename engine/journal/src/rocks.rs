@@ -4,30 +4,32 @@
 //! write-ahead log. That log is cut at each new generation (by flushing the small default column family), so
 //! that its files go when their generations do.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use herald_core::{NewPlacement, Timestamp};
-use herald_log::RecordRef;
 use rocksdb::statistics::{StatsLevel, Ticker};
 use rocksdb::{
-    ColumnFamilyDescriptor, DB, DBRecoveryMode, Error, FlushOptions, IteratorMode, LogLevel, Options,
-    WriteBatch, WriteOptions,
+    ColumnFamilyDescriptor, DB, DBRecoveryMode, Error, FlushOptions, LogLevel, Options, WriteBatch,
+    WriteOptions,
 };
 
-use crate::block::block_records;
-use crate::limits::GENERATION_MS;
+use crate::block::BlockKey;
+use crate::limits::BATCH_BYTES;
+use crate::recovery::Recovered;
 use crate::store::{Block, BlockStore, Fault, FaultKind, Meta};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const DEFAULT_FAMILY: &str = "default";
 
 /// Blocks in a RocksDB folder.
 pub struct RocksStore {
     path: PathBuf,
     memory_bytes: usize,
-    /// The generations there are.
-    generations: BTreeSet<u64>,
+    /// The generations there are, by their ends.
+    generations: BTreeSet<Timestamp>,
+    /// What the next write hands over.
+    batch: WriteBatch,
     /// None only while reopening has failed.
     db: Option<DB>,
     meter: RocksMeter,
@@ -71,17 +73,18 @@ impl RocksStore {
     /// [`FaultKind::InUse`] if another engine has it open, [`FaultKind::Format`] if another version wrote it,
     /// or the disk's own words.
     pub fn open(path: &Path, memory_bytes: usize) -> Result<Self, Fault> {
-        let options = db_options(memory_bytes);
+        let options = db_options(memory_bytes)?;
         let (db, generations) = open_db(path, memory_bytes, &options, true)?;
         let mut store = Self {
             path: path.to_owned(),
             memory_bytes,
             generations,
+            batch: new_batch(),
             db: Some(db),
             meter: RocksMeter(options),
         };
         match store.meta(Meta::Format)? {
-            None => store.put_meta(Meta::Format, &FORMAT.to_le_bytes())?,
+            None => store.write_format()?,
             Some(found) if found == FORMAT.to_le_bytes() => {}
             Some(found) => {
                 return Err(Fault::new(
@@ -107,9 +110,7 @@ impl RocksStore {
     }
 
     /// Visits every placement that is live at `now` once, in the order they expire. No expiry lies more than
-    /// `retention_ms` ahead (it would, had the clock stepped back since).
-    ///
-    /// A pass that failed half way leaves blocks that overlap those of the next one, so ids are remembered.
+    /// `retention_ms` ahead (it would, had the clock stepped back since). Takes memory for one generation.
     ///
     /// Returns how many blocks were damaged and passed over; what could be read of them was visited. Point-in-time
     /// recovery has already dropped what was torn by a crash, so damage here is real.
@@ -123,83 +124,99 @@ impl RocksStore {
         visit: &mut dyn FnMut(&NewPlacement<'_>),
     ) -> Result<u64, Fault> {
         let latest = now.plus_millis(retention_ms);
-        let mut damaged_count = 0;
-        let mut seen = HashSet::new();
-        let over = now.as_millis() / GENERATION_MS;
-        for &generation in self.generations.range(over..) {
-            let blocks = self.blocks_of(&family_name(generation))?;
-            let mut live = Vec::new();
-            for block in &blocks {
-                damaged_count += u64::from(!collect_live(block, now, &mut live));
-            }
-            live.sort_by_key(|record| record.expires_at);
-            for record in live {
-                if !seen.insert(record.id) {
-                    continue;
-                }
-                let expires_at = record.expires_at.min(latest);
-                visit(&NewPlacement { number: record.number, id: record.id, expires_at, body: record.body });
-            }
+        let (mut recovered, mut damaged_count) = (Recovered::default(), 0);
+        for &ends_at in self.generations.range(now..) {
+            recovered.clear();
+            self.read_generation(ends_at, &mut recovered)?;
+            damaged_count += recovered.for_each_live(now, &mut |placement| {
+                visit(&NewPlacement { expires_at: placement.expires_at.min(latest), ..*placement });
+            });
         }
         Ok(damaged_count)
+    }
+
+    fn read_generation(&self, ends_at: Timestamp, recovered: &mut Recovered) -> Result<(), Fault> {
+        let (db, name) = (self.db()?, family_name(ends_at));
+        let mut blocks = db.raw_iterator_cf(db.cf_handle(&name).ok_or_else(|| missing(&name))?);
+        blocks.seek_to_first();
+        while let Some((key, records)) = blocks.item() {
+            recovered.add(BlockKey::from_bytes(key), records);
+            blocks.next();
+        }
+        blocks.status().map_err(fault)
     }
 
     fn db(&self) -> Result<&DB, Fault> {
         self.db.as_ref().ok_or_else(closed)
     }
 
-    fn blocks_of(&self, family: &str) -> Result<Vec<Box<[u8]>>, Fault> {
-        let db = self.db()?;
-        let handle = db.cf_handle(family).ok_or_else(|| missing(family))?;
-        let blocks = db.iterator_cf(handle, IteratorMode::Start);
-        blocks.map(|entry| entry.map(|(_, value)| value).map_err(fault)).collect()
+    fn write_format(&mut self) -> Result<(), Fault> {
+        self.put_meta(Meta::Format, &FORMAT.to_le_bytes());
+        self.write()
+    }
+
+    fn replace_db(&mut self, create: bool) -> Result<(), Fault> {
+        (self.db, self.batch) = (None, new_batch());
+        let (db, generations) = open_db(&self.path, self.memory_bytes, &self.meter.0, create)?;
+        (self.db, self.generations) = (Some(db), generations);
+        Ok(())
     }
 }
 
 impl BlockStore for RocksStore {
-    fn open_generation(&mut self, generation: u64) -> Result<(), Fault> {
-        let name = family_name(generation);
+    fn open_generation(&mut self, ends_at: Timestamp) -> Result<(), Fault> {
+        if self.generations.contains(&ends_at) {
+            return Ok(());
+        }
         let options = family_options(self.memory_bytes);
         let db = self.db.as_mut().ok_or_else(closed)?;
-        if db.cf_handle(&name).is_none() {
-            db.create_cf(&name, &options).map_err(fault)?;
-        }
-        self.generations.insert(generation);
+        db.create_cf(family_name(ends_at), &options).map_err(fault)?;
+        self.generations.insert(ends_at);
         Ok(())
     }
 
-    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault> {
-        let db = self.db()?;
-        let mut batch = WriteBatch::default();
-        for Block { generation, key, value } in blocks {
-            let name = family_name(*generation);
-            let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
-            batch.put_cf(family, key.to_bytes(), value);
-        }
-        db.write_opt(batch, &WriteOptions::default()).map_err(fault)
+    /// Flushing the default family begins a new file of the write-ahead log, so that the files before it can go with
+    /// the generations they belong to. The flush itself goes on behind this call.
+    fn cut(&mut self) -> Result<(), Fault> {
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        self.db()?.flush_opt(&options).map_err(fault)
+    }
+
+    fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
+        let name = family_name(block.ends_at);
+        let db = self.db.as_ref().ok_or_else(closed)?;
+        let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
+        self.batch.put_cf(family, block.key.to_bytes(), block.records);
+        Ok(())
+    }
+
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) {
+        self.batch.put(meta.name(), value);
+    }
+
+    fn write(&mut self) -> Result<(), Fault> {
+        let batch = core::mem::replace(&mut self.batch, new_batch());
+        self.db()?.write_opt(batch, &WriteOptions::default()).map_err(fault)
     }
 
     fn sync(&mut self) -> Result<(), Fault> {
         self.db()?.flush_wal(true).map_err(fault)
     }
 
-    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault> {
+    fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
+        let mut is_dropped = false;
         let db = self.db.as_mut().ok_or_else(closed)?;
-        while let Some(&oldest) = self.generations.first().filter(|&&oldest| oldest < generation) {
+        while let Some(&oldest) = self.generations.first().filter(|&&ends_at| ends_at <= now) {
             db.drop_cf(&family_name(oldest)).map_err(fault)?;
             self.generations.remove(&oldest);
+            is_dropped = true;
         }
-        Ok(())
+        Ok(is_dropped)
     }
 
-    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault> {
-        self.db()?.put(meta.name(), value).map_err(fault)
-    }
-
-    fn compact(&mut self) -> Result<(), Fault> {
+    fn forget_overwritten(&mut self) -> Result<(), Fault> {
         let db = self.db()?;
-        // Flushing the default family starts a new file of the write-ahead log, so that the old ones can go with
-        // the generations they belong to; compacting it removes overwritten values.
         let mut options = FlushOptions::default();
         options.set_wait(true);
         db.flush_opt(&options).map_err(fault)?;
@@ -215,20 +232,15 @@ impl BlockStore for RocksStore {
         self.db = None;
         DB::destroy(&Options::default(), &self.path).map_err(fault)?;
         self.replace_db(true)?;
-        self.put_meta(Meta::Format, &FORMAT.to_le_bytes())
+        self.write_format()
     }
 }
 
-impl RocksStore {
-    fn replace_db(&mut self, create: bool) -> Result<(), Fault> {
-        self.db = None;
-        let (db, generations) = open_db(&self.path, self.memory_bytes, &self.meter.0, create)?;
-        (self.db, self.generations) = (Some(db), generations);
-        Ok(())
-    }
+fn new_batch() -> WriteBatch {
+    WriteBatch::with_capacity_bytes(BATCH_BYTES + BATCH_BYTES / 8)
 }
 
-fn db_options(memory_bytes: usize) -> Options {
+fn db_options(memory_bytes: usize) -> Result<Options, Fault> {
     let mut options = Options::default();
     options.enable_statistics();
     options.set_statistics_level(StatsLevel::ExceptDetailedTimers);
@@ -242,7 +254,8 @@ fn db_options(memory_bytes: usize) -> Options {
     options.set_log_level(LogLevel::Warn);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
-    options
+    // What was read back from the write-ahead log stays in it, instead of being written once more at each start.
+    options.get_options_from_string("avoid_flush_during_recovery=true").map_err(fault)
 }
 
 /// The database and the generations in it.
@@ -251,7 +264,7 @@ fn open_db(
     memory_bytes: usize,
     options: &Options,
     create: bool,
-) -> Result<(DB, BTreeSet<u64>), Fault> {
+) -> Result<(DB, BTreeSet<Timestamp>), Fault> {
     let mut options = options.clone();
     options.create_if_missing(create);
     let names = match path.join("CURRENT").exists() {
@@ -277,25 +290,12 @@ fn family_options(memory_bytes: usize) -> Options {
     options
 }
 
-/// Adds the live records of a block. Returns whether the block was sound.
-fn collect_live<'a>(block: &'a [u8], now: Timestamp, live: &mut Vec<RecordRef<'a>>) -> bool {
-    let Ok(records) = block_records(block) else { return false };
-    for record in records {
-        match record {
-            Ok(record) if record.expires_at > now => live.push(record),
-            Ok(_) => {}
-            Err(_) => return false,
-        }
-    }
-    true
+fn family_name(ends_at: Timestamp) -> String {
+    format!("g{:016x}", ends_at.as_millis())
 }
 
-fn family_name(generation: u64) -> String {
-    format!("g{generation:016x}")
-}
-
-fn generation_of(name: &str) -> Option<u64> {
-    u64::from_str_radix(name.strip_prefix('g')?, 16).ok()
+fn generation_of(name: &str) -> Option<Timestamp> {
+    u64::from_str_radix(name.strip_prefix('g')?, 16).ok().map(Timestamp::from_millis)
 }
 
 #[cold]

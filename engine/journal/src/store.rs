@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use herald_core::Timestamp;
+
 use crate::block::BlockKey;
 
 /// Small values that must outlive a restart, by name.
@@ -26,33 +28,53 @@ impl Meta {
     }
 }
 
-/// One value to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// The generation all its placements expire in, in units of [`GENERATION_MS`](crate::limits::GENERATION_MS).
-    pub generation: u64,
+/// One value to be written: whole records, as they stand in the log. All of them expire before `ends_at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// When its generation is over.
+    pub ends_at: Timestamp,
     /// Its key.
     pub key: BlockKey,
-    /// Its bytes: see [`block_records`](crate::block_records).
-    pub value: Vec<u8>,
+    /// Its bytes: [`herald_log::records`] reads them.
+    pub records: &'a [u8],
 }
 
 /// Where blocks are kept. One thread at a time.
 ///
+/// A generation is what is dropped at once: the placements that expire in one span of time. It is named by the
+/// moment when that span is over.
+///
 /// After an error nothing more may be assumed of what was written since the last successful
 /// [`sync`](Self::sync): the journal then [reopens](Self::reopen) and writes it again.
 pub trait BlockStore: Send {
-    /// Makes room for a generation, if there is none yet. Called before its first block.
+    /// Makes room for a generation, if there is none yet. Called ahead of time where possible.
     ///
     /// # Errors
     /// If the disk refuses.
-    fn open_generation(&mut self, generation: u64) -> Result<(), Fault>;
+    fn open_generation(&mut self, ends_at: Timestamp) -> Result<(), Fault>;
 
-    /// Hands blocks of open generations to the kernel, all or none.
+    /// From here on, what is written can go from the disk without what was written before, and the other way
+    /// round. Called before the first block of a generation and after generations were dropped.
     ///
     /// # Errors
     /// If the disk refuses.
-    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault>;
+    fn cut(&mut self) -> Result<(), Fault>;
+
+    /// Adds a block of an open generation to what the next [`write`](Self::write) hands over. Copies it, and does
+    /// nothing else.
+    ///
+    /// # Errors
+    /// If the generation is not there.
+    fn put(&mut self, block: &Block<'_>) -> Result<(), Fault>;
+
+    /// Adds a small value to what the next [`write`](Self::write) hands over.
+    fn put_meta(&mut self, meta: Meta, value: &[u8]);
+
+    /// Hands what was put since the last call to the kernel, all or none.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn write(&mut self) -> Result<(), Fault>;
 
     /// Returns when everything written is on the disk.
     ///
@@ -60,27 +82,20 @@ pub trait BlockStore: Send {
     /// If the disk refuses. A later success says nothing about what was written before the failure.
     fn sync(&mut self) -> Result<(), Fault>;
 
-    /// Drops every generation before `generation`, whole.
+    /// Drops every generation that is over at `now`, whole. Returns whether there was one.
     ///
     /// # Errors
     /// If the disk refuses.
-    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault>;
+    fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault>;
 
-    /// Hands a small value to the kernel; [`sync`](Self::sync) makes it durable.
+    /// Takes small values that were overwritten off the disk.
     ///
     /// # Errors
     /// If the disk refuses.
-    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault>;
+    fn forget_overwritten(&mut self) -> Result<(), Fault>;
 
-    /// Makes the small values durable by themselves and lets go of what dropped generations and overwritten
-    /// values still hold on the disk.
-    ///
-    /// # Errors
-    /// If the disk refuses.
-    fn compact(&mut self) -> Result<(), Fault>;
-
-    /// Begins again from what the disk has, after a failure. There must be something: a folder that has gone is
-    /// not made anew.
+    /// Begins again from what the disk has, after a failure; what was put and not written is forgotten. There must
+    /// be something: a folder that has gone is not made anew.
     ///
     /// # Errors
     /// If the disk still refuses.

@@ -1,4 +1,5 @@
-//! The journal's thread: passes on demand (`synced`) or by the clock (`buffered`).
+//! The journal's thread: passes on demand (`synced`) or by the clock (`buffered`), and one behind the other while much
+//! is stored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,31 +7,34 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use herald_core::{Clock, Timestamp};
+use herald_log::PlacementLog;
 use parking_lot::Mutex;
 
 use crate::commits::Commits;
-use crate::journal::Journal;
+use crate::journal::{Durability, Journal, PassOutcome};
 use crate::limits::{
-    BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS, COMMIT_WAIT_MS, IDLE_PASS_MS, RETRY_MS,
+    BUFFERED_LAG_MS, BUFFERED_LAG_SHARE, BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS,
+    BUSY_PASS_BYTES, COMMIT_WAIT_MS, IDLE_PASS_MS, RETRY_MS,
 };
 use crate::store::{BlockStore, Fault};
 
-/// When a store is acknowledged.
+/// When a store may be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// At once; a restart loses every placement.
-    Memory,
-    /// At once; a killed process loses at most the last
-    /// [`BUFFERED_WINDOW_MS`](crate::limits::BUFFERED_WINDOW_MS) ms in which stores were acknowledged, a power
-    /// cut about a second more.
-    Buffered,
-    /// When the disk has it; nothing acknowledged is lost.
-    Synced,
+pub enum Pace {
+    /// At once.
+    AtOnce,
+    /// When its commit is done: take a ticket behind it. Always so in `synced`; in `buffered` while the journal lags
+    /// behind, which slows who stores to what the disk takes.
+    Committed,
+    /// Not at all: refuse it.
+    Never,
 }
 
 /// A running journal.
 pub struct JournalThread {
     commits: Arc<Commits>,
+    log: Arc<PlacementLog>,
+    durability: Durability,
     progress: Arc<Progress>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -39,6 +43,8 @@ pub struct JournalThread {
 struct Progress {
     /// When the last pass that succeeded began.
     good_at: AtomicU64,
+    /// How many segments of the log had been opened then.
+    good_segments: AtomicU64,
     /// 1 while the disk fails.
     failing: AtomicU64,
 }
@@ -52,39 +58,50 @@ impl JournalThread {
     pub fn start<S: BlockStore + 'static>(
         journal: Journal<S>,
         commits: Arc<Commits>,
-        durability: Durability,
         clock: Arc<dyn Clock>,
         report: impl Fn(Option<&Fault>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let progress = Arc::new(Progress {
             good_at: AtomicU64::new(clock.now().as_millis()),
+            good_segments: AtomicU64::new(journal.log().segments_opened()),
             failing: AtomicU64::new(0),
         });
+        let (log, durability) = (journal.log().clone(), journal.durability());
         let driver = Driver {
             journal,
             commits: commits.clone(),
             progress: progress.clone(),
-            durability,
             clock,
             report: Box::new(report),
             synced_at: Timestamp::default(),
         };
         let thread = std::thread::Builder::new().name("herald-journal".into()).spawn(move || driver.run())?;
-        Ok(Self { commits, progress, thread: Mutex::new(Some(thread)) })
+        Ok(Self { commits, log, durability, progress, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Whether a store at `now` may be acknowledged under the promise of `durability`. Any thread.
-    pub fn is_keeping_up(&self, durability: Durability, now: Timestamp) -> bool {
-        // Relaxed: a hint; what is acknowledged in `synced` is decided by the commit itself.
-        let failing = self.progress.failing.load(Ordering::Relaxed) != 0;
+    /// When a store made at `now` may be acknowledged. Any thread; a few loads.
+    pub fn pace(&self, now: Timestamp) -> Pace {
+        // Relaxed, all: hints; what is acknowledged on a commit is decided by the commit itself.
+        if self.progress.failing.load(Ordering::Relaxed) != 0 {
+            return Pace::Never;
+        }
         let good_at = Timestamp::from_millis(self.progress.good_at.load(Ordering::Relaxed));
-        let behind_ms_max = match durability {
-            Durability::Memory => u64::MAX,
-            Durability::Buffered => BUFFERED_WINDOW_MS,
+        let lag_ms = now.millis_since(good_at);
+        match self.durability {
+            Durability::Memory => Pace::AtOnce,
             // A disk that hangs reports nothing.
-            Durability::Synced => COMMIT_WAIT_MS,
-        };
-        !failing && now.millis_since(good_at) < behind_ms_max
+            Durability::Synced if lag_ms < COMMIT_WAIT_MS => Pace::Committed,
+            Durability::Buffered if lag_ms < BUFFERED_LAG_MS && self.backlog_is_small() => Pace::AtOnce,
+            Durability::Buffered if lag_ms < BUFFERED_WINDOW_MS => Pace::Committed,
+            Durability::Synced | Durability::Buffered => Pace::Never,
+        }
+    }
+
+    /// Whether few segments were opened since the last good pass began.
+    fn backlog_is_small(&self) -> bool {
+        let seen = self.progress.good_segments.load(Ordering::Relaxed);
+        let opened = self.log.segments_opened();
+        opened.saturating_sub(seen) * BUFFERED_LAG_SHARE <= self.log.segments_total() as u64
     }
 
     /// Writes what is left, durably, and ends the thread; dropping does the same. A second call does nothing.
@@ -123,7 +140,6 @@ struct Driver<S> {
     journal: Journal<S>,
     commits: Arc<Commits>,
     progress: Arc<Progress>,
-    durability: Durability,
     clock: Arc<dyn Clock>,
     report: FaultReport,
     synced_at: Timestamp,
@@ -132,36 +148,39 @@ struct Driver<S> {
 impl<S: BlockStore> Driver<S> {
     fn run(mut self) {
         let _end = End { commits: self.commits.clone(), progress: self.progress.clone() };
-        let mut patience = self.next_patience(true);
+        let mut patience = self.patience_after(&Ok(PassOutcome { written_bytes: 0 }));
         while self.commits.await_demand(patience.0, patience.1) {
-            let good = self.pass(false);
-            patience = self.next_patience(good);
+            let outcome = self.pass(false);
+            patience = self.patience_after(&outcome);
         }
-        self.pass(true);
+        // Whether it succeeds or not, it was reported.
+        let _ = self.pass(true);
     }
 
-    /// How long to sleep, and whether somebody who waits may cut it short.
-    fn next_patience(&self, good: bool) -> (Duration, bool) {
-        let millis = match (good, self.durability) {
-            (false, _) => RETRY_MS,
-            (true, Durability::Buffered) => BUFFERED_PASS_MS,
-            (true, _) => IDLE_PASS_MS,
+    /// How long to sleep after a pass, and whether somebody who waits may cut it short.
+    fn patience_after(&self, outcome: &Result<PassOutcome, Fault>) -> (Duration, bool) {
+        let millis = match (outcome, self.journal.durability()) {
+            (Err(_), _) => RETRY_MS,
+            (Ok(outcome), _) if outcome.written_bytes >= BUSY_PASS_BYTES => 0,
+            (Ok(_), Durability::Buffered) => BUFFERED_PASS_MS,
+            (Ok(_), _) => IDLE_PASS_MS,
         };
-        (Duration::from_millis(millis), good)
+        (Duration::from_millis(millis), outcome.is_ok())
     }
 
-    fn pass(&mut self, last: bool) -> bool {
-        let now = self.clock.now();
+    fn pass(&mut self, last: bool) -> Result<PassOutcome, Fault> {
+        let (now, segments) = (self.clock.now(), self.journal.log().segments_opened());
         let sync_due = now.millis_since(self.synced_at) >= BUFFERED_SYNC_MS;
-        let sync = last || self.durability == Durability::Synced || sync_due;
-        let result = self.journal.pass(now, sync);
+        let sync = last || self.journal.durability() == Durability::Synced || sync_due;
+        let outcome = self.journal.pass(now, sync);
         if sync {
             self.synced_at = now;
         }
         let was_failing = self.progress.failing.load(Ordering::Relaxed) != 0;
-        match &result {
+        match &outcome {
             Ok(_) => {
                 self.progress.good_at.store(now.as_millis(), Ordering::Relaxed);
+                self.progress.good_segments.store(segments, Ordering::Relaxed);
                 self.progress.failing.store(0, Ordering::Relaxed);
                 if was_failing {
                     (self.report)(None);
@@ -174,6 +193,6 @@ impl<S: BlockStore> Driver<S> {
                 }
             }
         }
-        result.is_ok()
+        outcome
     }
 }

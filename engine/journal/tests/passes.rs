@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Disk, TestStore, append, body, id, new_log, number};
+use common::{Disk, TestStore, append, body, id, new_journal, new_log, number};
 use herald_core::{Clock, CoverSecret, Random, Retention, Timestamp};
+use herald_journal::limits::BUFFERED_LAG_SHARE;
 use herald_journal::{
-    Block, BlockStore, CommitState, Commits, Durability, Fault, Journal, JournalThread, Meta,
+    Block, BlockStore, CommitState, Commits, Durability, Fault, Journal, JournalConfig, JournalThread, Meta,
+    Pace,
 };
 use parking_lot::Mutex;
 
@@ -23,7 +25,7 @@ fn every_place_where_the_disk_fails_leaves_nothing_acknowledged_that_is_not_ther
         let mut handle = log.handle().unwrap();
         let store = TestStore::default();
         let commits = Arc::new(Commits::default());
-        let mut journal = Journal::new(log.clone(), store.clone(), commits.clone(), START);
+        let mut journal = new_journal(log.clone(), store.clone(), commits.clone(), START);
         store.0.lock().calls_left = Some(fails_at);
         let mut acknowledged = Vec::new();
         for round in 0..12 {
@@ -58,7 +60,7 @@ fn what_the_kernel_lost_in_a_failed_sync_is_written_again() {
     let log = new_log();
     let mut handle = log.handle().unwrap();
     let store = TestStore::default();
-    let mut journal = Journal::new(log.clone(), store.clone(), Arc::default(), START);
+    let mut journal = new_journal(log.clone(), store.clone(), Arc::default(), START);
     append(&mut handle, 1, START);
     journal.pass(START, false).unwrap();
     store.0.lock().calls_left = Some(0);
@@ -75,7 +77,7 @@ fn expired_generations_are_dropped_whole_and_live_ones_stay() {
     let log = new_log();
     let mut handle = log.handle().unwrap();
     let store = TestStore::default();
-    let mut journal = Journal::new(log.clone(), store.clone(), Arc::default(), START);
+    let mut journal = new_journal(log.clone(), store.clone(), Arc::default(), START);
     for second in 0..300 {
         let now = START.plus_millis(second * 1_000);
         append(&mut handle, second, now);
@@ -98,8 +100,8 @@ fn the_cover_secret_on_disk_forgets_with_the_clock_even_if_the_disk_failed_meanw
     let retention = Retention::DEFAULT;
     let secret = CoverSecret::generate(&Fixed, retention, START);
     let store = TestStore::default();
-    let mut journal = Journal::new(new_log(), store.clone(), Arc::default(), START);
-    journal.keep_cover(secret.clone(), retention).unwrap();
+    let mut journal = new_journal(new_log(), store.clone(), Arc::default(), START);
+    journal.keep_cover(secret.clone()).unwrap();
     let stored = |disk: &Disk| disk.metas[&Meta::Cover].clone();
     let first = stored(&store.0.lock());
     assert_eq!(first, secret.to_bytes());
@@ -118,7 +120,7 @@ fn a_disk_that_cannot_even_be_read_back_is_begun_anew_once_all_on_it_has_expired
     let log = new_log();
     let mut handle = log.handle().unwrap();
     let store = TestStore::default();
-    let mut journal = Journal::new(log.clone(), store.clone(), Arc::default(), START);
+    let mut journal = new_journal(log.clone(), store.clone(), Arc::default(), START);
     append(&mut handle, 1, START);
     journal.pass(START, true).unwrap();
     store.0.lock().calls_left = Some(0);
@@ -148,11 +150,11 @@ fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
     let log = new_log();
     let store = TestStore::default();
     let commits = Arc::new(Commits::default());
-    let journal = Journal::new(log.clone(), store.clone(), commits.clone(), START);
+    let journal = new_journal(log.clone(), store.clone(), commits.clone(), START);
     let clock = Arc::new(TestClock(Mutex::new(START)));
     let faults = Arc::new(Mutex::new(Vec::new()));
     let heard = faults.clone();
-    let thread = JournalThread::start(journal, commits.clone(), Durability::Synced, clock, move |fault| {
+    let thread = JournalThread::start(journal, commits.clone(), clock, move |fault| {
         heard.lock().push(fault.cloned());
     })
     .unwrap();
@@ -196,22 +198,26 @@ fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
 fn a_journal_that_breaks_down_leaves_nobody_waiting() {
     struct Broken;
     impl BlockStore for Broken {
-        fn open_generation(&mut self, _: u64) -> Result<(), Fault> {
+        fn open_generation(&mut self, _: Timestamp) -> Result<(), Fault> {
             panic!("broken on purpose")
         }
-        fn write(&mut self, _: &[Block]) -> Result<(), Fault> {
+        fn cut(&mut self) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn put(&mut self, _: &Block<'_>) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn put_meta(&mut self, _: Meta, _: &[u8]) {}
+        fn write(&mut self) -> Result<(), Fault> {
             Ok(())
         }
         fn sync(&mut self) -> Result<(), Fault> {
             Ok(())
         }
-        fn drop_generations_before(&mut self, _: u64) -> Result<(), Fault> {
-            Ok(())
+        fn drop_over(&mut self, _: Timestamp) -> Result<bool, Fault> {
+            Ok(false)
         }
-        fn put_meta(&mut self, _: Meta, _: &[u8]) -> Result<(), Fault> {
-            Ok(())
-        }
-        fn compact(&mut self) -> Result<(), Fault> {
+        fn forget_overwritten(&mut self) -> Result<(), Fault> {
             Ok(())
         }
         fn reopen(&mut self) -> Result<(), Fault> {
@@ -223,14 +229,55 @@ fn a_journal_that_breaks_down_leaves_nobody_waiting() {
     }
     let log = new_log();
     let commits = Arc::new(Commits::default());
-    let journal = Journal::new(log.clone(), Broken, commits.clone(), START);
+    let journal = new_journal(log.clone(), Broken, commits.clone(), START);
     let clock = Arc::new(TestClock(Mutex::new(START)));
-    let thread = JournalThread::start(journal, commits.clone(), Durability::Synced, clock, |_| {}).unwrap();
+    let thread = JournalThread::start(journal, commits.clone(), clock, |_| {}).unwrap();
     append(&mut log.handle().unwrap(), 1, START);
     let waited = std::time::Instant::now();
     assert_eq!(commits.wait(commits.ticket(), Duration::from_secs(60)), CommitState::Failed);
     assert!(waited.elapsed() < Duration::from_secs(30), "told only when patience ended");
-    while thread.is_keeping_up(Durability::Synced, START) {
+    while thread.pace(START) != Pace::Never {
         std::thread::yield_now();
     }
+}
+
+/// Stores 60,000 placements (42 MB) with a disk that takes 1 MiB in 30 ms. Returns the most bytes that waited for the
+/// disk, and how many stores were slowed.
+fn race_a_slow_disk(heeds_pace: bool) -> (u64, u64) {
+    const COUNT: u64 = 60_000;
+    let log = new_log();
+    let store = TestStore::default();
+    store.0.lock().write_takes = Duration::from_millis(30);
+    let commits = Arc::new(Commits::default());
+    let config =
+        JournalConfig { durability: Durability::Buffered, retention: Retention::DEFAULT, opened_at: START };
+    let journal = Journal::new(log.clone(), store.clone(), commits.clone(), config);
+    let clock = Arc::new(TestClock(Mutex::new(START)));
+    let thread = JournalThread::start(journal, commits.clone(), clock, |_| {}).expect("a thread");
+    let mut handle = log.handle().expect("a handle");
+    let (mut waiting_max, mut slowed) = (0, 0);
+    for index in 0..COUNT {
+        let pace = thread.pace(START);
+        append(&mut handle, index, START);
+        if heeds_pace && pace == Pace::Committed {
+            assert_eq!(commits.wait(commits.ticket(), Duration::from_secs(20)), CommitState::Durable);
+            slowed += 1;
+        }
+        let stored_bytes = (index + 1) * common::RECORD_BYTES;
+        waiting_max = waiting_max.max(stored_bytes.saturating_sub(store.0.lock().written_bytes));
+    }
+    drop(thread);
+    assert_eq!(store.0.lock().synced().len() as u64, COUNT);
+    (waiting_max, slowed)
+}
+
+#[test]
+fn a_slow_disk_slows_stores_long_before_the_log_is_full_of_what_it_has_not_got() {
+    let log = new_log().stats();
+    let segment_bytes = (log.arena_bytes / log.segments_total) as u64;
+    let bound = log.arena_bytes as u64 / BUFFERED_LAG_SHARE + 2 * segment_bytes;
+    let (waiting, slowed) = race_a_slow_disk(true);
+    assert!(waiting <= bound && slowed > 0, "{waiting} of {bound} bytes waited, {slowed} stores were slowed");
+    let (waiting, _) = race_a_slow_disk(false);
+    assert!(waiting > bound, "who does not heed the pace has {waiting} of {bound} bytes waiting only");
 }

@@ -5,9 +5,9 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Held, RETENTION_MS, append, body, id, new_log, number};
+use common::{Held, RETENTION_MS, append, body, id, new_journal, new_log, number};
 use herald_core::Timestamp;
-use herald_journal::{Block, BlockStore, Fault, FaultKind, Journal, Meta, RocksStore};
+use herald_journal::{Block, BlockStore, Fault, FaultKind, Meta, RocksStore};
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 const MEMORY: usize = 64 << 20;
@@ -32,7 +32,7 @@ fn fill(path: &Path, count: u64, step_ms: u64) -> Timestamp {
     let mut handles = [log.handle().expect("a handle"), log.handle().expect("a handle")];
     let mut now = START;
     let store = RocksStore::open(path, MEMORY).expect("a journal");
-    let mut journal = Journal::new(log, store, Arc::default(), START);
+    let mut journal = new_journal(log, store, Arc::default(), START);
     for index in 0..count {
         now = START.plus_millis(index * step_ms);
         append(&mut handles[(index % 2) as usize], index, now);
@@ -76,7 +76,7 @@ fn the_folder_does_not_grow_over_many_retentions() {
     let log = new_log();
     let mut handle = log.handle().unwrap();
     let mut journal =
-        Journal::new(log, RocksStore::open(folder.path(), MEMORY).unwrap(), Arc::default(), START);
+        new_journal(log, RocksStore::open(folder.path(), MEMORY).unwrap(), Arc::default(), START);
     let mut most = 0;
     for index in 0..6_000 {
         let now = START.plus_millis(index * 100);
@@ -114,7 +114,8 @@ fn a_folder_in_use_another_format_and_a_reopen_are_told_apart() {
     let refused = RocksStore::open(folder.path(), MEMORY).map(|_| ()).unwrap_err();
     assert_eq!(refused.kind(), FaultKind::InUse, "{refused}");
     store.reopen().unwrap();
-    store.put_meta(Meta::Format, &99u32.to_le_bytes()).unwrap();
+    store.put_meta(Meta::Format, &99u32.to_le_bytes());
+    store.write().unwrap();
     drop(store);
     let refused = RocksStore::open(folder.path(), MEMORY).map(|_| ()).unwrap_err();
     assert_eq!(refused.kind(), FaultKind::Format, "{refused}");
@@ -124,11 +125,20 @@ fn a_folder_in_use_another_format_and_a_reopen_are_told_apart() {
 struct Unsyncable(RocksStore, Arc<std::sync::atomic::AtomicBool>);
 
 impl BlockStore for Unsyncable {
-    fn open_generation(&mut self, generation: u64) -> Result<(), Fault> {
-        self.0.open_generation(generation)
+    fn open_generation(&mut self, ends_at: Timestamp) -> Result<(), Fault> {
+        self.0.open_generation(ends_at)
     }
-    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault> {
-        self.0.write(blocks)
+    fn cut(&mut self) -> Result<(), Fault> {
+        self.0.cut()
+    }
+    fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
+        self.0.put(block)
+    }
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) {
+        self.0.put_meta(meta, value);
+    }
+    fn write(&mut self) -> Result<(), Fault> {
+        self.0.write()
     }
     fn sync(&mut self) -> Result<(), Fault> {
         match self.1.load(std::sync::atomic::Ordering::Relaxed) {
@@ -136,14 +146,11 @@ impl BlockStore for Unsyncable {
             false => self.0.sync(),
         }
     }
-    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault> {
-        self.0.drop_generations_before(generation)
+    fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
+        self.0.drop_over(now)
     }
-    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault> {
-        self.0.put_meta(meta, value)
-    }
-    fn compact(&mut self) -> Result<(), Fault> {
-        self.0.compact()
+    fn forget_overwritten(&mut self) -> Result<(), Fault> {
+        self.0.forget_overwritten()
     }
     fn reopen(&mut self) -> Result<(), Fault> {
         self.0.reopen()
@@ -160,7 +167,7 @@ fn placements_written_again_after_a_failed_sync_come_back_once() {
     let mut handle = log.handle().unwrap();
     let failing = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let store = Unsyncable(RocksStore::open(folder.path(), MEMORY).unwrap(), failing.clone());
-    let mut journal = Journal::new(log, store, Arc::default(), START);
+    let mut journal = new_journal(log, store, Arc::default(), START);
     for index in 0..40 {
         let now = START.plus_millis(index * 700);
         append(&mut handle, index, now);
@@ -191,7 +198,7 @@ fn what_has_expired_leaves_the_disk_even_if_nothing_more_comes() {
     let log = new_log();
     let mut handle = log.handle().unwrap();
     let mut journal =
-        Journal::new(log, RocksStore::open(folder.path(), MEMORY).unwrap(), Arc::default(), START);
+        new_journal(log, RocksStore::open(folder.path(), MEMORY).unwrap(), Arc::default(), START);
     append(&mut handle, 77, START);
     journal.pass(START, true).unwrap();
     let on_disk = |folder: &Path| {

@@ -22,6 +22,8 @@ use crate::segments::Published;
 #[derive(Clone, Debug, Default)]
 pub struct DrainCursor {
     seen: Vec<Seen>,
+    /// The segment to look at next: behind the one where the last drain was broken off.
+    next_index: usize,
 }
 
 /// How much of which tenure of a segment has been seen.
@@ -50,15 +52,22 @@ impl PlacementLog {
     /// in no order of time.
     ///
     /// An append that returned before this was called is among them, unless it has expired and its segment was
-    /// taken back. Restored placements are not. `Break` ends the drain; the range it answered counts as seen.
+    /// taken back. Restored placements are not. `Break` breaks the drain off, which this then returns; the range it
+    /// answered counts as seen, and the next call goes on behind it. All calls up to the one that returns `Continue`
+    /// together lend what was appended before the first of them.
     /// While a visit lasts, segments given up meanwhile are not used again, so copy and return.
     ///
     /// O(segments); the first drain of a cursor allocates. Any thread; one drain waits for another to end, so
     /// `visit` must not drain the same log.
-    pub fn drain(&self, cursor: &mut DrainCursor, visit: &mut dyn FnMut(LogRange<'_>) -> ControlFlow<()>) {
+    pub fn drain(
+        &self,
+        cursor: &mut DrainCursor,
+        visit: &mut dyn FnMut(LogRange<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let _turn = self.drain_turn.lock();
         cursor.seen.resize(self.segments.count(), Seen::default());
-        for (index, seen) in cursor.seen.iter_mut().enumerate() {
+        let first_index = core::mem::take(&mut cursor.next_index);
+        for (index, seen) in cursor.seen.iter_mut().enumerate().skip(first_index) {
             let pin = self.pins.pin(self.geometry.handles_max);
             let Some(published) = self.segments.published(index, &pin) else { continue };
             let offset = if seen.sequence == published.sequence { seen.bytes } else { 0 };
@@ -68,9 +77,11 @@ impl PlacementLog {
             let flow = self.lend(index, offset, published, &pin, visit);
             *seen = Seen { sequence: published.sequence, bytes: published.bytes };
             if flow.is_break() {
-                return;
+                cursor.next_index = index + 1;
+                return flow;
             }
         }
+        ControlFlow::Continue(())
     }
 
     fn lend(

@@ -86,6 +86,16 @@ impl PlacementLog {
         }
     }
 
+    /// Segments opened since the log was made. One load.
+    pub fn segments_opened(&self) -> u64 {
+        self.segments.opened_count()
+    }
+
+    /// Segments in all.
+    pub fn segments_total(&self) -> usize {
+        self.segments.count()
+    }
+
     /// The expiry of a record that was to expire at `expires_at`: not before that of any record published earlier.
     ///
     /// Ask after loading the bucket with `Acquire` and before publishing with `Release`: then whoever published

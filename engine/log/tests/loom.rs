@@ -267,7 +267,7 @@ fn reclaim_and_drain() {
 
 fn drain(log: &PlacementLog, cursor: &mut DrainCursor) -> Vec<u8> {
     let mut names = Vec::new();
-    log.drain(cursor, &mut |range| {
+    let _ = log.drain(cursor, &mut |range| {
         for record in records(range.bytes) {
             let record = record.expect("whole records");
             if record.is_void() {

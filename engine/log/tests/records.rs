@@ -25,7 +25,7 @@ fn range(sizes: &[usize]) -> Vec<u8> {
         handle.append(&new, 1, at(0)).expect("room");
     }
     let mut bytes = Vec::new();
-    log.drain(&mut DrainCursor::default(), &mut |range| {
+    let _ = log.drain(&mut DrainCursor::default(), &mut |range| {
         bytes.extend_from_slice(range.bytes);
         ControlFlow::Continue(())
     });

@@ -180,7 +180,7 @@ impl PlacementStore for Restoring {
 }
 
 fn drain(log: &PlacementLog, cursor: &mut DrainCursor, names: &mut Vec<u64>) {
-    log.drain(cursor, &mut |range| {
+    let _ = log.drain(cursor, &mut |range| {
         for record in records(range.bytes) {
             let record = record.expect("whole records");
             if record.is_void() {

@@ -198,7 +198,7 @@ impl Shared {
     fn drain(&self, _random: &mut Random) -> Done {
         let (mut done, mut cursor) = (Done::default(), DrainCursor::default());
         while !self.is_over() {
-            self.log.drain(&mut cursor, &mut |range| {
+            let _ = self.log.drain(&mut cursor, &mut |range| {
                 for record in records(range.bytes) {
                     let record = record.expect("whole records");
                     if record.is_void() {

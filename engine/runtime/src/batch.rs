@@ -15,6 +15,7 @@ use herald_net::{Bytes, Dialogue, InputEnd, Response};
 
 use crate::door::{Desk, http_response};
 use crate::limits::{BATCH_PIECE_BYTES, BATCH_RESULTS_BYTES_MAX};
+use crate::shared::storing;
 
 /// One batch.
 pub(crate) struct BatchDialogue {
@@ -55,6 +56,7 @@ impl BatchDialogue {
         if !self.input.is_empty() {
             let shared = &self.desk.shared;
             let now = shared.clock.now();
+            let pace = shared.pace(now);
             let session = &mut *self.desk.session.borrow_mut();
             let mut rest = &*self.input;
             let effect = session.service.step_batch(
@@ -62,10 +64,10 @@ impl BatchDialogue {
                 &mut self.exchange,
                 &mut rest,
                 &mut bytes,
-                shared.storing(now),
+                storing(pace),
                 now,
             )?;
-            ticket = self.desk.ticket(effect);
+            ticket = self.desk.ticket(effect, pace);
             let taken = self.input.len() - rest.len();
             self.input = self.input.split_off(taken);
         } else if let Some(end) = self.end.take() {

@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use herald_core::{BatchExchange, Effect, Problem, Request, batch};
-use herald_journal::{CommitState, Commits, Durability, Ticket};
+use herald_journal::{CommitState, Commits, Pace, Ticket};
 use herald_net::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusCode};
 
 use crate::batch::BatchDialogue;
 use crate::sessions::Session;
-use crate::shared::Shared;
+use crate::shared::{Shared, storing};
 
 /// The service of one reactor.
 pub(crate) struct Door {
@@ -35,8 +35,8 @@ impl Door {
 
 impl Desk {
     /// When the placements kept so far on this thread are durable enough, if that is to be waited for.
-    pub(crate) fn ticket(&self, effect: Effect) -> Option<Ticket> {
-        let waits = effect == Effect::MakeDurable && self.shared.durability == Durability::Synced;
+    pub(crate) fn ticket(&self, effect: Effect, pace: Pace) -> Option<Ticket> {
+        let waits = effect == Effect::MakeDurable && pace == Pace::Committed;
         waits.then(|| self.shared.commits.ticket())
     }
 }
@@ -48,7 +48,7 @@ impl herald_net::Service for Door {
         if !head.uri.path().starts_with(batch::STORE_PATH) {
             return Intake::Whole;
         }
-        let storing = self.desk.shared.storing(self.desk.shared.clock.now());
+        let storing = storing(self.desk.shared.pace(self.desk.shared.clock.now()));
         match BatchExchange::open(&asked(head, &[]), storing) {
             Ok(None) => Intake::Whole,
             Ok(Some(exchange)) => {
@@ -63,12 +63,12 @@ impl herald_net::Service for Door {
     fn answer(&self, _peer: &Peer, request: herald_net::Request<Bytes>) -> Reply {
         let shared = &self.desk.shared;
         let now = shared.clock.now();
-        let storing = shared.storing(now);
+        let pace = shared.pace(now);
         let (head, body) = request.into_parts();
         let session = &mut *self.desk.session.borrow_mut();
-        let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing, now);
+        let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing(pace), now);
         let response = http_response(answer.response);
-        let commit = self.desk.ticket(answer.effect).map(|ticket| (shared.commits.clone(), ticket));
+        let commit = self.desk.ticket(answer.effect, pace).map(|ticket| (shared.commits.clone(), ticket));
         Reply { response: Some(response), commit }
     }
 

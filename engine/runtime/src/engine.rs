@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use herald_core::{
     Clock, CoverSecret, Item, PlacementId, Problem, Random, Retention, TelephoneNumber, Timestamp,
 };
-use herald_journal::{Durability, Fault, Journal, JournalThread, Meta, RocksStore};
+use herald_journal::{Durability, Fault, Journal, JournalConfig, JournalThread, Meta, RocksStore};
 use herald_log::{LogConfig, PlacementLog};
 use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
@@ -316,7 +316,6 @@ impl Engine {
         let thread = JournalThread::start(
             journal,
             self.shared.commits.clone(),
-            self.config.durability,
             self.shared.clock.clone(),
             move |fault| report_fault(&*report, fault),
         );
@@ -425,8 +424,9 @@ fn open_journal(
     shared: &Shared,
     now: Timestamp,
 ) -> Result<Journal<RocksStore>, EngineError> {
-    let mut journal = Journal::new(shared.log.clone(), store, shared.commits.clone(), now);
-    journal.keep_cover(shared.cover(), shared.retention)?;
+    let config = JournalConfig { durability: shared.durability, retention: shared.retention, opened_at: now };
+    let mut journal = Journal::new(shared.log.clone(), store, shared.commits.clone(), config);
+    journal.keep_cover(shared.cover())?;
     Ok(journal)
 }
 

@@ -10,7 +10,7 @@ use herald_core::{
     TelephoneNumber, Timestamp, X25519Suite,
 };
 use herald_journal::limits::COMMIT_WAIT_MS;
-use herald_journal::{CommitState, Commits, Durability, JournalThread};
+use herald_journal::{CommitState, Commits, Durability, JournalThread, Pace};
 use herald_log::PlacementLog;
 use parking_lot::Mutex;
 
@@ -69,6 +69,14 @@ pub(crate) struct Shared {
     journal: OnceLock<JournalThread>,
     stage: AtomicU8,
     sessions: Sessions,
+}
+
+/// What the service is to tell storers.
+pub(crate) const fn storing(pace: Pace) -> Storing {
+    match pace {
+        Pace::AtOnce | Pace::Committed => Storing::Possible,
+        Pace::Never => Storing::Impossible,
+    }
 }
 
 impl Shared {
@@ -133,19 +141,21 @@ impl Shared {
         Ok(Session { service: Service::new(cover, &*self.random), log: self.log.handle()? })
     }
 
-    /// Whether a store may be acknowledged at `now`.
-    pub(crate) fn storing(&self, now: Timestamp) -> Storing {
-        let is_kept_up = |journal: &JournalThread| journal.is_keeping_up(self.durability, now);
-        let possible = self.durability == Durability::Memory || self.journal.get().is_some_and(is_kept_up);
-        if possible && self.stage() != Stage::Failed { Storing::Possible } else { Storing::Impossible }
+    /// When a store made at `now` may be acknowledged.
+    pub(crate) fn pace(&self, now: Timestamp) -> Pace {
+        match self.durability {
+            _ if self.stage() == Stage::Failed => Pace::Never,
+            Durability::Memory => Pace::AtOnce,
+            _ => self.journal.get().map_or(Pace::Never, |journal| journal.pace(now)),
+        }
     }
 
     /// Stores in process and returns when the placement is as durable as the engine promises.
     pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
-        let now = self.storing_now()?;
+        let (now, pace) = self.storing_now()?;
         let id =
             self.with_session(|session| session.service.store(&mut session.log, number, body, now))??;
-        self.make_durable()?;
+        self.make_durable(pace)?;
         Ok(id)
     }
 
@@ -154,32 +164,33 @@ impl Shared {
         &self,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
-        let now = self.storing_now()?;
+        let (now, pace) = self.storing_now()?;
         let mut results = Vec::with_capacity(placements.len());
         self.with_session(|session| {
             session.service.store_batch(&mut session.log, placements, now, &mut results);
         })?;
         if results.iter().any(Result::is_ok) {
-            self.make_durable()?;
+            self.make_durable(pace)?;
         }
         Ok(results)
     }
 
-    /// The time for a store, if one may be acknowledged.
+    /// The time for a store and when it may be acknowledged, if ever.
     #[inline]
-    fn storing_now(&self) -> Result<Timestamp, EngineError> {
+    fn storing_now(&self) -> Result<(Timestamp, Pace), EngineError> {
         self.stage().serves()?;
         let now = self.clock.now();
-        if self.storing(now) == Storing::Impossible {
+        let pace = self.pace(now);
+        if pace == Pace::Never {
             return Err(Problem::Unavailable.into());
         }
-        Ok(now)
+        Ok((now, pace))
     }
 
     /// Waits until what this thread has stored is as durable as the engine promises.
     #[inline]
-    fn make_durable(&self) -> Result<(), EngineError> {
-        if self.durability != Durability::Synced {
+    fn make_durable(&self, pace: Pace) -> Result<(), EngineError> {
+        if pace != Pace::Committed {
             return Ok(());
         }
         let ticket = self.commits.ticket();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use herald_journal::limits::GENERATION_MS;
+use herald_journal::limits::generation_ms;
 use tempfile::TempDir;
 
 use crate::Plan;
@@ -137,6 +137,9 @@ impl Trial {
 
 /// A lead that leaves the service alone with the generation it is in.
 pub(crate) const HALF_GENERATION: Duration = Duration::from_millis(GENERATION_MS / 2);
+
+/// The span of a generation of the services tried.
+const GENERATION_MS: u64 = generation_ms(RETENTION.as_secs() * 1000);
 
 /// Far enough ahead that no service has seen it.
 const AHEAD_GENERATIONS: u64 = 360;

@@ -1,48 +1,19 @@
-//! What the journal reads back from a disk: blocks and the records in them, of any damage.
+//! What the journal reads back from a disk: the records of blocks, of any damage.
 //!
-//! The layout is restated here from the documents of `herald-journal` and `herald-log`: a record that is read must
+//! The layout is restated here from the documents of `herald-log`: a record that is read must
 //! be, written again, the bytes it was read from.
 
 use herald_core::limits::BODY_BYTES_MAX;
-use herald_journal::{BlockError, block_records};
 use herald_log::{RecordError, RecordRef};
 
-const MAGIC: &[u8] = b"HBLK";
-const BLOCK_HEADER_BYTES: usize = 16;
 const RECORD_HEADER_BYTES: usize = 48;
 
-/// Reads `data` as a block if it begins like one, else as the records of a block with a good header.
+/// Reads `data` as the records of a block.
 ///
 /// # Panics
-/// If a block is taken that its header does not fit or the other way round, or a record is read wrongly.
+/// If a record is read wrongly or passed over.
 pub fn check(data: &[u8]) {
-    if data.starts_with(MAGIC) {
-        return check_block(data);
-    }
-    let length = u64::try_from(data.len()).expect("an input is shorter than 2^64 bytes").to_le_bytes();
-    check_block(&[MAGIC, &[2, 0, 0, 0], &length, data].concat());
-}
-
-fn check_block(block: &[u8]) {
-    let read = block_records(block);
-    assert_eq!(read.as_ref().err().copied(), fault_model(block));
-    match read {
-        Ok(records) => check_records(records, &block[BLOCK_HEADER_BYTES..]),
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
-}
-
-fn fault_model(block: &[u8]) -> Option<BlockError> {
-    let Some((header, records)) = block.split_at_checked(BLOCK_HEADER_BYTES) else {
-        return Some(BlockError::Short);
-    };
-    let stated = u64::from_le_bytes(header[8..].try_into().expect("eight bytes"));
-    match header {
-        _ if !header.starts_with(MAGIC) => Some(BlockError::Magic),
-        [_, _, _, _, 2, 0, 0, 0, ..] if Ok(records.len()) == usize::try_from(stated) => None,
-        [_, _, _, _, 2, 0, 0, 0, ..] => Some(BlockError::Length { stated, found: records.len() }),
-        _ => Some(BlockError::Version(u16::from_le_bytes([header[4], header[5]]))),
-    }
+    check_records(herald_log::records(data), data);
 }
 
 fn check_records<'a>(records: impl Iterator<Item = Result<RecordRef<'a>, RecordError>>, bytes: &[u8]) {

@@ -3,18 +3,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use herald_core::{NewPlacement, PlacementId, PlacementStore, TelephoneNumber, Timestamp};
-use herald_journal::{Block, BlockKey, BlockStore, Fault, FaultKind, Meta, block_records};
+use herald_core::{NewPlacement, PlacementId, PlacementStore, Retention, TelephoneNumber, Timestamp};
+use herald_journal::{
+    Block, BlockKey, BlockStore, Commits, Durability, Fault, FaultKind, Journal, JournalConfig, Meta,
+};
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 use parking_lot::Mutex;
 
 pub const RETENTION_MS: u64 = 60_000;
+/// Bytes of a record of [`append`] in the log.
+pub const RECORD_BYTES: u64 = 704;
 
 pub fn new_log() -> Arc<PlacementLog> {
     let config =
         LogConfig { arena_bytes: 64 << 20, segment_bytes: 256 << 10, hash_key: [7; 32], handles_max: 8 };
     PlacementLog::create(config).expect("a log of 64 MiB")
+}
+
+/// A journal in `synced` durability that begins its life at `opened_at`.
+pub fn new_journal<S: BlockStore>(
+    log: Arc<PlacementLog>,
+    store: S,
+    commits: Arc<Commits>,
+    opened_at: Timestamp,
+) -> Journal<S> {
+    let config = JournalConfig { durability: Durability::Synced, retention: Retention::DEFAULT, opened_at };
+    Journal::new(log, store, commits, config)
 }
 
 pub fn number(index: u64) -> TelephoneNumber {
@@ -39,21 +55,29 @@ pub fn append(log: &mut LogHandle, index: u64, now: Timestamp) {
         expires_at: now.plus_millis(RETENTION_MS),
         body: &body,
     };
-    log.append(&placement, 10_000, now).expect("room in the log");
+    log.append(&placement, 100_000, now).expect("room in the log");
 }
 
 /// What a disk holds, by id.
 pub type Held = BTreeMap<PlacementId, (TelephoneNumber, Timestamp, Vec<u8>)>;
 
+type Key = (Timestamp, BlockKey);
+
 /// A disk in memory: what was written, and what of it was synced.
 #[derive(Default)]
 pub struct Disk {
-    written: BTreeMap<(u64, BlockKey), Vec<u8>>,
-    synced: BTreeMap<(u64, BlockKey), Vec<u8>>,
-    open: Vec<u64>,
+    put: Vec<(Key, Vec<u8>)>,
+    put_metas: Vec<(Meta, Vec<u8>)>,
+    written: BTreeMap<Key, Vec<u8>>,
+    synced: BTreeMap<Key, Vec<u8>>,
+    open: Vec<Timestamp>,
     pub metas: BTreeMap<Meta, Vec<u8>>,
     /// Calls until one fails; each call after that fails too, until it is set anew.
     pub calls_left: Option<usize>,
+    /// Bytes of records written so far.
+    pub written_bytes: u64,
+    /// How long each write takes.
+    pub write_takes: Duration,
     pub reopened_count: usize,
     pub reopen_fails: bool,
     pub recreated_count: usize,
@@ -64,7 +88,7 @@ impl Disk {
     pub fn synced(&self) -> Held {
         let mut held = Held::new();
         for block in self.synced.values() {
-            for record in block_records(block).expect("a block") {
+            for record in herald_log::records(block) {
                 let record = record.expect("a record");
                 held.insert(record.id, (record.number, record.expires_at, record.body.to_vec()));
             }
@@ -76,6 +100,12 @@ impl Disk {
     pub fn has_synced(&self, index: u64) -> bool {
         let wanted = id(index);
         self.synced.values().any(|block| block.windows(16).step_by(8).any(|bytes| bytes == wanted.as_bytes()))
+    }
+
+    /// Forgets what was put and not written.
+    fn forget(&mut self) {
+        self.put.clear();
+        self.put_metas.clear();
     }
 
     fn call(&mut self) -> Result<(), Fault> {
@@ -95,20 +125,36 @@ impl Disk {
 pub struct TestStore(pub Arc<Mutex<Disk>>);
 
 impl BlockStore for TestStore {
-    fn open_generation(&mut self, generation: u64) -> Result<(), Fault> {
+    fn open_generation(&mut self, ends_at: Timestamp) -> Result<(), Fault> {
         let mut disk = self.0.lock();
         disk.call()?;
-        disk.open.push(generation);
+        disk.open.push(ends_at);
         Ok(())
     }
 
-    fn write(&mut self, blocks: &[Block]) -> Result<(), Fault> {
+    fn cut(&mut self) -> Result<(), Fault> {
+        self.0.lock().call()
+    }
+
+    fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
         let mut disk = self.0.lock();
+        assert!(disk.open.contains(&block.ends_at), "a block of a generation that was not opened");
+        disk.put.push(((block.ends_at, block.key), block.records.to_vec()));
+        Ok(())
+    }
+
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) {
+        self.0.lock().put_metas.push((meta, value.to_vec()));
+    }
+
+    fn write(&mut self) -> Result<(), Fault> {
+        let takes = self.0.lock().write_takes;
+        std::thread::sleep(takes);
+        let disk = &mut *self.0.lock();
         disk.call()?;
-        for Block { generation, key, value } in blocks {
-            assert!(disk.open.contains(generation), "a block of a generation that was not opened");
-            disk.written.insert((*generation, *key), value.clone());
-        }
+        disk.written_bytes += disk.put.iter().map(|(_, records)| records.len() as u64).sum::<u64>();
+        disk.written.extend(disk.put.drain(..));
+        disk.metas.extend(disk.put_metas.drain(..));
         Ok(())
     }
 
@@ -123,23 +169,20 @@ impl BlockStore for TestStore {
         Ok(())
     }
 
-    fn drop_generations_before(&mut self, generation: u64) -> Result<(), Fault> {
+    fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
         let mut disk = self.0.lock();
+        let disk = &mut *disk;
+        if !disk.open.iter().any(|ends_at| *ends_at <= now) {
+            return Ok(false);
+        }
         disk.call()?;
-        disk.written.retain(|(found, _), _| *found >= generation);
-        disk.synced.retain(|(found, _), _| *found >= generation);
-        disk.open.retain(|found| *found >= generation);
-        Ok(())
+        disk.written.retain(|(ends_at, _), _| *ends_at > now);
+        disk.synced.retain(|(ends_at, _), _| *ends_at > now);
+        disk.open.retain(|ends_at| *ends_at > now);
+        Ok(true)
     }
 
-    fn put_meta(&mut self, meta: Meta, value: &[u8]) -> Result<(), Fault> {
-        let mut disk = self.0.lock();
-        disk.call()?;
-        disk.metas.insert(meta, value.to_vec());
-        Ok(())
-    }
-
-    fn compact(&mut self) -> Result<(), Fault> {
+    fn forget_overwritten(&mut self) -> Result<(), Fault> {
         self.0.lock().call()
     }
 
@@ -148,6 +191,7 @@ impl BlockStore for TestStore {
         disk.call()?;
         disk.recreated_count += 1;
         disk.reopen_fails = false;
+        disk.forget();
         (disk.written, disk.synced) = Default::default();
         disk.open.clear();
         disk.metas.clear();
@@ -156,6 +200,7 @@ impl BlockStore for TestStore {
 
     fn reopen(&mut self) -> Result<(), Fault> {
         let mut disk = self.0.lock();
+        disk.forget();
         disk.call()?;
         if disk.reopen_fails {
             return Err(Fault::new(FaultKind::DiskFull, "no space to read back, says the test"));
