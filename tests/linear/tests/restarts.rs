@@ -22,6 +22,8 @@ const LIVES: u64 = 3;
 const NUMBERS: u64 = 12;
 /// Calls of a thread in a life, if the engine lasts so long.
 const CALLS: u64 = 60;
+/// Placements of a batch at most.
+const BATCH_MAX: u64 = 6;
 const RETENTION_MS: u64 = 2_000;
 /// The engine's own bound of a number is 193 at least; an episode has far fewer calls on each.
 const NO_BOUND: usize = usize::MAX;
@@ -143,8 +145,11 @@ impl Worker<'_> {
         for _ in 0..CALLS {
             self.recorder.advance(self.random.below(8));
             let number = self.number_first + self.random.number(NUMBERS);
-            let goes_on =
-                if self.random.below(100) < 40 { self.store(number) } else { self.retrieve(number) };
+            let goes_on = match self.random.below(100) {
+                0..30 => self.store(number),
+                30..40 => self.store_batch(),
+                _ => self.retrieve(number),
+            };
             self.done.fetch_add(1, Ordering::SeqCst);
             if !goes_on {
                 // The others wait for nobody.
@@ -156,26 +161,58 @@ impl Worker<'_> {
 
     /// Whether the engine is still there.
     fn store(&mut self, number: u64) -> bool {
+        let name = self.name();
+        let (from, invoked) = (self.recorder.now_ms(), self.recorder.stamp());
+        let result = self.engine.store(to_number(number), &body(name));
+        let responded = self.recorder.stamp();
+        self.note(number, name, None, from, result.is_ok().then_some((invoked, responded)).ok_or(invoked));
+        !result.is_err_and(|error| error.kind() == EngineErrorKind::State)
+    }
+
+    /// Whether the engine is still there.
+    fn store_batch(&mut self) -> bool {
+        let count = 1 + self.random.below(BATCH_MAX);
+        let stored: Vec<(u64, u64)> =
+            (0..count).map(|_| (self.number_first + self.random.number(NUMBERS), self.name())).collect();
+        let bodies: Vec<Vec<u8>> = stored.iter().map(|&(_, name)| body(name)).collect();
+        let batch: Vec<(TelephoneNumber, &[u8])> =
+            stored.iter().zip(&bodies).map(|(&(number, _), body)| (to_number(number), &body[..])).collect();
+        let (from, invoked) = (self.recorder.now_ms(), self.recorder.stamp());
+        let results = self.engine.store_batch(&batch);
+        let responded = self.recorder.stamp();
+        let is_kept = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
+        for (index, &(number, name)) in stored.iter().enumerate() {
+            let after = (0..index).rev().find(|&before| stored[before].0 == number && is_kept(before));
+            let stamps = is_kept(index).then_some((invoked, responded)).ok_or(invoked);
+            self.note(number, name, after.map(|before| stored[before].1), from, stamps);
+        }
+        !results.is_err_and(|error| error.kind() == EngineErrorKind::State)
+    }
+
+    fn name(&mut self) -> u64 {
         let name = self.name_next;
         self.name_next += 1;
-        let from = self.recorder.now_ms();
-        let invoked = self.recorder.stamp();
-        let result = self.engine.store(to_number(number), &body(name));
-        let (outcome, responded) = match &result {
-            Ok(_) => (Outcome::Kept, self.recorder.stamp()),
-            Err(_) => (Outcome::Unknown, u64::MAX),
-        };
+        name
+    }
+
+    /// Notes a store with its two stamps if it was acknowledged, else with its first.
+    fn note(
+        &mut self,
+        number: u64,
+        name: u64,
+        after: Option<u64>,
+        from: u64,
+        stamps: Result<(u64, u64), u64>,
+    ) {
         let until = self.recorder.now_ms();
-        let operation = Operation::Append {
-            name,
-            expiry: Expiry { min: from + RETENTION_MS, max: until + RETENTION_MS },
-            after: None,
-            records_max: NO_BOUND,
-            span: Span { from, until },
-            outcome,
+        let (outcome, invoked, responded) = match stamps {
+            Ok((invoked, responded)) => (Outcome::Kept, invoked, responded),
+            Err(invoked) => (Outcome::Unknown, invoked, u64::MAX),
         };
+        let expiry = Expiry { min: from + RETENTION_MS, max: until + RETENTION_MS };
+        let span = Span { from, until };
+        let operation = Operation::Append { name, expiry, after, records_max: NO_BOUND, span, outcome };
         self.events.push(Event { number, invoked, responded, operation });
-        !result.is_err_and(|error| error.kind() == EngineErrorKind::State)
     }
 
     /// Whether the engine is still there.
