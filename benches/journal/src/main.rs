@@ -7,6 +7,7 @@
 
 mod limits;
 mod plain;
+mod processor;
 mod report;
 mod rig;
 mod workload;
@@ -21,7 +22,7 @@ use herald_journal::{Durability, Fault};
 use herald_log::LogError;
 
 use crate::limits::ROUNDS_MAX;
-use crate::plain::Rhythm;
+use crate::plain::{Rhythm, Written};
 use crate::report::{Course, Figures};
 use crate::rig::{Setup, Until};
 use crate::workload::Bodies;
@@ -167,15 +168,15 @@ fn round_of(
 
 /// Bytes of memory for generations where they are not to fit.
 const BEYOND_BYTES: usize = 64 << 20;
-/// What part of the arena a burst fills.
-const BURST_SHARE: usize = 4;
+/// What part of the arena a burst fills: less than the journal may lag behind before stores are slowed.
+const BURST_SHARE: usize = 16;
 
 fn plain_beside(
     folder: &Path,
     durability: Durability,
     bodies: &Bodies,
     outcome: &rig::Outcome,
-) -> Result<f64, Failure> {
+) -> Result<Written, Failure> {
     let rhythm = match durability {
         Durability::Synced => Rhythm::Bytes(outcome.record_bytes / outcome.figures.syncs.max(1)),
         _ => Rhythm::Every(Duration::from_millis(herald_journal::limits::BUFFERED_SYNC_MS)),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::limits::PLAIN_BLOCK_BYTES;
+use crate::processor;
 
 /// When the plain writer forces what it has written to the disk.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +17,22 @@ pub(crate) enum Rhythm {
     Bytes(u64),
 }
 
-/// Writes `bytes` bytes to a new file in `folder`, the last of them forced to the disk. Returns bytes per second.
-pub(crate) fn write(folder: &Path, content: &[u8], bytes: u64, rhythm: Rhythm) -> std::io::Result<f64> {
+/// What writing cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written {
+    /// Bytes per second, until the last of them were on the disk.
+    pub(crate) bytes_per_s: f64,
+    /// Processor time of the thread that wrote, per byte.
+    pub(crate) processor_ns_per_byte: f64,
+}
+
+/// Writes `bytes` bytes to a new file in `folder`, the last of them forced to the disk.
+pub(crate) fn write(folder: &Path, content: &[u8], bytes: u64, rhythm: Rhythm) -> std::io::Result<Written> {
     let block: Vec<u8> = content.iter().copied().cycle().take(PLAIN_BLOCK_BYTES).collect();
     let path = folder.join("plain");
     let mut file = File::create(&path)?;
-    let (began, mut synced_at) = (Instant::now(), Instant::now());
+    let (began, mut synced_at, processor_began) =
+        (Instant::now(), Instant::now(), processor::of_this_thread());
     let (mut left, mut unsynced) = (bytes, 0);
     while left > 0 {
         let length = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -37,8 +48,12 @@ pub(crate) fn write(folder: &Path, content: &[u8], bytes: u64, rhythm: Rhythm) -
             (synced_at, unsynced) = (Instant::now(), 0);
         }
     }
-    let per_s = bytes as f64 / began.elapsed().as_secs_f64();
+    let processor = processor::of_this_thread() - processor_began;
+    let written = Written {
+        bytes_per_s: bytes as f64 / began.elapsed().as_secs_f64(),
+        processor_ns_per_byte: processor.as_nanos() as f64 / bytes as f64,
+    };
     drop(file);
     std::fs::remove_file(path)?;
-    Ok(per_s)
+    Ok(written)
 }

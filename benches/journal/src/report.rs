@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use herald_journal::Durability;
 
+use crate::plain::Written;
 use crate::rig::Outcome;
 
 /// What is measured.
@@ -56,14 +57,14 @@ pub(crate) struct Figures {
 struct Run {
     course: Course,
     outcome: Outcome,
-    /// Bytes per second of the plain writer after it.
-    plain_per_s: Option<f64>,
+    /// The plain writer after it.
+    plain: Option<Written>,
 }
 
 impl Run {
     /// Stores per second: answered in a burst, on the disk otherwise.
     fn stores_per_s(&self) -> f64 {
-        let span = match self.plain_per_s {
+        let span = match self.plain {
             Some(_) => self.outcome.elapsed,
             None => self.outcome.answered,
         };
@@ -80,22 +81,26 @@ impl Run {
         (figures.wal_bytes + figures.flushed_bytes + figures.compacted_bytes) as f64
     }
 
+    fn processor_ns_per_byte(&self) -> f64 {
+        self.outcome.processor.as_nanos() as f64 / self.outcome.record_bytes as f64
+    }
+
     fn amplification(&self) -> f64 {
         self.disk_bytes() / self.outcome.record_bytes as f64
     }
 }
 
 impl Figures {
-    pub(crate) fn add(&mut self, course: Course, outcome: Outcome, plain_per_s: Option<f64>) {
-        self.runs.push(Run { course, outcome, plain_per_s });
+    pub(crate) fn add(&mut self, course: Course, outcome: Outcome, plain: Option<Written>) {
+        self.runs.push(Run { course, outcome, plain });
     }
 
     pub(crate) fn table(&self) -> String {
         let mut table = String::from(
             "| what | thousand stores/s: median (least to most) | MB/s of records | plain writer, MB/s | of the plain \
-             writer | written to disk, of the plain writer | write amplification | MB a sync | recovered, thousand/s | \
+             writer | written to disk, of the plain writer | write amplification | journal's processors, ns a byte | plain writer's | MB a sync | recovered, thousand/s | \
              of that in RocksDB's opening |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );
         for course in Course::ALL {
             let runs: Vec<&Run> = self.runs.iter().filter(|run| run.course == course).collect();
@@ -114,20 +119,29 @@ fn row(course: Course, runs: &[&Run]) -> String {
         (!values.is_empty()).then(|| values[values.len() / 2])
     };
     let cell = |text: Option<String>| text.unwrap_or_default();
-    let kept = |run: &Run| run.plain_per_s.is_some();
+    let kept = |run: &Run| run.plain.is_some();
     let mut rates: Vec<f64> = runs.iter().map(|run| run.stores_per_s() / 1e3).collect();
     rates.sort_by(f64::total_cmp);
     let rate = format!("{:.0} ({:.0} to {:.0})", rates[rates.len() / 2], rates[0], rates[rates.len() - 1]);
     let mut row = format!("| {} | {rate}", course.name());
     let columns = [
         cell(median(&|run| kept(run).then(|| run.bytes_per_s() / 1e6)).map(|value| format!("{value:.0}"))),
-        cell(median(&|run| run.plain_per_s.map(|plain| plain / 1e6)).map(|value| format!("{value:.0}"))),
-        cell(median(&|run| Some(run.bytes_per_s() / run.plain_per_s?)).map(|value| format!("{value:.2}"))),
         cell(
-            median(&|run| Some(run.bytes_per_s() * run.amplification() / run.plain_per_s?))
+            median(&|run| run.plain.map(|plain| plain.bytes_per_s / 1e6)).map(|value| format!("{value:.0}")),
+        ),
+        cell(
+            median(&|run| Some(run.bytes_per_s() / run.plain?.bytes_per_s))
+                .map(|value| format!("{value:.2}")),
+        ),
+        cell(
+            median(&|run| Some(run.bytes_per_s() * run.amplification() / run.plain?.bytes_per_s))
                 .map(|value| format!("{value:.2}")),
         ),
         cell(median(&|run| kept(run).then(|| run.amplification())).map(|value| format!("{value:.2}"))),
+        cell(
+            median(&|run| kept(run).then(|| run.processor_ns_per_byte())).map(|value| format!("{value:.2}")),
+        ),
+        cell(median(&|run| Some(run.plain?.processor_ns_per_byte)).map(|value| format!("{value:.2}"))),
         cell(
             median(&|run| {
                 let bytes = run.outcome.record_bytes as f64 / run.outcome.figures.syncs.max(1) as f64;

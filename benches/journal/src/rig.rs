@@ -15,6 +15,7 @@ use herald_log::{LogConfig, LogHandle, PlacementLog};
 
 use crate::Failure;
 use crate::limits::{BLOCK_STORES, RECORDS_PER_NUMBER_MAX, SEGMENT_BYTES, STALL_S_MAX};
+use crate::processor;
 use crate::workload::{Bodies, id, number};
 
 /// The clock of a run: the machine's monotonic one.
@@ -60,6 +61,8 @@ pub(crate) struct Outcome {
     /// Bytes of records: what the journal was given.
     pub(crate) record_bytes: u64,
     pub(crate) figures: RocksFigures,
+    /// Processor time of the journal's threads, but for the last pass.
+    pub(crate) processor: Duration,
     pub(crate) recovery: Option<Recovery>,
 }
 
@@ -111,6 +114,7 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
         let elapsed = began.elapsed();
         return Ok(Outcome { stores: next, elapsed, answered, record_bytes, ..Outcome::default() });
     };
+    let processor = processor::of_journal();
     drop(thread);
     let (elapsed, figures) = (began.elapsed(), meter.read());
     drop((log, commits));
@@ -121,7 +125,15 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
     if recovery.records < next - gone {
         return Err(Failure::Lost { wanted: next - gone, found: recovery.records });
     }
-    Ok(Outcome { stores: next, elapsed, answered, record_bytes, figures, recovery: Some(recovery) })
+    Ok(Outcome {
+        stores: next,
+        elapsed,
+        answered,
+        record_bytes,
+        figures,
+        processor,
+        recovery: Some(recovery),
+    })
 }
 
 /// Bytes of a record in the log: header and body, up to the next multiple of 64.
