@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::Plan;
 use crate::error::CrashError;
-use crate::limits::{EVE_LEAD, FAULT_LASTS, FAULT_PACE, FAULT_WATCH, TRIALS_AT_ONCE};
+use crate::limits::{
+    EVE_LEAD, FAULT_LASTS, FAULT_PACE, FAULT_STORES, FAULT_WATCH, POINT_MAX, TRIALS_AT_ONCE,
+};
 use crate::load::under_load;
 use crate::promise::Promise;
 use crate::report::{Part, Totals};
@@ -160,8 +162,11 @@ impl Sweep {
 fn await_fault(trial: &Trial) -> Result<Option<Instant>, CrashError> {
     let began = Instant::now();
     while trial.shim.fired()? == 0 {
-        if began.elapsed() > FAULT_WATCH {
+        if began.elapsed() > FAULT_WATCH && trial.ledger.acknowledged_count() >= FAULT_STORES {
             return Ok(None);
+        }
+        if began.elapsed() > POINT_MAX {
+            return Err(CrashError::Answer("it neither comes to the call nor stores".into()));
         }
         std::thread::sleep(Duration::from_millis(2));
     }

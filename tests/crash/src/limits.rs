@@ -78,8 +78,10 @@ pub(crate) const EVE_STORES: u32 = 20;
 pub(crate) const POINT_PACE: Duration = Duration::from_millis(10);
 /// A call that is not reached under load for so long is a fault: the trial shows nothing.
 pub(crate) const POINT_MAX: Duration = Duration::from_secs(15);
-/// How long a service is watched for the call at which its disk is to fail: past the end of the generation.
+/// How long a service is watched for the call at which its disk is to fail, at least: past the end of the generation.
 pub(crate) const FAULT_WATCH: Duration = Duration::from_millis(1_000);
+/// And so many stores: what a quiet machine stores in that time, so that a busy one plays as many calls.
+pub(crate) const FAULT_STORES: usize = 80;
 /// How long a fault lasts that does not go by itself: more than one of the journal's attempts.
 pub(crate) const FAULT_LASTS: Duration = Duration::from_millis(700);
 /// Time between two stores of a thread while the disk fails.
