@@ -117,7 +117,12 @@ impl Trial {
         found.tally.judge(look(&service.address, &self.ledger)?, ended.gone_at);
         found.tally.faults.extend(list(&service.address, &self.ledger)?);
         self.await_success(&service.address)?;
-        service.kill()?;
+        // What it has just acknowledged is promised to outlive its end only if it may finish.
+        if self.launch.durability == "buffered" {
+            service.terminate()?
+        } else {
+            service.kill()?
+        };
         Ok(())
     }
 
