@@ -41,26 +41,43 @@ impl LogHandle {
         results: &mut [Result<(), Refusal>],
     ) {
         assert_eq!(placements.len(), results.len(), "a result for each placement");
-        let parts = placements.chunks(BATCH_PART).zip(results.chunks_mut(BATCH_PART));
-        for (mut placements, mut results) in parts {
-            let mut buckets = [BucketIndex::default(); BATCH_PART];
-            for (bucket, placement) in buckets.iter_mut().zip(placements) {
-                *bucket = self.log.index.of(placement.number);
-                self.log.index.prefetch(*bucket);
-            }
-            let mut buckets = &buckets[..placements.len()];
-            while let Some(first) = placements.first() {
-                let together = self.fitting(placements, quota.now).min(self.roomy(buckets, quota));
-                let done = if together > 1 {
-                    self.publish_together(&placements[..together], buckets, quota, &mut results[..together]);
-                    together
-                } else {
-                    results[0] = self.append_one(first, quota);
-                    1
-                };
-                (placements, buckets, results) =
-                    (&placements[done..], &buckets[done..], &mut results[done..]);
-            }
+        let mut parts = placements.chunks(BATCH_PART);
+        let mut part = parts.next().map(|placements| (placements, self.fetch_buckets(placements)));
+        let mut results = results.chunks_mut(BATCH_PART);
+        while let (Some((placements, buckets)), Some(results)) = (part, results.next()) {
+            // Fetched while this part is written.
+            part = parts.next().map(|placements| (placements, self.fetch_buckets(placements)));
+            self.append_part(placements, &buckets[..placements.len()], quota, results);
+        }
+    }
+
+    /// The buckets of a part of a batch, which are being fetched.
+    fn fetch_buckets(&self, placements: &[NewPlacement<'_>]) -> [BucketIndex; BATCH_PART] {
+        let mut buckets = [BucketIndex::default(); BATCH_PART];
+        for (bucket, placement) in buckets.iter_mut().zip(placements) {
+            *bucket = self.log.index.of(placement.number);
+            self.log.index.prefetch(*bucket);
+        }
+        buckets
+    }
+
+    fn append_part(
+        &mut self,
+        mut placements: &[NewPlacement<'_>],
+        mut buckets: &[BucketIndex],
+        quota: Quota,
+        mut results: &mut [Result<(), Refusal>],
+    ) {
+        while let Some(first) = placements.first() {
+            let together = self.fitting(placements, quota.now).min(self.roomy(buckets, quota));
+            let done = if together > 1 {
+                self.publish_together(&placements[..together], buckets, quota, &mut results[..together]);
+                together
+            } else {
+                results[0] = self.append_one(first, quota);
+                1
+            };
+            (placements, buckets, results) = (&placements[done..], &buckets[done..], &mut results[done..]);
         }
     }
 
@@ -82,15 +99,31 @@ impl LogHandle {
     }
 
     /// How many of the first `buckets` surely have room, even if all the records go to one of them: then none
-    /// of their chains need be looked at.
+    /// of their chains need be looked at while the records are linked.
     fn roomy(&self, buckets: &[BucketIndex], quota: Quota) -> usize {
         let coming = u32::try_from(buckets.len()).expect("a part of a batch");
-        let has_room = |bucket: &&BucketIndex| {
+        let has_room = |bucket: Bucket| bucket.live_max() + coming <= quota.proven_max();
+        let roomy = buckets.iter().take_while(|index| {
             // Relaxed: a guess, made good when the record is linked.
-            let bits = self.log.index.word(**bucket).load(Ordering::Relaxed);
-            Bucket::from_bits(bits).live_max() + coming <= quota.proven_max()
-        };
-        buckets.iter().take_while(has_room).count()
+            let bits = self.log.index.word(**index).load(Ordering::Relaxed);
+            has_room(Bucket::from_bits(bits)) || has_room(self.recounted(**index, quota.now))
+        });
+        roomy.count()
+    }
+
+    /// What the bucket says once its bound is the number of records that live in it. O(its live records).
+    #[cold]
+    fn recounted(&self, index: BucketIndex, now: Timestamp) -> Bucket {
+        let word = self.log.index.word(index);
+        // Acquire: pairs with the Release of the compare-and-swap that published the newest record.
+        let bits = word.load(Ordering::Acquire);
+        let newest = Bucket::from_bits(bits).newest();
+        let pin = self.log.pins.pin(self.pin_slot);
+        let live = self.log.chain(&pin, newest, now).count();
+        let counted = Bucket::new(newest, u32::try_from(live).unwrap_or(Bucket::LIVE_UNKNOWN));
+        // Release: hands on what was acquired with the word. Relaxed on failure: the newer word is only looked at.
+        let swap = word.compare_exchange(bits, counted.to_bits(), Ordering::Release, Ordering::Relaxed);
+        swap.map_or_else(Bucket::from_bits, |_| counted)
     }
 
     /// Writes the record into the open segment, which has room for it, and links it.
@@ -193,9 +226,8 @@ impl Linking<'_> {
     #[cold]
     fn count(&self, number: TelephoneNumber, head: Bucket, quota: Quota) -> Result<u32, Refusal> {
         let pin = self.log.pins.pin(self.pin_slot);
-        let chain = self.log.chain(&pin, head.newest());
         let (mut live, mut of_number) = (0, 0);
-        for record in chain.take_while(|record| record.header.expires_at > quota.now) {
+        for record in self.log.chain(&pin, head.newest(), quota.now) {
             live += 1;
             of_number += u32::from(record.header.number_bits == number.to_bits());
             if of_number >= quota.records_max {

@@ -1,11 +1,12 @@
-//! Walking a chain: from the newest record of a bucket to older ones, as far as addresses are good.
+//! Walking a chain: from the newest record of a bucket to older ones, as far as they live.
 //!
-//! Knows neither the index (it is given where to begin) nor the time (its callers stop at the first expired
-//! record).
+//! Knows neither the index (it is given where to begin) nor any clock (it is given the time).
 #![expect(
     unsafe_code,
     reason = "reads records in place; the pin and the generation prove that they stand still"
 )]
+
+use herald_core::Timestamp;
 
 use crate::arena::Bytes;
 use crate::log::PlacementLog;
@@ -18,20 +19,21 @@ pub(crate) struct Record<'a> {
     pub(crate) body: Bytes<'a>,
 }
 
-/// The records of a chain, newest first. Ends where the chain ends or at the first address whose segment has
-/// been taken back; all behind that have expired. O(1) a record.
+/// The records of a chain that live at a moment, newest first. Ends at the first that has expired, which a segment
+/// can tell that has been taken back or holds nothing that lives; all behind have expired too. O(1) a record.
 pub(crate) struct Chain<'a> {
     log: &'a PlacementLog,
     pin: &'a Pin<'a>,
     address: u64,
+    now: Timestamp,
 }
 
 impl PlacementLog {
     /// The chain that begins at `address`, which the caller loaded with `Acquire` from a bucket of this log, under
     /// `pin` or before it.
     #[inline]
-    pub(crate) fn chain<'a>(&'a self, pin: &'a Pin<'a>, address: u64) -> Chain<'a> {
-        Chain { log: self, pin, address }
+    pub(crate) fn chain<'a>(&'a self, pin: &'a Pin<'a>, address: u64, now: Timestamp) -> Chain<'a> {
+        Chain { log: self, pin, address, now }
     }
 }
 
@@ -45,7 +47,7 @@ impl<'a> Iterator for Chain<'a> {
             return None;
         }
         let place = self.log.geometry.place(address);
-        let readable = self.log.segments.readable_generation(place.segment_index, self.pin)?;
+        let readable = self.log.segments.readable_generation(place.segment_index, self.pin, self.now)?;
         if readable != place.generation {
             return None;
         }
@@ -56,6 +58,9 @@ impl<'a> Iterator for Chain<'a> {
         // it before the pin is dropped, and `'a` ends before that.
         let header = unsafe { self.log.arena.bytes(offset, HEADER_BYTES) };
         let header = Header::from_bytes(header.first_chunk().expect("HEADER_BYTES were asked for"));
+        if header.expires_at <= self.now {
+            return None;
+        }
         let body_bytes = usize::try_from(header.body_bytes).expect("usize has 64 bits");
         // SAFETY: as above; the body follows its header in the same segment.
         let body = unsafe { self.log.arena.bytes(offset + HEADER_BYTES, body_bytes) };

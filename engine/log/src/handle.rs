@@ -196,8 +196,10 @@ impl PlacementStore for LogHandle {
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
         self.seal_if_expired(now);
+        let index = self.log.index.of(number);
+        self.log.index.prefetch(index);
         let pin = self.log.pins.pin(self.pin_slot);
-        let bucket = self.log.bucket(self.log.index.of(number));
+        let bucket = self.log.bucket(index);
         self.log.prefetch_record(bucket.newest());
         self.log.visit_live(&pin, bucket, number, now, visit);
     }
@@ -268,10 +270,7 @@ impl PlacementLog {
         now: Timestamp,
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
-        for record in self.chain(pin, bucket.newest()) {
-            if record.header.expires_at <= now {
-                return;
-            }
+        for record in self.chain(pin, bucket.newest(), now) {
             if record.header.number_bits == number.to_bits() {
                 let (id, expires_at) = (record.header.id, record.header.expires_at);
                 visit(PlacementRef { id, expires_at, body: &record.body });

@@ -16,7 +16,7 @@
 
 use core::sync::atomic::Ordering;
 
-use crate::sync::{AtomicBool, AtomicU64, Padded, entered_epoch, fence, pin_fence, unpin_order};
+use crate::sync::{AtomicBool, AtomicU64, Padded, fence, show_entered, unpin_order};
 
 /// The epoch of a thread that reads nothing.
 const IDLE: u64 = u64::MAX;
@@ -64,19 +64,14 @@ impl Pins {
         let slot = &self.slots[slot_index].0;
         // Acquire: pairs with the Release of `advance`; who pins at an epoch sees all generations raised for it.
         let epoch = self.epoch.0.load(Ordering::Acquire);
-        // Release: pairs with the Acquire of `horizon`, which may see this pin instead of the unpin before it;
-        // what was read under the earlier pin is over.
-        slot.entered.store(entered_epoch(epoch), Ordering::Release);
-        // SeqCst: pairs with the fences of `advance` and `horizon`: either they see the pin or this thread
-        // sees the generation raised before them.
-        pin_fence();
+        show_entered(&slot.entered, epoch);
         Pin { slot }
     }
 
     /// Begins a new epoch and returns it: at least 1. What the caller stored before is seen by every thread that pins at
     /// this epoch or later.
     pub(crate) fn advance(&self) -> u64 {
-        // SeqCst: pairs with the fence of `pin`.
+        // SeqCst: pairs with the fence of `show_entered`.
         fence(Ordering::SeqCst);
         // Release: pairs with the Acquire loads of the epoch in `pin` and `horizon`.
         self.epoch.0.fetch_add(1, Ordering::Release) + 1
@@ -87,9 +82,9 @@ impl Pins {
         // Acquire: pairs with the Release of `advance`. Read before the pins: a segment given up after this
         // line carries a later epoch and is not covered by the pins seen below.
         let epoch = self.epoch.0.load(Ordering::Acquire);
-        // SeqCst: pairs with the fence of `pin`.
+        // SeqCst: pairs with the fence of `show_entered`.
         fence(Ordering::SeqCst);
-        // Acquire: pairs with the Release of `pin` and of the unpin; the reads of whoever left are over.
+        // Acquire: pairs with the Release of `show_entered` and of the unpin; the reads of whoever left are over.
         self.slots.iter().map(|slot| slot.0.entered.load(Ordering::Acquire)).fold(epoch, u64::min)
     }
 }

@@ -118,13 +118,19 @@ impl Segments {
         }
     }
 
-    /// The generation whose addresses into the segment are good, if any are.
+    /// The generation whose addresses into the segment are good, if any are that may lead to what lives at `now`.
     ///
     /// While the pin lasts, what such addresses lead to is not written.
     #[inline]
-    pub(crate) fn readable_generation(&self, index: usize, _pin: &Pin<'_>) -> Option<u64> {
+    pub(crate) fn readable_generation(&self, index: usize, _pin: &Pin<'_>, now: Timestamp) -> Option<u64> {
         let tenure = self.tenure(index);
-        matches!(tenure.state(), State::Open(_) | State::Sealed(_)).then(|| tenure.generation())
+        let is_readable = match tenure.state() {
+            State::Open(_) => true,
+            // Relaxed: belongs to the sealed tenure just acquired, and stands still under the pin.
+            State::Sealed(_) => self.segments[index].0.expires_max.load(Ordering::Relaxed) > now.as_millis(),
+            State::Free | State::Held => false,
+        };
+        is_readable.then(|| tenure.generation())
     }
 
     /// Opens a free segment for the caller alone, who must not be pinned; looks from `first_index` on, round to
@@ -285,18 +291,21 @@ mod tests {
             segments.retire_expired(&pins, 0, 1, Timestamp::from_millis(0));
         }
         assert!(segments.claim(&pins, Source::Appended, 0).is_none());
-        assert_eq!(segments.readable_generation(0, &pins.pin(0)), Some(3));
+        assert!(segments.tenure(0).state() == State::Sealed(Source::Appended));
     }
 
     #[test]
     fn a_segment_given_up_under_a_pin_is_free_only_when_the_pin_is_gone() {
         let (pins, segments) = (Pins::new(1), Segments::new(1, 100));
+        let (before, end) = (Timestamp::from_millis(9), Timestamp::from_millis(10));
         let claimed = segments.claim(&pins, Source::Appended, 0).expect("one segment is free");
+        segments.offer(0, 64, end);
         segments.seal(claimed, Source::Appended);
         let pin = pins.pin(0);
-        assert_eq!(segments.readable_generation(0, &pin), Some(1));
-        segments.retire_expired(&pins, 0, 1, Timestamp::from_millis(0));
-        assert_eq!(segments.readable_generation(0, &pin), None);
+        assert_eq!(segments.readable_generation(0, &pin, before), Some(1));
+        assert_eq!(segments.readable_generation(0, &pin, end), None, "nothing in it lives");
+        segments.retire_expired(&pins, 0, 1, end);
+        assert_eq!(segments.readable_generation(0, &pin, before), None, "given up");
         assert!(segments.claim(&pins, Source::Appended, 0).is_none());
         drop(pin);
         assert_eq!(segments.claim(&pins, Source::Appended, 0).map(|claimed| claimed.generation), Some(2));

@@ -25,7 +25,7 @@ pub(crate) use self::plain::*;
 pub use self::weak::{Weakening, weakened};
 #[cfg(any(loom, shuttle, tsan))]
 pub(crate) use self::weak::{
-    drained_order, entered_epoch, expiry_is_raised, link_order, pin_fence, publish_order, unpin_order,
+    drained_order, expiry_is_raised, link_order, publish_order, show_entered, unpin_order,
 };
 
 /// A value on cache lines of its own, so that writers of its neighbours don't take it away. 128 bytes: x86
@@ -36,7 +36,7 @@ pub(crate) struct Padded<T>(pub(crate) T);
 
 #[cfg(not(any(loom, shuttle, tsan)))]
 mod plain {
-    use core::sync::atomic::{Ordering, fence};
+    use core::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 
     /// Ordering of the compare-and-swap that publishes a record.
     #[inline]
@@ -68,16 +68,21 @@ mod plain {
         true
     }
 
-    /// What a reader that pins at `epoch` shows to the others.
+    /// Shows that a reader has entered at `epoch`, before its first look at a segment.
     #[inline]
-    pub(crate) const fn entered_epoch(epoch: u64) -> u64 {
-        epoch
-    }
-
-    /// The fence between a reader's pin and its first look at a segment.
-    #[inline]
-    pub(crate) fn pin_fence() {
-        fence(Ordering::SeqCst);
+    pub(crate) fn show_entered(entered: &AtomicU64, epoch: u64) {
+        // Release: pairs with the Acquire of `horizon`, which may see this pin instead of the unpin before it; what
+        // was read under the earlier pin is over.
+        // SeqCst: pairs with the fences of `advance` and `horizon`: either they see the pin or this thread sees the
+        // generation raised before them.
+        if cfg!(target_arch = "x86_64") {
+            // There an exchange is a fence as well, and one that lets later reads begin meanwhile.
+            entered.swap(epoch, Ordering::SeqCst);
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            entered.store(epoch, Ordering::Release);
+            fence(Ordering::SeqCst);
+        }
     }
 }
 
@@ -85,7 +90,7 @@ mod plain {
 mod weak {
     use core::sync::atomic::Ordering;
 
-    use super::fence;
+    use super::{AtomicU64, fence};
 
     /// What a proof weakens to show that it would notice.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,11 +180,10 @@ mod weak {
         !is_weakened(Weakening::Expiry)
     }
 
-    pub(crate) fn entered_epoch(epoch: u64) -> u64 {
-        if is_weakened(Weakening::Pin) { u64::MAX } else { epoch }
-    }
-
-    pub(crate) fn pin_fence() {
+    /// As in a plain build: the store, and the fence that goes with it.
+    pub(crate) fn show_entered(entered: &AtomicU64, epoch: u64) {
+        let shown = if is_weakened(Weakening::Pin) { u64::MAX } else { epoch };
+        entered.store(shown, Ordering::Release);
         if !is_weakened(Weakening::PinFence) {
             fence(Ordering::SeqCst);
         }
