@@ -9,6 +9,7 @@ use herald_core::limits::BODY_BYTES_MAX;
 use herald_core::{NewPlacement, Refusal, TelephoneNumber, Timestamp};
 
 use crate::config::LINE_BYTES;
+use crate::full::FullNumbers;
 use crate::handle::{LogHandle, OpenSegment};
 use crate::index::{Bucket, BucketIndex};
 use crate::limits::BATCH_PART;
@@ -69,7 +70,7 @@ impl LogHandle {
         mut results: &mut [Result<(), Refusal>],
     ) {
         while let Some(first) = placements.first() {
-            let together = self.fitting(placements, quota.now).min(self.roomy(buckets, quota));
+            let together = self.fitting(placements, quota.now).min(self.roomy(placements, buckets, quota));
             let done = if together > 1 {
                 self.publish_together(&placements[..together], buckets, quota, &mut results[..together]);
                 together
@@ -100,13 +101,15 @@ impl LogHandle {
 
     /// How many of the first `buckets` surely have room, even if all the records go to one of them: then none
     /// of their chains need be looked at while the records are linked.
-    fn roomy(&self, buckets: &[BucketIndex], quota: Quota) -> usize {
+    fn roomy(&self, placements: &[NewPlacement<'_>], buckets: &[BucketIndex], quota: Quota) -> usize {
         let coming = u32::try_from(buckets.len()).expect("a part of a batch");
         let has_room = |bucket: Bucket| bucket.live_max() + coming <= quota.proven_max();
-        let roomy = buckets.iter().take_while(|index| {
+        let roomy = placements.iter().zip(buckets).take_while(|(placement, index)| {
             // Relaxed: a guess, made good when the record is linked.
             let bits = self.log.index.word(**index).load(Ordering::Relaxed);
-            has_room(Bucket::from_bits(bits)) || has_room(self.recounted(**index, quota.now))
+            has_room(Bucket::from_bits(bits))
+                || !self.full.contains(placement.number, quota)
+                    && has_room(self.recounted(**index, quota.now))
         });
         roomy.count()
     }
@@ -138,7 +141,7 @@ impl LogHandle {
         log.index.prefetch(bucket);
         let length = record_bytes(placement.body.len());
         open.write(log, HEADER_BYTES, placement.body, length - HEADER_BYTES);
-        let linking = Linking { log, pin_slot: self.pin_slot, quota };
+        let mut linking = Linking { log, pin_slot: self.pin_slot, quota, full: &mut self.full };
         let expires_at = linking.link(open, 0, placement, bucket)?;
         open.advance(log, length, expires_at);
         Ok(())
@@ -159,7 +162,7 @@ impl LogHandle {
             end += record_bytes(placement.body.len());
         }
         log.arena.settle();
-        let linking = Linking { log, pin_slot: self.pin_slot, quota: Some(quota) };
+        let mut linking = Linking { log, pin_slot: self.pin_slot, quota: Some(quota), full: &mut self.full };
         let (mut offset, mut expires_max) = (0, Timestamp::default());
         for ((placement, bucket), result) in placements.iter().zip(buckets).zip(results) {
             let linked = linking.link(open, offset, placement, *bucket);
@@ -180,6 +183,7 @@ struct Linking<'a> {
     log: &'a PlacementLog,
     pin_slot: usize,
     quota: Option<Quota>,
+    full: &'a mut FullNumbers,
 }
 
 impl Linking<'_> {
@@ -187,7 +191,7 @@ impl Linking<'_> {
     /// head of its chain. Returns its expiry.
     #[inline]
     fn link(
-        &self,
+        &mut self,
         open: &mut OpenSegment,
         offset: usize,
         placement: &NewPlacement<'_>,
@@ -215,7 +219,7 @@ impl Linking<'_> {
 
     /// How many records of the bucket live at most once there is one more, if the quota allows one of `number`.
     #[inline]
-    fn live_with_one_more(&self, number: TelephoneNumber, head: Bucket) -> Result<u32, Refusal> {
+    fn live_with_one_more(&mut self, number: TelephoneNumber, head: Bucket) -> Result<u32, Refusal> {
         match self.quota {
             Some(quota) if head.live_max() >= quota.proven_max() => self.count(number, head, quota),
             _ => Ok(head.live_max() + 1),
@@ -224,17 +228,22 @@ impl Linking<'_> {
 
     /// Counts what lives in the bucket. O(its live records).
     #[cold]
-    fn count(&self, number: TelephoneNumber, head: Bucket, quota: Quota) -> Result<u32, Refusal> {
+    fn count(&mut self, number: TelephoneNumber, head: Bucket, quota: Quota) -> Result<u32, Refusal> {
+        if self.full.contains(number, quota) {
+            return Err(Refusal::NumberFull);
+        }
         let pin = self.log.pins.pin(self.pin_slot);
         let (mut live, mut of_number) = (0, 0);
         for record in self.log.chain(&pin, head.newest(), quota.now) {
             live += 1;
             of_number += u32::from(record.header.number_bits == number.to_bits());
             if of_number >= quota.records_max {
-                break;
+                // All that were counted live at least as long as this one, the oldest of them.
+                self.full.insert(number, of_number, record.header.expires_at);
+                return Err(Refusal::NumberFull);
             }
         }
-        if of_number >= quota.records_max { Err(Refusal::NumberFull) } else { Ok(live + 1) }
+        if quota.records_max == 0 { Err(Refusal::NumberFull) } else { Ok(live + 1) }
     }
 }
 

@@ -12,6 +12,7 @@ use herald_core::{NewPlacement, PlacementRef, PlacementStore, Refusal, Telephone
 
 use crate::append::{Quota, checked_record_bytes};
 use crate::config::Place;
+use crate::full::FullNumbers;
 use crate::index::{Bucket, BucketIndex};
 use crate::limits::{BATCH_PART, OPEN_SEGMENT_AGE_SHARE, RECORD_BYTES_COMMON, RETIRE_STEP};
 use crate::log::PlacementLog;
@@ -29,6 +30,7 @@ pub struct LogHandle {
     pub(crate) log: Arc<PlacementLog>,
     pub(crate) pin_slot: usize,
     pub(crate) open: Option<OpenSegment>,
+    pub(crate) full: FullNumbers,
     /// When this handle last looked at all segments for expired ones: at most once a millisecond.
     retired_all_at: Option<Timestamp>,
     /// The last time at which there was no segment to be had: at most one search a millisecond, so that
@@ -57,6 +59,7 @@ impl LogHandle {
             log,
             pin_slot,
             open: None,
+            full: FullNumbers::new(),
             retired_all_at: None,
             none_free_at: None,
             next_index: 0,

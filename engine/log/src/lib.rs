@@ -62,6 +62,7 @@ mod arena;
 mod chain;
 mod config;
 mod drain;
+mod full;
 mod handle;
 mod index;
 pub mod limits;

@@ -55,6 +55,9 @@ pub const RECORD_BYTES_COMMON: usize = record_bytes(640);
 /// written, few enough that what was fetched is still near when its turn comes. Larger batches go in parts.
 pub const BATCH_PART: usize = 16;
 
+/// Numbers a handle remembers as full: a power of two. A flood over more of them walks what lives there again.
+pub const FULL_NUMBERS: usize = 256;
+
 /// Segments looked at for expiry whenever one is opened, so that opening costs little however large the arena is.
 /// Only if none is free are all looked at, at most once a millisecond and handle.
 pub const RETIRE_STEP: usize = 64;
