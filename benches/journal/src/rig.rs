@@ -113,7 +113,6 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
     let answered = began.elapsed();
     let (next, stored_by) = (storing.next, std::mem::take(&mut storing.stored_by));
     drop(storing);
-    let stopped_at = clock.now();
     let record_bytes = next * RECORD_BYTES;
     let Some((thread, meter)) = journal else {
         let elapsed = began.elapsed();
@@ -123,6 +122,8 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
     drop(thread);
     let (elapsed, figures) = (began.elapsed(), meter.read());
     drop((log, commits));
+    // Not earlier: the last pass drops what has expired by then.
+    let stopped_at = clock.now();
     let recovery = recover(folder, setup, stopped_at)?;
     let gone_by = stopped_at.as_millis().saturating_sub(setup.retention_ms);
     let gone =
