@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ready = &Barrier::new(usize::try_from(count)?);
     let (engine, ready) = (&engine, ready);
     let nanoseconds: f64 = thread::scope(|scope| {
-        let threads: Vec<_> = (1..=count).map(|seed| scope.spawn(move || store(engine, ready, seed))).collect();
+        let threads: Vec<_> =
+            (1..=count).map(|seed| scope.spawn(move || store(engine, ready, seed))).collect();
         threads.into_iter().map(|thread| thread.join().expect("every store succeeds")).sum()
     });
     println!("{:.2}", nanoseconds / count as f64);
