@@ -21,4 +21,22 @@ file_system=$(stat --file-system --format %T "$folder")
 printf '### The journal\n\n'
 printf "\`herald-bench-journal %s\` on %s: bodies of 640 bytes, one thread that stores.\n\n" \
     "${options[*]}" "$file_system"
-"$target/release/herald-bench-journal" --folder "$folder" "${options[@]}"
+table=$("$target/release/herald-bench-journal" --folder "$folder" "${options[@]}")
+printf '%s\n' "$table"
+
+# figure COURSE COLUMN: the number in a column of the table; the first one if the spread stands beside it.
+figure() { printf '%s\n' "$table" | awk -F' *[|] *' -v course="$1" -v column="$2" '$2 == course { print $(column + 1) + 0 }'; }
+# both COURSE COURSE COLUMN: the figures of two, the lesser first.
+both() { printf '%s\n%s\n' "$(figure "$1" "$3")" "$(figure "$2" "$3")" | sort -g; }
+# row ROW VALUE UNIT: a median whose spread is not kept.
+row() { record "$1" "$2" "$3" "$2" "$2"; }
+
+buffered="\`buffered\`, generations fit in memory" synced="\`synced\`, generations fit in memory"
+row buffered_ratio "$(figure "$buffered" 6)" x
+row synced_ratio "$(figure "$synced" 6)" x
+row buffered_of_memory "$(awk -v of="$(figure "\`buffered\`, the same burst" 2)" -v all="$(figure "\`memory\`, a burst" 2)" \
+    'BEGIN { printf "%.3f", of / all }')" x
+row write_amplification "$(both "$buffered" "$synced" 7 | tail -n 1)" x
+row write_amplification_beyond \
+    "$(both "\`buffered\`, generations do not fit" "\`synced\`, generations do not fit" 7 | tail -n 1)" x
+row recovery_mps "$(awk -v thousand="$(both "$buffered" "$synced" 11 | head -n 1)" 'BEGIN { printf "%.3f", thousand / 1000 }')" M/s
