@@ -36,7 +36,8 @@ pub const LEVELS: &[(i32, &str, &str)] = &[
 /// Bytes of an id with its NUL.
 const ID_TEXT_BYTES: usize = 32;
 
-static ENGINES: Table<OpenEngine> = Table::new(1, "engine", ENGINES_MAX);
+/// Each call of every thread looks here.
+static ENGINES: Table<OpenEngine, 16> = Table::new(1, "engine", ENGINES_MAX);
 
 struct OpenEngine {
     engine: herald_runtime::Engine,

@@ -19,9 +19,9 @@ const SERIAL_MAX: u64 = (1 << SERIAL_BITS) - 1;
 
 /// What is handed out under handles of one kind.
 ///
-/// Looking up is on the way of every call, so threads must not meet there: each reads a copy of the table of its
-/// own, with locks and counts of references of its own. Who changes something changes all copies.
-pub(crate) struct Table<T> {
+/// Where looking up is on the way of every call, threads must not meet: with several `COPIES` each thread reads one of
+/// its own, with locks and counts of references of its own, and who changes something changes all.
+pub(crate) struct Table<T, const COPIES: usize = 1> {
     /// 1 to 7: the top bits of a handle, which make it no address of a program.
     kind: u64,
     /// What C calls one of them.
@@ -30,9 +30,6 @@ pub(crate) struct Table<T> {
     free: Mutex<Vec<usize>>,
     copies: [TableCopy<T>; COPIES],
 }
-
-/// More threads than this share copies; then they are slower, no more.
-const COPIES: usize = 16;
 
 /// The slots, on cache lines that no other copy touches.
 #[repr(align(128))]
@@ -47,7 +44,7 @@ struct Slot<T> {
 /// What a handle stands for. The outer count of references is of one copy of the table, the inner one of all.
 pub(crate) type Shared<T> = Arc<Arc<T>>;
 
-impl<T> Table<T> {
+impl<T, const COPIES: usize> Table<T, COPIES> {
     /// An empty table. `len_max` is at most 65,536.
     pub(crate) const fn new(kind: u64, noun: &'static str, len_max: usize) -> Self {
         assert!(kind > 0 && kind < 8 && len_max <= 1 << INDEX_BITS, "the handle has no room for it");
@@ -86,7 +83,7 @@ impl<T> Table<T> {
     /// What the handle stands for.
     pub(crate) fn get<H>(&self, handle: *const H) -> Result<Shared<T>, Failure> {
         let (serial, index) = self.place(handle)?;
-        let slots = self.copies[usual_copy()].0.read();
+        let slots = self.copies[thread_ordinal() % COPIES].0.read();
         let slot = slots.get(index).ok_or_else(|| self.bad())?;
         match &slot.value {
             Some(value) if slot.serial == serial => Ok(value.clone()),
@@ -151,19 +148,17 @@ impl<T> Table<T> {
     }
 }
 
-/// The copy of a table that the calling thread reads: threads are dealt out over them in turn.
-fn usual_copy() -> usize {
+/// The how manieth thread this is of those that came here: it tells which copy of a table it reads.
+fn thread_ordinal() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static COPY: Cell<usize> = const { Cell::new(usize::MAX) };
+        static ORDINAL: Cell<usize> = const { Cell::new(usize::MAX) };
     }
-    COPY.with(|copy| {
-        if copy.get() == usize::MAX {
-            // Relaxed: only the value counts.
-            copy.set(NEXT.fetch_add(1, Ordering::Relaxed) % COPIES);
-        }
-        copy.get()
-    })
+    if ORDINAL.get() == usize::MAX {
+        // Relaxed: only the value counts.
+        ORDINAL.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    ORDINAL.get()
 }
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -179,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_handle_that_was_freed_is_known_as_such_also_when_its_place_is_taken_again() {
-        let table = Table::new(1, "thing", 4);
+        let table = Table::<_, 3>::new(1, "thing", 4);
         let first: *mut u8 = table.insert("first").expect("room");
         assert_eq!(**table.remove(first).expect("there"), "first");
         let second: *mut u8 = table.insert("second").expect("room");
@@ -193,8 +188,8 @@ mod tests {
 
     #[test]
     fn handles_that_were_never_given_out_are_refused() {
-        let table = Table::new(1, "thing", 4);
-        let other = Table::new(2, "other", 4);
+        let table = Table::<_>::new(1, "thing", 4);
+        let other = Table::<_>::new(2, "other", 4);
         let given: *mut u8 = table.insert(1).expect("room");
         let foreign: *mut u8 = other.insert(1).expect("room");
         let future = core::ptr::without_provenance::<u8>(given.addr() + (1 << INDEX_BITS));
@@ -208,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_full_table_refuses_and_takes_again_once_something_is_freed() {
-        let table = Table::new(1, "thing", 2);
+        let table = Table::<_>::new(1, "thing", 2);
         let first: *mut u8 = table.insert(1).expect("room");
         let _second: *mut u8 = table.insert(2).expect("room");
         assert_eq!(status(table.insert::<u8>(3)), Status::Limit);

@@ -84,7 +84,7 @@ pub struct NewPlacement<'a> {
     pub number: TelephoneNumber,
     /// Its id, random and unique.
     pub id: PlacementId,
-    /// From this moment on it is gone.
+    /// From this moment on it is gone. A store may keep it as long as one that was to live longer and came before.
     pub expires_at: Timestamp,
     /// The sealed bytes: 1 to [`limits::BODY_BYTES_MAX`](crate::limits::BODY_BYTES_MAX).
     pub body: &'a [u8],
@@ -128,7 +128,8 @@ pub trait PlacementStore {
         now: Timestamp,
     ) -> Result<(), Refusal>;
 
-    /// Visits the placements of `number` that are live at `now`, newest first. O(live placements of the number).
+    /// Visits the placements of `number` that are live at `now`, newest first. O(live placements of the number
+    /// and of those the store keeps beside it).
     fn for_each_live(
         &mut self,
         number: TelephoneNumber,

@@ -29,7 +29,7 @@ pub(crate) struct IdStream {
     read_bytes: u64,
 }
 
-/// Ids are made this many bytes at a time: a hash costs the same for one id and for four.
+/// Ids are made this many bytes at a time, so that what a hash costs before its first byte is shared by many.
 const ID_BLOCK_BYTES: usize = 1024;
 const ID_BYTES: usize = 16;
 

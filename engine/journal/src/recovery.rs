@@ -48,7 +48,7 @@ impl Recovered {
         }
         // Each segment's records stand in order already, which this sort makes use of.
         live.sort_by_key(|record| record.expires_at);
-        live.iter().for_each(|record| visit(&record.to_placement()));
+        live.iter().filter_map(RecordRef::to_placement).for_each(|placement| visit(&placement));
         damaged_count
     }
 }

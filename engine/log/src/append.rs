@@ -108,7 +108,7 @@ impl LogHandle {
             // Relaxed: a guess, made good when the record is linked.
             let bits = self.log.index.word(**index).load(Ordering::Relaxed);
             has_room(Bucket::from_bits(bits))
-                || !self.full.contains(placement.number, quota)
+                || !self.full.contains(placement.number, **index, quota)
                     && has_room(self.recounted(**index, quota.now))
         });
         roomy.count()
@@ -203,7 +203,7 @@ impl Linking<'_> {
         let mut bits = word.load(link_order());
         loop {
             let head = Bucket::from_bits(bits);
-            let live_max = self.live_with_one_more(placement.number, head)?;
+            let live_max = self.live_with_one_more(placement.number, bucket, head)?;
             header.previous = head.newest();
             header.expires_at = self.log.expiry(placement.expires_at);
             open.write(self.log, offset, &header.to_bytes(), HEADER_BYTES);
@@ -211,7 +211,10 @@ impl Linking<'_> {
             // Release: pairs with every Acquire load of the bucket; who finds the address finds the record, and
             // through it all that this thread acquired with `head`. Acquire on failure: as the load above.
             match word.compare_exchange(bits, ours, publish_order(), link_order()) {
-                Ok(_) => return Ok(header.expires_at),
+                Ok(_) => {
+                    open.seal_up_to(offset + record_bytes(placement.body.len()));
+                    return Ok(header.expires_at);
+                }
                 Err(newer) => bits = newer,
             }
         }
@@ -219,17 +222,28 @@ impl Linking<'_> {
 
     /// How many records of the bucket live at most once there is one more, if the quota allows one of `number`.
     #[inline]
-    fn live_with_one_more(&mut self, number: TelephoneNumber, head: Bucket) -> Result<u32, Refusal> {
+    fn live_with_one_more(
+        &mut self,
+        number: TelephoneNumber,
+        bucket: BucketIndex,
+        head: Bucket,
+    ) -> Result<u32, Refusal> {
         match self.quota {
-            Some(quota) if head.live_max() >= quota.proven_max() => self.count(number, head, quota),
+            Some(quota) if head.live_max() >= quota.proven_max() => self.count(number, bucket, head, quota),
             _ => Ok(head.live_max() + 1),
         }
     }
 
     /// Counts what lives in the bucket. O(its live records).
     #[cold]
-    fn count(&mut self, number: TelephoneNumber, head: Bucket, quota: Quota) -> Result<u32, Refusal> {
-        if self.full.contains(number, quota) {
+    fn count(
+        &mut self,
+        number: TelephoneNumber,
+        bucket: BucketIndex,
+        head: Bucket,
+        quota: Quota,
+    ) -> Result<u32, Refusal> {
+        if self.full.contains(number, bucket, quota) {
             return Err(Refusal::NumberFull);
         }
         let pin = self.log.pins.pin(self.pin_slot);
@@ -239,7 +253,7 @@ impl Linking<'_> {
             of_number += u32::from(record.header.number_bits == number.to_bits());
             if of_number >= quota.records_max {
                 // All that were counted live at least as long as this one, the oldest of them.
-                self.full.insert(number, of_number, record.header.expires_at);
+                self.full.insert(number, bucket, of_number, record.header.expires_at);
                 return Err(Refusal::NumberFull);
             }
         }

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use herald_core::{NewPlacement, PlacementRef, PlacementStore, Refusal, TelephoneNumber, Timestamp};
 
 use crate::append::{Quota, checked_record_bytes};
-use crate::config::Place;
+use crate::config::{LINE_BYTES, Place};
 use crate::full::FullNumbers;
 use crate::index::{Bucket, BucketIndex};
 use crate::limits::{BATCH_PART, OPEN_SEGMENT_AGE_SHARE, RECORD_BYTES_COMMON, RETIRE_STEP};
 use crate::log::PlacementLog;
 use crate::pins::Pin;
+use crate::record::HEADER_BYTES;
 use crate::segments::{Claimed, Source};
 
 /// One thread's way into a [`PlacementLog`]: a [`PlacementStore`] that shares the log with the other handles.
@@ -25,7 +26,7 @@ use crate::segments::{Claimed, Source};
 /// [`for_each_live`](PlacementStore::for_each_live) lasts, no segment given up meanwhile is used again: a visit
 /// that waits for something makes other handles refuse appends.
 ///
-/// A handle that is no longer called keeps its open segment. Drop it, or walk with it now and then.
+/// A handle that is no longer called keeps its open segment. Drop it, or let it [`forget`](Self::forget) now and then.
 pub struct LogHandle {
     pub(crate) log: Arc<PlacementLog>,
     pub(crate) pin_slot: usize,
@@ -48,9 +49,11 @@ pub(crate) struct OpenSegment {
     claimed: Claimed,
     source: Source,
     pub(crate) used_bytes: usize,
+    /// Bytes from the segment's start that records linked so far take up. During a batch more than `used_bytes`.
+    linked_bytes: usize,
     expires_max: Timestamp,
-    /// When its first record came; until then, whenever it was opened.
-    first_at: Timestamp,
+    /// When it was opened.
+    opened_at: Timestamp,
 }
 
 impl LogHandle {
@@ -70,8 +73,8 @@ impl LogHandle {
 
     /// Puts back a placement that the journal kept, under the expiry it had. It is not drained again.
     ///
-    /// Restore before the first append, in the order of expiry: a placement restored behind a younger one of
-    /// the same bucket gets that one's expiry. Placements that have expired are for the caller to leave out.
+    /// Restore before the first append, in the order of expiry: a placement restored behind a younger one
+    /// gets that one's expiry. Placements that have expired are for the caller to leave out.
     /// A handle that restores does not take expired segments back (it isn't told the time).
     ///
     /// # Errors
@@ -101,7 +104,7 @@ impl LogHandle {
             return self.open_at(now);
         }
         let age_ms_max = retention_ms / OPEN_SEGMENT_AGE_SHARE;
-        let old = |open: &OpenSegment| open.used_bytes > 0 && now.millis_since(open.first_at) > age_ms_max;
+        let old = |open: &OpenSegment| open.used_bytes > 0 && now.millis_since(open.opened_at) > age_ms_max;
         if self.open.as_ref().is_some_and(old) {
             // Without another segment the old one will do until it is full.
             self.open_at(now).ok();
@@ -146,7 +149,14 @@ impl LogHandle {
         self.next_index = (claimed.index + 1) % self.log.geometry.segment_count;
         self.seal();
         let expires_max = Timestamp::default();
-        self.open = Some(OpenSegment { claimed, source, used_bytes: 0, expires_max, first_at: now });
+        self.open = Some(OpenSegment {
+            claimed,
+            source,
+            used_bytes: 0,
+            linked_bytes: 0,
+            expires_max,
+            opened_at: now,
+        });
         Ok(())
     }
 
@@ -208,7 +218,7 @@ impl PlacementStore for LogHandle {
     }
 
     /// See [`PlacementStore::for_each_live_batch`]. In parts of [`BATCH_PART`](crate::limits::BATCH_PART), whose
-    /// buckets and then newest records are fetched together.
+    /// buckets, then newest records, then the headers behind these are fetched together.
     fn for_each_live_batch(
         &mut self,
         numbers: &[TelephoneNumber],
@@ -229,6 +239,9 @@ impl PlacementStore for LogHandle {
                 *bucket = log.bucket(index);
                 log.prefetch_record(bucket.newest());
             }
+            for bucket in &buckets[..numbers.len()] {
+                log.prefetch_second(&pin, *bucket, now);
+            }
             for (place, (&number, bucket)) in numbers.iter().zip(buckets).enumerate() {
                 let place = part * BATCH_PART + place;
                 log.visit_live(&pin, bucket, number, now, &mut |placement| visit(place, placement));
@@ -238,7 +251,12 @@ impl PlacementStore for LogHandle {
 }
 
 impl LogHandle {
-    /// A handle that only reads from now on must not keep what has expired.
+    /// Gives up its segment if all in it has expired. Every walk does; this is for a handle that is not called.
+    #[inline]
+    pub fn forget(&mut self, now: Timestamp) {
+        self.seal_if_expired(now);
+    }
+
     #[inline]
     fn seal_if_expired(&mut self, now: Timestamp) {
         if self.open.as_ref().is_some_and(|open| open.used_bytes > 0 && open.expires_max <= now) {
@@ -261,6 +279,16 @@ impl PlacementLog {
         let place = self.geometry.place(address);
         let offset = self.geometry.arena_offset(place.segment_index, place.offset);
         self.arena.prefetch(offset, RECORD_BYTES_COMMON);
+    }
+
+    /// Has the header behind the newest record fetched, if that lives: often there is one, of this number or another.
+    #[inline]
+    fn prefetch_second(&self, pin: &Pin<'_>, bucket: Bucket, now: Timestamp) {
+        if let Some(newest) = self.chain(pin, bucket.newest(), now).next() {
+            let place = self.geometry.place(newest.header.previous);
+            let offset = self.geometry.arena_offset(place.segment_index, place.offset);
+            self.arena.prefetch(offset, HEADER_BYTES);
+        }
     }
 
     /// Visits the records of `number` in its bucket that are live at `now`.
@@ -301,7 +329,7 @@ impl OpenSegment {
     #[inline]
     pub(crate) fn write(&mut self, log: &PlacementLog, offset: usize, bytes: &[u8], length: usize) {
         let start = self.start(log, offset, length);
-        // SAFETY: the bytes lie in the segment that `claimed` gave to this value alone, beyond `used_bytes`: no
+        // SAFETY: the bytes lie in the segment that `claimed` gave to this value alone, beyond `linked_bytes`: no
         // published address or offered length leads there. Whoever read the segment's earlier tenure had left
         // before it could be claimed.
         unsafe { log.arena.write(start, bytes, length) };
@@ -312,15 +340,23 @@ impl OpenSegment {
     #[inline]
     pub(crate) fn stream(&mut self, log: &PlacementLog, offset: usize, bytes: &[u8], length: usize) {
         let start = self.start(log, offset, length);
-        // SAFETY: as for `write`.
+        assert!(start.is_multiple_of(LINE_BYTES) && length.is_multiple_of(LINE_BYTES));
+        // SAFETY: as for `write`; whole lines, and `publish_together` settles before it links.
         unsafe { log.arena.stream(start, bytes, length) };
     }
 
-    /// Where in the arena the place is, which must be within the segment.
+    /// Where in the arena the place is, which must be within the segment and beyond what is linked.
     #[inline]
     fn start(&self, log: &PlacementLog, offset: usize, length: usize) -> usize {
-        assert!(self.used_bytes + offset + length <= log.geometry.segment_bytes);
+        let place = self.used_bytes + offset;
+        assert!(self.linked_bytes <= place && place + length <= log.geometry.segment_bytes);
         log.geometry.arena_offset(self.claimed.index, self.used_bytes + offset)
+    }
+
+    /// Lets nobody write any more up to `offset` bytes from the end of what is used: it has been linked.
+    #[inline]
+    pub(crate) fn seal_up_to(&mut self, offset: usize) {
+        self.linked_bytes = self.used_bytes + offset;
     }
 
     /// Counts in `length` bytes of records, all of them published or void.

@@ -20,6 +20,14 @@ pub(crate) struct Index {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct BucketIndex(usize);
 
+impl BucketIndex {
+    /// A place among `count`, a power of two, as secret as the bucket itself.
+    #[inline]
+    pub(crate) const fn place_of(self, count: usize) -> usize {
+        self.0 & (count - 1)
+    }
+}
+
 /// What the word of a bucket says: where its newest record is, and how many of its records live at most.
 ///
 /// The bound saves an append the look at the chain: it goes up by one with each record, and is counted anew, under

@@ -55,8 +55,9 @@ pub const RECORD_BYTES_COMMON: usize = record_bytes(640);
 /// written, few enough that what was fetched is still near when its turn comes. Larger batches go in parts.
 pub const BATCH_PART: usize = 16;
 
-/// Numbers a handle remembers as full: a power of two. A flood over more of them walks what lives there again.
-pub const FULL_NUMBERS: usize = 256;
+/// Places in which a handle remembers numbers as full: a power of two. In a flood over many numbers those that share
+/// a place make each other's refusals walk what lives there.
+pub const FULL_NUMBERS: usize = 1024;
 
 /// Segments looked at for expiry whenever one is opened, so that opening costs little however large the arena is.
 /// Only if none is free are all looked at, at most once a millisecond and handle.

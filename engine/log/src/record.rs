@@ -113,9 +113,11 @@ impl<'a> RecordRef<'a> {
         self.expires_at == Timestamp::default()
     }
 
-    /// The same as a placement, to restore it.
-    pub const fn to_placement(&self) -> NewPlacement<'a> {
-        NewPlacement { number: self.number, id: self.id, expires_at: self.expires_at, body: self.body }
+    /// The same as a placement, to restore it; nothing if it is void.
+    pub fn to_placement(&self) -> Option<NewPlacement<'a>> {
+        let placement =
+            NewPlacement { number: self.number, id: self.id, expires_at: self.expires_at, body: self.body };
+        (!self.is_void()).then_some(placement)
     }
 }
 

@@ -180,7 +180,8 @@ mod weak {
         !is_weakened(Weakening::Expiry)
     }
 
-    /// As in a plain build: the store, and the fence that goes with it.
+    /// As in a plain build for other processors than x86: the store, and the fence that goes with it. The exchange that
+    /// stands for both on x86 is beyond what the models can tell.
     pub(crate) fn show_entered(entered: &AtomicU64, epoch: u64) {
         let shown = if is_weakened(Weakening::Pin) { u64::MAX } else { epoch };
         entered.store(shown, Ordering::Release);

@@ -23,6 +23,8 @@ pub struct PlainStore(Arc<Mutex<Queues>>);
 struct Queues {
     bytes_max: usize,
     bytes: usize,
+    /// The latest expiry any item was given. None gets an earlier one.
+    expires_latest: Timestamp,
     by_number: HashMap<TelephoneNumber, VecDeque<Item>>,
 }
 
@@ -71,7 +73,8 @@ impl PlacementStore for PlainStore {
         let queue = queues.by_number.entry(placement.number).or_default();
         let live_count = queue.iter().filter(|item| item.expires_at > now).count();
         if u32::try_from(live_count).is_ok_and(|count| count < records_max) {
-            let (id, expires_at, body) = (placement.id, placement.expires_at, placement.body.into());
+            queues.expires_latest = queues.expires_latest.max(placement.expires_at);
+            let (id, expires_at, body) = (placement.id, queues.expires_latest, placement.body.into());
             queue.push_back(Item { id, expires_at, body });
             queues.bytes += length;
             return Ok(());

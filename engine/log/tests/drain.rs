@@ -137,7 +137,8 @@ fn what_was_drained_can_be_restored_into_another_log() {
     let kept = drain(&old, &mut DrainCursor::default());
     let mut handle = new.handle().expect("one");
     for record in kept.iter().flat_map(|(_, _, bytes, _)| records(bytes)) {
-        handle.restore(&record.expect("whole").to_placement()).expect("room");
+        let placement = record.expect("whole").to_placement().expect("nothing was refused");
+        handle.restore(&placement).expect("room");
     }
     for name in 0..300 {
         let mut seen = 0;

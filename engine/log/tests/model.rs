@@ -77,7 +77,12 @@ impl Both {
             _ => 640,
         };
         let body = &mut self.buffer[..usize::try_from(size).expect("at most 8192")];
-        let new = placement(number(to), id(operation, self.random.next()), self.now_ms + RETENTION_MS, body);
+        let new = placement(
+            number(to),
+            id(operation, self.random.next()),
+            self.now_ms + self.random.retention_ms(),
+            body,
+        );
         let records_max = u32::try_from(self.random.below(16)).expect("small");
         let ours = self.handles[chosen].append(&new, records_max, at(self.now_ms));
         let theirs = self.twin.append(&new, records_max, at(self.now_ms));
@@ -92,7 +97,12 @@ impl Both {
             .iter_mut()
             .map(|body| {
                 let to = number(self.random.below(NUMBERS).min(self.random.below(NUMBERS)));
-                placement(to, id(operation, self.random.next()), self.now_ms + RETENTION_MS, body)
+                placement(
+                    to,
+                    id(operation, self.random.next()),
+                    self.now_ms + self.random.retention_ms(),
+                    body,
+                )
             })
             .collect();
         let records_max = u32::try_from(self.random.below(16)).expect("small");
@@ -129,6 +139,11 @@ impl Both {
 }
 
 impl Random {
+    /// Not always the same, so that expiry has to be raised.
+    fn retention_ms(&mut self) -> u64 {
+        RETENTION_MS - self.below(RETENTION_MS / 20)
+    }
+
     fn batch_body(&mut self) -> Vec<u8> {
         let size = if self.below(8) == 0 { 1 + self.below(4096) } else { 640 };
         vec![0; usize::try_from(size).expect("at most 4096")]

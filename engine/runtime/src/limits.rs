@@ -14,6 +14,13 @@ pub const UNIX_SOCKET_MODE: u32 = 0o660;
 pub const REACTORS_MAX: usize = 256;
 /// Threads of a host that are inside the engine at one moment. One more is told to try again.
 pub const SESSIONS_MAX: usize = 32;
+/// Stores of one batch from the host that are made before the journal's pace is looked at again.
+pub(crate) const BATCH_STORES_PER_TURN: usize = 256;
+/// How long a stop waits for a call that is inside, however short the grace: it takes microseconds, unless its thread
+/// has lost its processor.
+pub(crate) const CALL_PATIENCE_MS: u64 = 1_000;
+/// How often idle sessions are made to forget cover keys and placements that are over, if anybody comes in.
+pub(crate) const FORGET_PERIOD_MS: u64 = 1_000;
 /// How long requests under way may take to finish when the engine stops, if nothing is configured.
 pub const DRAIN_GRACE_DEFAULT_S: u64 = 10;
 /// Bytes of a file of certificates or keys. A larger one is refused unread.

@@ -1,7 +1,7 @@
 //! The sessions of an engine: what a thread needs to serve, lent to it for one call.
 //!
-//! Each thread comes back to the same place as long as nobody else is there, so that threads that store at the same
-//! time share no cache line. Lending is one exchange of a pointer, giving back another.
+//! Each thread comes back to the place it had last, so that threads that store at the same time share no cache line
+//! while there are places enough. Lending is one exchange of a pointer, giving back another.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -29,7 +29,7 @@ pub(crate) struct Sessions {
     made: Mutex<Made>,
 }
 
-/// Empty if there is no session yet, if it is lent, and for ever once the sessions are closed.
+/// Empty if there is no session yet, and while it is lent.
 type Place = AtomicCell<Option<Box<Session>>>;
 
 /// For which places there is a session, lent or not.
@@ -81,10 +81,15 @@ impl Sessions {
         if let Some(place) = in_turn().find(|&place| !made.is_made[place]) {
             let session = make()?;
             made.is_made[place] = true;
+            remember_place(place);
             return Ok(self.lent(place, Box::new(session)));
         }
         drop(made);
-        let idle = |place: usize| self.places[place].take().map(|session| self.lent(place, session));
+        let idle = |place: usize| {
+            let session = self.places[place].take()?;
+            remember_place(place);
+            Some(self.lent(place, session))
+        };
         in_turn().find_map(idle).ok_or_else(|| {
             EngineError::new(
                 EngineErrorKind::Busy,
@@ -97,20 +102,33 @@ impl Sessions {
         Lent { sessions: self, place, session: Some(session) }
     }
 
-    /// Lends and makes none from now on, and takes those there are as they come back. Gives up on the others after
-    /// `patience`.
+    /// Makes none from now on, and takes those there are as they come back; those idle now at once. Gives up on the
+    /// others after `patience`: they may be lent again, so whoever borrows must then see that the engine has stopped.
     pub(crate) fn close(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         self.made.lock().is_closed = true;
         for (place, cell) in self.places.iter().enumerate() {
             // Sessions are lent for microseconds, so this loop all but never turns. One that a panic loses
             // meanwhile is no longer waited for.
-            while self.made.lock().is_made[place] && Instant::now() < deadline {
+            while self.made.lock().is_made[place] {
                 if cell.take().is_some() {
                     self.made.lock().is_made[place] = false;
-                } else {
+                } else if Instant::now() < deadline {
                     std::thread::sleep(Duration::from_millis(1));
+                } else {
+                    break;
                 }
+            }
+        }
+    }
+}
+
+impl Sessions {
+    /// Does `work` with each session that nobody has at the moment.
+    pub(crate) fn for_each_idle(&self, mut work: impl FnMut(&mut Session)) {
+        for place in 0..SESSIONS_MAX {
+            if let Some(session) = self.places[place].take() {
+                work(&mut self.lent(place, session));
             }
         }
     }
@@ -151,20 +169,24 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// Where the calling thread looks first: threads are dealt out over the places in turn.
+std::thread_local! {
+    /// Where this thread looks first.
+    static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Where the calling thread looks first: the place it had last. New threads are dealt out over the places in turn.
 #[inline]
 fn usual_place() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    std::thread_local! {
-        static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
+    if PLACE.get() == usize::MAX {
+        // Relaxed: only the value counts.
+        PLACE.set(NEXT.fetch_add(1, Ordering::Relaxed) % SESSIONS_MAX);
     }
-    PLACE.with(|place| {
-        if place.get() == usize::MAX {
-            // Relaxed: only the value counts.
-            place.set(NEXT.fetch_add(1, Ordering::Relaxed) % SESSIONS_MAX);
-        }
-        place.get()
-    })
+    PLACE.get()
+}
+
+fn remember_place(place: usize) {
+    PLACE.set(place);
 }
 
 const _: () = assert!(Place::is_lock_free());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use herald_core::{
@@ -15,6 +15,7 @@ use herald_log::PlacementLog;
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
+use crate::limits::{BATCH_STORES_PER_TURN, CALL_PATIENCE_MS, FORGET_PERIOD_MS};
 use crate::sessions::{Lent, Session, Sessions};
 
 /// How far an engine is in its life. It only ever goes on, never back.
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     journal: OnceLock<JournalThread>,
     stage: AtomicU8,
     sessions: Sessions,
+    /// When all sessions last forgot what was over, in milliseconds.
+    forgot_at: AtomicU64,
 }
 
 /// What the service is to tell storers.
@@ -99,12 +102,13 @@ impl Shared {
             journal: OnceLock::new(),
             stage: AtomicU8::new(Stage::Opened as u8),
             sessions: Sessions::new(),
+            forgot_at: AtomicU64::new(0),
         }
     }
 
     /// Where the engine is in its life.
     pub(crate) fn stage(&self) -> Stage {
-        // Relaxed: a hint. What keeps callers out of an engine that has stopped is that its sessions are gone.
+        // Relaxed: whoever needs more than a hint puts a fence before it, see `with_session`.
         Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed))]
     }
 
@@ -119,10 +123,12 @@ impl Shared {
         let _ = self.journal.set(journal);
     }
 
-    /// Lets nobody in any more, waits for the host's threads that are inside, at most `patience`, then makes the
-    /// journal write what is left.
+    /// Waits for the host's threads that are inside, at most `patience` but for the moment a call takes, then makes
+    /// the journal write what is left. The stage must have gone on before, so that nobody comes in.
     pub(crate) fn wind_up(&self, patience: Duration) {
-        self.sessions.close(patience);
+        // SeqCst: pairs with the fence in `with_session`. A thread either sees the stage or is waited for.
+        fence(Ordering::SeqCst);
+        self.sessions.close(patience.max(Duration::from_millis(CALL_PATIENCE_MS)));
         if let Some(journal) = self.journal.get() {
             journal.stop();
         }
@@ -154,24 +160,31 @@ impl Shared {
     pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
         let (now, pace) = self.storing_now()?;
         let id =
-            self.with_session(|session| session.service.store(&mut session.log, number, body, now))??;
+            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now))??;
         self.make_durable(pace)?;
         Ok(id)
     }
 
-    /// As [`store`](Self::store), of many at once; one wait for the disk does for all.
+    /// As [`store`](Self::store), of many at once, in parts, each at the journal's pace; one wait for the disk does for
+    /// all.
     pub(crate) fn store_batch(
         &self,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
-        let (now, pace) = self.storing_now()?;
         let mut results = Vec::with_capacity(placements.len());
-        self.with_session(|session| {
-            session.service.store_batch(&mut session.log, placements, now, &mut results);
-        })?;
-        if results.iter().any(Result::is_ok) {
-            self.make_durable(pace)?;
+        let mut part_results = Vec::with_capacity(placements.len().min(BATCH_STORES_PER_TURN));
+        let mut slowest = Pace::AtOnce;
+        for part in placements.chunks(BATCH_STORES_PER_TURN) {
+            let (now, pace) = self.storing_now()?;
+            self.with_session(now, |session| {
+                session.service.store_batch(&mut session.log, part, now, &mut part_results);
+            })?;
+            if pace == Pace::Committed && part_results.iter().any(Result::is_ok) {
+                slowest = pace;
+            }
+            results.append(&mut part_results);
         }
+        self.make_durable(slowest)?;
         Ok(results)
     }
 
@@ -203,20 +216,54 @@ impl Shared {
     /// Everything under a number, as every retriever sees it.
     pub(crate) fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
         let now = self.clock.now();
-        self.with_session(|session| session.service.retrieve(&mut session.log, number, now))
+        self.with_session(now, |session| session.service.retrieve(&mut session.log, number, now))
     }
 
     /// Lends the calling thread a session.
     ///
     /// If `work` panics the session is not lent again and the engine has failed: what the panic left behind may
     /// be half done.
-    fn with_session<T>(&self, work: impl FnOnce(&mut Session) -> T) -> Result<T, EngineError> {
+    fn with_session<T>(
+        &self,
+        now: Timestamp,
+        work: impl FnOnce(&mut Session) -> T,
+    ) -> Result<T, EngineError> {
         self.stage().serves()?;
+        self.forget_now_and_then(now);
         let lent = self.sessions.lend(|| self.open_session())?;
+        // SeqCst: pairs with the fence in `wind_up`.
+        fence(Ordering::SeqCst);
+        self.stage().serves()?;
         let mut inside = Inside { shared: self, lent, is_done: false };
         let result = work(&mut inside.lent);
         inside.is_done = true;
         Ok(result)
+    }
+}
+
+impl Shared {
+    /// Sessions of threads that have gone keep cover keys and expired placements as long as nobody works with them.
+    /// So whoever comes in, once in [`FORGET_PERIOD_MS`], makes all forget what is over.
+    #[inline]
+    fn forget_now_and_then(&self, now: Timestamp) {
+        let last = self.forgot_at.load(Ordering::Relaxed);
+        if now.millis_since(Timestamp::from_millis(last)) >= FORGET_PERIOD_MS {
+            self.forget(last, now);
+        }
+    }
+
+    #[cold]
+    fn forget(&self, last: u64, now: Timestamp) {
+        // Relaxed, both: decides who does it, no more.
+        let turn =
+            self.forgot_at.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed);
+        if turn.is_ok() {
+            self.cover.lock().advance(self.retention, now);
+            self.sessions.for_each_idle(|session| {
+                session.service.forget(now);
+                session.log.forget(now);
+            });
+        }
     }
 }
 
@@ -250,6 +297,10 @@ mod tests {
     use crate::SystemClock;
     use crate::limits::SESSIONS_MAX;
 
+    fn at() -> Timestamp {
+        Timestamp::from_millis(1)
+    }
+
     fn shared() -> Shared {
         let clock = Arc::new(SystemClock::starting_at(Timestamp::default()));
         let now = clock.now();
@@ -270,9 +321,9 @@ mod tests {
     #[test]
     fn a_panic_inside_fails_the_engine_and_leaves_no_session_lent() {
         let shared = shared();
-        let outcome = catch_unwind(AssertUnwindSafe(|| shared.with_session(|_| panic!("on purpose"))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| shared.with_session(at(), |_| panic!("on purpose"))));
         assert!(outcome.is_err());
-        assert_eq!(shared.with_session(|_| ()).unwrap_err().kind(), EngineErrorKind::Failed);
+        assert_eq!(shared.with_session(at(), |_| ()).unwrap_err().kind(), EngineErrorKind::Failed);
         // A session still counted as lent would make this wait its whole patience.
         let began = Instant::now();
         shared.wind_up(Duration::from_secs(60));
@@ -290,24 +341,54 @@ mod tests {
                         inside.wait();
                         leave.wait();
                     };
-                    shared.with_session(stay).expect("a session for each");
+                    shared.with_session(at(), stay).expect("a session for each");
                 });
             }
             inside.wait();
-            let refused = shared.with_session(|_| ()).unwrap_err();
+            let refused = shared.with_session(at(), |_| ()).unwrap_err();
             leave.wait();
             assert_eq!(refused.kind(), EngineErrorKind::Busy);
         });
-        shared.with_session(|_| ()).expect("all sessions are back");
+        shared.with_session(at(), |_| ()).expect("all sessions are back");
     }
 
     #[test]
     fn a_stopped_engine_lets_nobody_in_and_a_failed_one_stays_failed() {
         let shared = shared();
         shared.advance(Stage::Stopped);
-        assert_eq!(shared.with_session(|_| ()).unwrap_err().kind(), EngineErrorKind::State);
+        assert_eq!(shared.with_session(at(), |_| ()).unwrap_err().kind(), EngineErrorKind::State);
         shared.advance(Stage::Failed);
         shared.advance(Stage::Running);
         assert_eq!(shared.stage(), Stage::Failed);
+    }
+
+    #[test]
+    fn an_engine_wound_up_without_patience_lets_nobody_in_even_if_a_session_comes_back_late() {
+        let shared = shared();
+        let (inside, leave) = (Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let stay = |_: &mut Session| {
+                    inside.wait();
+                    leave.wait();
+                };
+                shared.with_session(at(), stay).expect("it was let in before");
+            });
+            inside.wait();
+            shared.advance(Stage::Stopped);
+            shared.wind_up(Duration::ZERO);
+            leave.wait();
+        });
+        let from_elsewhere = std::thread::scope(|scope| scope.spawn(|| shared.store_any()).join());
+        let from_elsewhere = from_elsewhere.expect("no panic");
+        for refused in [shared.store_any(), from_elsewhere] {
+            assert_eq!(refused.unwrap_err().kind(), EngineErrorKind::State);
+        }
+    }
+
+    impl Shared {
+        fn store_any(&self) -> Result<PlacementId, EngineError> {
+            self.store(TelephoneNumber::parse(b"12225550100").expect("digits"), &[7; 640])
+        }
     }
 }

@@ -64,6 +64,11 @@ impl Service {
         Self { blur_key: cover.blur_key(), cover, ids: IdStream::new(random.key()), scratch: Vec::new() }
     }
 
+    /// Forgets the keys of cover that is over. Every call does; this is for a service that is not called.
+    pub fn forget(&mut self, now: Timestamp) {
+        self.cover.advance(now);
+    }
+
     /// Answers one HTTP request of RFC 8816 §9.
     pub fn handle(
         &mut self,
