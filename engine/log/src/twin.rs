@@ -63,6 +63,7 @@ impl PlacementStore for PlainStore {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let mut queues = self.0.lock();
+        let queues = &mut *queues;
         let length = record_bytes(placement.body.len());
         if queues.bytes + length > queues.bytes_max {
             queues.drop_expired(now);
