@@ -20,6 +20,8 @@ pub struct Report {
     pub due: u64,
     /// Answers that arrived within the measured time, to whatever request.
     pub arrived: u64,
+    /// Those of them that say success.
+    pub succeeded: u64,
     /// Requests by the status of their answer; 0 if the server reset the stream or did
     /// not store all of a batch.
     pub statuses: BTreeMap<u16, u64>,
@@ -41,11 +43,18 @@ impl Report {
             records_each: plan.records_each(),
             due: 0,
             arrived: 0,
+            succeeded: 0,
             statuses: BTreeMap::new(),
             unanswered: 0,
             latency: latency.expect("the bounds are constants that a histogram takes"),
             absence_max: Duration::ZERO,
         }
+    }
+
+    /// Takes in an answer that arrived within the measured time.
+    pub(crate) fn arrived(&mut self, status: u16) {
+        self.arrived += 1;
+        self.succeeded += u64::from(is_success(status));
     }
 
     /// Takes in a request and how long it took.
@@ -59,6 +68,7 @@ impl Report {
     pub(crate) fn add(&mut self, other: &Self) {
         self.due += other.due;
         self.arrived += other.arrived;
+        self.succeeded += other.succeeded;
         self.unanswered += other.unanswered;
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
@@ -79,8 +89,14 @@ impl Report {
 
     /// Requests that were not answered with success.
     pub fn failed(&self) -> u64 {
-        let refused = self.statuses.iter().filter(|(status, _)| !(200..300).contains(*status));
+        let refused = self.statuses.iter().filter(|(status, _)| !is_success(**status));
         self.unanswered + refused.map(|(_, count)| count).sum::<u64>()
+    }
+
+    /// Placements stored a second, or lists given: those of answers that say success.
+    pub fn records_per_s(&self) -> f64 {
+        let records_each = u64::try_from(self.records_each).expect("a usize fits 64 bits");
+        per_second(self.succeeded * records_each, self.duration)
     }
 
     /// The latency that `percent` of the requests did not exceed.
@@ -95,8 +111,7 @@ impl fmt::Display for Report {
         writeln!(f, "due_per_s {:.0}", self.due_per_s())?;
         writeln!(f, "arrived_per_s {:.0}", self.arrived_per_s())?;
         if self.records_each > 1 {
-            let records = u64::try_from(self.records_each).expect("a usize fits 64 bits");
-            writeln!(f, "records_per_s {:.0}", per_second(self.arrived * records, self.duration))?;
+            writeln!(f, "records_per_s {:.0}", self.records_per_s())?;
         }
         for (name, percent) in [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)]
         {
@@ -110,6 +125,10 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]

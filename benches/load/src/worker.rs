@@ -120,11 +120,12 @@ impl Worker {
 
     fn receive(&mut self, index: usize) -> Result<(), LoadError> {
         let Self { connections, room, report, counts_from, counts_until, .. } = self;
-        let now = Instant::now();
         connections[index].receive(|due, status| {
             room.push_back(index);
+            // Read for each answer: whoever asked has it once it is read, decrypted and parsed.
+            let now = Instant::now();
             if now >= *counts_from && now < *counts_until {
-                report.arrived += 1;
+                report.arrived(status);
             }
             if due >= *counts_from {
                 report.record(now - due);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{SMALL, Target};
 use herald_core::batch::{self, Front, Outcome};
-use herald_load::{Operation, Pace, Plan, Protocol, run};
+use herald_load::{Operation, Pace, Plan, Protocol, Report, run};
 use herald_net::{
     Bytes, Dialogue, InputEnd, Intake, Parts, Peer, Refusal, Request, Response, Service, StatusCode,
 };
@@ -98,20 +98,24 @@ fn records(batch: &[u8]) -> usize {
     count
 }
 
-fn batches(refused: Option<usize>, protocol: Protocol, operation: Operation) -> BTreeMap<u16, u64> {
+fn batches(refused: Option<usize>, protocol: Protocol, operation: Operation) -> Report {
     let target = Target::start(0, move |_| Batches { refused });
     let plan = target.plan(protocol, 2, Pace::Open { rate_per_s: 100 });
     let duration = Duration::from_millis(500);
-    run(&Plan { operation, duration, records: RECORDS, ..plan }).unwrap().statuses
+    run(&Plan { operation, duration, records: RECORDS, ..plan }).unwrap()
 }
 
 #[test]
 fn a_batch_counts_as_stored_if_each_of_its_placements_is() {
     let (all, none) = (BTreeMap::from([(StatusCode::OK.as_u16(), 50)]), BTreeMap::from([(0, 50)]));
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        assert_eq!(batches(None, protocol, Operation::Batch), all, "{protocol:?}");
-        assert_eq!(batches(Some(RECORDS - 1), protocol, Operation::Batch), none, "{protocol:?}");
+        let good = batches(None, protocol, Operation::Batch);
+        assert_eq!(good.statuses, all, "{protocol:?}");
+        assert!(good.records_per_s() > 50.0, "{protocol:?}: {good}");
+        let bad = batches(Some(RECORDS - 1), protocol, Operation::Batch);
+        assert_eq!(bad.statuses, none, "{protocol:?}");
+        assert!(bad.arrived > 0 && bad.records_per_s() == 0.0, "{protocol:?}: {bad}");
         // The control: who does not look does not see it.
-        assert_eq!(batches(Some(RECORDS - 1), protocol, Operation::Bulk), all, "{protocol:?}");
+        assert_eq!(batches(Some(RECORDS - 1), protocol, Operation::Bulk).statuses, all, "{protocol:?}");
     }
 }

@@ -131,6 +131,18 @@ fn refusals_are_counted_by_status() {
 }
 
 #[test]
+fn answers_past_the_end_have_a_latency_and_no_part_in_the_rate() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        // From the 900th on everything is answered a tenth of a second past the end.
+        let target = Tricky::start(Trick::Stall { at: 900 });
+        let report = run(&target.plan(protocol, 64, Pace::Open { rate_per_s: 1000 })).unwrap();
+        assert_eq!((report.due, report.failed()), (1000, 0), "{protocol:?}");
+        assert!((500..900).contains(&report.arrived), "{protocol:?}: {report}");
+        assert!(report.latency_at(100.0) > STALL * 9 / 10, "{protocol:?}: {report}");
+    }
+}
+
+#[test]
 fn what_is_never_answered_counts_with_the_latency_it_had_reached() {
     let target = Tricky::start(Trick::Silence { at: 500 });
     let report = run(&target.plan(Protocol::Http2, 8, Pace::Open { rate_per_s: 1000 })).unwrap();
