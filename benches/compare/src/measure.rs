@@ -214,10 +214,19 @@ impl Counts {
     }
 }
 
+/// What one thread did, and when.
+struct Span {
+    began: Instant,
+    ended: Instant,
+    counts: Counts,
+    /// The share of the span for which the thread had a processor.
+    processor_share: f64,
+}
+
 /// How fast a run went.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    /// Operations per second, of all threads together.
+    /// Operations per second: those of all threads, from the first start to the last end.
     pub(crate) per_s: f64,
     /// The share of the run for which its threads had a processor: 1 on a quiet machine.
     pub(crate) processor_share: f64,
@@ -245,21 +254,23 @@ fn on_threads<W: Send>(
                 break;
             }
         }
-        let (elapsed, processor) = (began.elapsed(), processor_time() - processor_began);
-        let per_s = (counts.stored + counts.retrieved) as f64 / elapsed.as_secs_f64();
-        Ok((counts, per_s, processor.as_secs_f64() / elapsed.as_secs_f64()))
+        let (ended, processor) = (Instant::now(), processor_time() - processor_began);
+        let processor_share = processor.as_secs_f64() / (ended - began).as_secs_f64();
+        Ok(Span { began, ended, counts, processor_share })
     };
     let done = thread::scope(|scope| -> Result<Vec<_>, Failure> {
         let threads: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(|| run(worker))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no operation panics")).collect()
     })?;
     let mut counts = Counts::default();
-    done.iter().for_each(|(of_thread, _, _)| counts.add(of_thread));
+    done.iter().for_each(|span| counts.add(&span.counts));
+    let began = done.iter().map(|span| span.began).min().expect("a run has a thread");
+    let ended = done.iter().map(|span| span.ended).max().expect("a run has a thread");
     let share =
         |part: usize, whole: usize, none: f64| if whole == 0 { none } else { part as f64 / whole as f64 };
     Ok(Rate {
-        per_s: done.iter().map(|(_, per_s, _)| per_s).sum(),
-        processor_share: done.iter().map(|(_, _, share)| share).sum::<f64>() / done.len() as f64,
+        per_s: (counts.stored + counts.retrieved) as f64 / (ended - began).as_secs_f64(),
+        processor_share: done.iter().map(|span| span.processor_share).sum::<f64>() / done.len() as f64,
         kept_share: share(counts.kept, counts.stored, 1.0),
         found_share: share(counts.found, counts.retrieved, 1.0),
         bodies_per_retrieve: share(counts.bodies, counts.retrieved, 0.0),

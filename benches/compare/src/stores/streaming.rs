@@ -34,19 +34,16 @@ impl<'a> Streaming<'a> {
         if self.used_bytes + length > self.arena.len() {
             self.used_bytes = 0;
         }
-        let record = &mut self.arena[self.used_bytes..][..length];
-        let (header, body) = record.split_at_mut(self.header_bytes);
-        header.chunks_exact_mut(WORD_BYTES).for_each(|target| stream_word(target, [7; WORD_BYTES]));
-        let (mut targets, source) =
-            (body.chunks_exact_mut(WORD_BYTES), placement.body.chunks_exact(WORD_BYTES));
-        let rest = source.remainder();
-        for (word, target) in source.zip(&mut targets) {
-            stream_word(target, word.try_into().expect("an exact chunk"));
-        }
+        let record = words_of(&mut self.arena[self.used_bytes..][..length]);
+        let (header, body) = record.split_at_mut(self.header_bytes / WORD_BYTES);
+        header.iter_mut().for_each(|target| stream_word(target, &[7; WORD_BYTES]));
+        let (source, rest) = placement.body.as_chunks::<WORD_BYTES>();
+        let (whole, padded) = body.split_at_mut(source.len());
+        whole.iter_mut().zip(source).for_each(|(target, word)| stream_word(target, word));
         let mut last = [0; WORD_BYTES];
         last[..rest.len()].copy_from_slice(rest);
-        for target in targets {
-            stream_word(target, last);
+        for target in padded {
+            stream_word(target, &last);
             last = [0; WORD_BYTES];
         }
         self.used_bytes += length;
@@ -63,16 +60,22 @@ impl Storing for Streaming<'_> {
     }
 }
 
+/// The same bytes as words: once a record, so that no word has to be looked at again.
+#[inline]
+#[expect(unsafe_code, reason = "a view of the same bytes has no safe name")]
+fn words_of(record: &mut [u8]) -> &mut [__m128i] {
+    // SAFETY: any bytes are a word, and any word is bytes.
+    let (before, words, behind) = unsafe { record.align_to_mut() };
+    assert!(before.is_empty() && behind.is_empty(), "a record is whole words at a multiple of a word");
+    words
+}
+
 /// Writes a word past the caches.
 #[inline]
 #[expect(unsafe_code, reason = "such a store has no safe name")]
-fn stream_word(target: &mut [u8], word: [u8; WORD_BYTES]) {
-    assert!(
-        target.len() == WORD_BYTES && target.as_ptr().addr().is_multiple_of(WORD_BYTES),
-        "an aligned word"
-    );
+fn stream_word(target: &mut __m128i, word: &[u8; WORD_BYTES]) {
     // SAFETY: `word` is as long as what is read; any alignment will do.
     let word = unsafe { _mm_loadu_si128(word.as_ptr().cast()) };
-    // SAFETY: `target` is exclusive, as long as a word and aligned to one, both asserted above.
-    unsafe { _mm_stream_si128(target.as_mut_ptr().cast(), word) };
+    // SAFETY: a reference is exclusive, as long as a word and aligned to one.
+    unsafe { _mm_stream_si128(target, word) };
 }
