@@ -24,6 +24,7 @@ retention=5s
 connections=32
 pipelined=16
 h2_streams=16
+setex_pipelined=64
 # Batches under way are few, since each is large.
 batch_records=256
 batch_connections=4
@@ -84,7 +85,7 @@ turn_batch() {
     [ "$1" = herald ] || operation=bulk
     taskset -c "$load_core" "$load" "${url[$1]}" --ca "${ca[$1]}" --protocol "$2" --operation "$operation" \
         --records "$batch_records" --connections "$batch_connections" --depth "$batch_depth" --numbers "$numbers" \
-        --seconds "$seconds" --warmup 0.2 --seed "$RANDOM" >"$scratch/batch" || fail "no figures of batches to $1"
+        --seconds "$seconds" --warmup 0 --seed "$RANDOM" >"$scratch/batch" || fail "no figures of batches to $1"
     awk -v seconds="$seconds" '
         { value[$1] = $2 }
         END { if (value["failed"] != 0) exit 1; print value["records_per_s"] * seconds, seconds, 0 }' "$scratch/batch" ||
@@ -146,7 +147,7 @@ batch_row() {
             "$(values "$2" "$name" 4 | median | awk -v bytes="$batch_record_bytes" '{ print $1 * bytes / 1e6 }')" \
             "$(values "$2" "$name" 5 | median | awk '{ print 100 * $1 }')"
     done
-    printf ' %.2f |\n' "$(ratios "$2" 4 | median)"
+    printf ' %.2f | %.2f |\n' "$(ratios "$2" 4 | median)" "$(ratios "$2" 6 | median)"
 }
 
 # record_batches KIND: for the table of targets.
@@ -154,8 +155,7 @@ record_batches() {
     local value least most
     read -r value least most < <(values "$1" herald 4 | awk '{ print $1 / 1e6 }' | spread)
     record batch_tls_mps "$value" M/s "$least" "$most"
-    read -r value least most < <(ratios "$1" 4 | spread)
-    record batch_tls_of_bytes "$value" x "$least" "$most"
+    record_ratio batch_tls_of_bytes "$1"
 }
 
 beside_the_constant() {
@@ -190,8 +190,8 @@ beside_the_constant() {
     echo
     echo "### Batches of $batch_records over TLS, one client core and one server core"
     echo
-    echo "| request | herald, placements/s | MB/s | its processor share | the same bytes read and dropped, placements/s | MB/s | its processor share | ratio |"
-    echo "|---|--:|--:|--:|--:|--:|--:|--:|"
+    echo "| request | herald, placements/s | MB/s | its processor share | the same bytes read and dropped, placements/s | MB/s | its processor share | ratio | ratio per processor second |"
+    echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
     batch_row "POST of a batch, HTTP/1.1" batch-http1
     batch_row "POST of a batch, HTTP/2" batch-http2
     record_batches batch-http1
@@ -222,8 +222,8 @@ start_redis() {
 setex() {
     local value
     value=$(head -c 600 /dev/zero | tr '\0' s)
-    taskset -c "$load_core" redis-benchmark -p "$redis_port" -c "$connections" -P 64 -n $((seconds * 200000)) \
-        -r "$numbers" --csv SETEX __rand_int__ 60 "$value" | awk -F'","' 'END { print $2 }'
+    taskset -c "$load_core" redis-benchmark -p "$redis_port" -c "$connections" -P "$setex_pipelined" \
+        -n $((seconds * 200000)) -r "$numbers" --csv SETEX __rand_int__ 60 "$value" | awk -F'","' 'END { print $2 }'
 }
 
 # peer_row TITLE FILE: stores per second of a peer, one a line in FILE, and what the program's are over them.
@@ -246,7 +246,7 @@ record_over() {
 ratio() { awk -v above="$1" -v below="$2" 'BEGIN { print above / below }'; }
 
 beside_others() {
-    local round
+    local round value least most
     start_redis
     start node node benches/peer-node/cps.js "$redis_port"
     for ((round = 1; round <= rounds; round++)); do
@@ -266,9 +266,11 @@ beside_others() {
     echo "|---|--:|--:|--:|"
     peer_row "CPS on Node $(node --version) and Redis, HTTP/1.1" "$scratch/node"
     peer_row "the one the target was set against, as given" "$scratch/given"
-    peer_row "Redis, SETEX of 600 bytes, 64 pipelined" "$scratch/setex"
+    peer_row "Redis, SETEX of 600 bytes, $connections connections, $setex_pipelined pipelined" "$scratch/setex"
     record_over node_h2_ratio h2-store "$scratch/node"
     record_over node_pipelined_ratio pipelined "$scratch/node"
+    read -r value least most < <(awk '{ print $1 / 1e6 }' "$scratch/setex" | spread)
+    record redis_setex_mps "$value" M/s "$least" "$most"
 }
 
 beside_the_constant

@@ -95,6 +95,9 @@ machine() {
     echo
 } | cat -s >"$scratch/figures"
 cat "$scratch/figures"
+while IFS='|' read -r _ what _; do
+    complain "not measured:${what% }"
+done < <(grep -F '| not measured |' "$scratch/figures")
 
 if [ "${#failed[@]}" -gt 0 ]; then
     complain "failed: ${failed[*]}; $document stays as it is"

@@ -3,7 +3,8 @@
 //!
 //! For the log, the service and the map the 60 s are those of a virtual clock that keeps three fifths of the arena
 //! live, so that memory goes round and expiry is part of what is measured; the other peers have a clock of their
-//! own, and what is stored stays live. Everything in the same process is faulted in before the first run.
+//! own, and what is stored stays live. The memory of the log and of the copies is faulted in before the first run; the
+//! peers take theirs as they go.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ const ROCKS_SINGLE_LOGGED: &str = "RocksDB, a Put each, write-ahead log";
 const ROCKS_BATCHED_LOGGED: &str = "RocksDB, batches of 64, write-ahead log";
 
 /// Which rows of the targets are whose.
-const ROWS: [(&str, Mix, &str); 11] = [
+pub(crate) const ROWS: [(&str, Mix, &str); 11] = [
     (COPY, Mix::STORE, "memcpy"),
     (LOG, Mix::STORE, "store"),
     (LOG, Mix::RETRIEVE, "retrieve"),
