@@ -111,7 +111,10 @@ pub fn begin() -> Vec<u8> {
 /// # Errors
 /// [`Problem::BodyTooLarge`] if no service would take the body; nothing was added.
 pub fn put_placement(out: &mut Vec<u8>, number: TelephoneNumber, body: &[u8]) -> Result<(), Problem> {
-    let body_bytes = u16::try_from(body.len()).map_err(|_| Problem::BodyTooLarge)?;
+    if body.len() > BODY_BYTES_MAX {
+        return Err(Problem::BodyTooLarge);
+    }
+    let body_bytes = u16::try_from(body.len()).expect("the largest body has 8 KiB");
     out.extend_from_slice(&body_bytes.to_be_bytes());
     put_number(out, number);
     out.extend_from_slice(body);

@@ -7,9 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{House, Rng, number};
 use herald_core::batch::{self, Outcome, Retrieved, Stored};
 use herald_core::limits::{
-    BATCH_RECORD_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RECORDS_PER_NUMBER_MAX,
+    BATCH_NUMBERS_PER_STEP, BATCH_RECORD_BYTES_MAX, BATCH_STEP_BYTES, BODY_BUCKETS_BYTES, BODY_BYTES_MAX,
+    RECORDS_PER_NUMBER_LEAST, RECORDS_PER_NUMBER_MAX,
 };
-use herald_core::{Answer, BatchExchange, Effect, PlacementId, Problem, Request, Storing};
+use herald_core::{BatchExchange, Effect, PlacementId, Problem, Request, Storing};
 use serde_json::Value;
 
 /// A record as a client may write it, right or wrong.
@@ -95,6 +96,28 @@ fn request_body(records: &[Record], write: fn(&Record, &mut Vec<u8>)) -> Vec<u8>
     body
 }
 
+/// What answers a whole request, as the door of the engine does it.
+fn ask(house: &mut House, request: &Request<'_>) -> Result<(Vec<u8>, Effect), Problem> {
+    let mut exchange = BatchExchange::open(request, house.storing)?.expect("a batch");
+    let (mut input, mut out, mut effect) = (request.body, Vec::new(), Effect::None);
+    while !input.is_empty() {
+        if step(house, &mut exchange, &mut input, &mut out)? == Effect::MakeDurable {
+            effect = Effect::MakeDurable;
+        }
+    }
+    exchange.end(None, &mut out)?;
+    Ok((out, effect))
+}
+
+fn step(
+    house: &mut House,
+    exchange: &mut BatchExchange,
+    input: &mut &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Effect, Problem> {
+    house.service.step_batch(&mut house.store, exchange, input, out, house.storing, house.now)
+}
+
 /// Sends `body` in pieces that `next_bytes` measures, and gives the whole answer.
 fn sent(house: &mut House, target: &str, body: &[u8], mut next_bytes: impl FnMut() -> usize) -> Vec<u8> {
     let head = request(target, &[]);
@@ -104,10 +127,7 @@ fn sent(house: &mut House, target: &str, body: &[u8], mut next_bytes: impl FnMut
         let (mut piece, after) = rest.split_at(next_bytes().clamp(1, rest.len()));
         rest = after;
         while !piece.is_empty() {
-            house
-                .service
-                .step_batch(&mut house.store, &mut exchange, &mut piece, &mut out, house.storing, house.now)
-                .expect("a batch");
+            step(house, &mut exchange, &mut piece, &mut out).expect("a batch");
         }
     }
     exchange.end(None, &mut out).expect("a batch");
@@ -143,9 +163,9 @@ fn each_store_is_answered_as_a_single_one_in_pieces_of_any_size() {
         let pieces = || usize::try_from(rng.below(piece_bytes_max)).expect("64 bits");
         let answer = sent(&mut batched, batch::STORE_PATH, &body, pieces);
         assert_eq!(stored(&answer), expected, "seed {seed}");
-        let whole = House::new(seed).ask(&request(batch::STORE_PATH, &body));
+        let whole = ask(&mut House::new(seed), &request(batch::STORE_PATH, &body)).expect("a batch");
         if seed % 10 != 9 {
-            assert_eq!(whole.response.body, answer, "seed {seed}: as a whole");
+            assert_eq!(whole.0, answer, "seed {seed}: as a whole");
         }
     }
 }
@@ -156,8 +176,9 @@ fn a_full_number_refuses_its_own_records_only() {
     let mut records =
         vec![Record::stored(vec![7; 640]); usize::try_from(RECORDS_PER_NUMBER_MAX).unwrap() + 1];
     records.push(Record { signs: b"911".to_vec(), body: vec![7; 640] });
-    let answer = house.ask(&request(batch::STORE_PATH, &request_body(&records, Record::write_placement)));
-    let results = stored(&answer.response.body);
+    let body = request_body(&records, Record::write_placement);
+    let (answer, _) = ask(&mut house, &request(batch::STORE_PATH, &body)).expect("a batch");
+    let results = stored(&answer);
     let full =
         results.iter().position(|result| *result == Stored::Refused(Outcome::NumberFull)).expect("full");
     assert!(full > 190, "after {full}");
@@ -177,9 +198,9 @@ fn each_number_brings_what_its_inline_list_brings() {
     let records: Vec<_> =
         signs.iter().map(|signs| Record { signs: signs.to_vec(), body: Vec::new() }).collect();
     let body = request_body(&records, Record::write_number);
-    let answer = house.ask(&request(batch::RETRIEVE_PATH, &body));
-    assert_eq!((answer.response.status, answer.effect), (200, Effect::None));
-    let results = retrieved(&answer.response.body);
+    let (answer, effect) = ask(&mut house, &request(batch::RETRIEVE_PATH, &body)).expect("a batch");
+    assert_eq!(effect, Effect::None);
+    let results = retrieved(&answer);
     assert_eq!(results.len(), signs.len());
     for (signs, result) in signs.iter().zip(&results) {
         if !signs.iter().all(|sign| b"0123456789*#".contains(sign)) || signs.len() > 15 {
@@ -197,7 +218,43 @@ fn each_number_brings_what_its_inline_list_brings() {
         assert_eq!(items, expected, "{target}");
     }
     for piece_bytes in [1, 5, 64] {
-        assert_eq!(sent(&mut house, batch::RETRIEVE_PATH, &body, || piece_bytes), answer.response.body);
+        assert_eq!(sent(&mut house, batch::RETRIEVE_PATH, &body, || piece_bytes), answer);
+    }
+}
+
+#[test]
+fn a_step_ends_behind_the_number_whose_items_reach_its_bound() {
+    let mut house = House::new(8);
+    let numbers: Vec<_> =
+        (0..BATCH_NUMBERS_PER_STEP).map(|index| number(&format!("1222555000{index}"))).collect();
+    let mut body = batch::begin();
+    for &number in &numbers {
+        for _ in 0..RECORDS_PER_NUMBER_LEAST {
+            house
+                .service
+                .store(&mut house.store, number, &[7; BODY_BYTES_MAX], house.now)
+                .expect("below its bound");
+        }
+        batch::put_number(&mut body, number);
+    }
+    let head = request(batch::RETRIEVE_PATH, &[]);
+    let mut exchange = BatchExchange::open(&head, house.storing).expect("well asked").expect("a batch");
+    let (mut input, mut answer) = (&body[..], Vec::new());
+    // A number is full at RECORDS_PER_NUMBER_MAX, and a few items are cover.
+    let number_bytes_max =
+        (usize::try_from(RECORDS_PER_NUMBER_MAX).expect("a count") + 32) * (16 + 2 + BODY_BYTES_MAX);
+    while !input.is_empty() {
+        let before = answer.len();
+        step(&mut house, &mut exchange, &mut input, &mut answer).expect("a batch");
+        let step_bytes = answer.len() - before;
+        assert!(step_bytes < BATCH_STEP_BYTES + number_bytes_max, "{step_bytes} bytes in one step");
+    }
+    let results = retrieved(&answer);
+    assert_eq!(results.len(), numbers.len());
+    for (&number, result) in numbers.iter().zip(results) {
+        let items = house.service.retrieve(&mut house.store, number, house.now);
+        let items = items.iter().map(|item| (item.id, &item.body[..])).collect();
+        assert_eq!(result, Retrieved::Done(items));
     }
 }
 
@@ -211,13 +268,13 @@ fn a_request_that_ends_inside_a_record_says_so_behind_what_it_did() {
     let whole = request_body(&vec![Record::stored(vec![1; 640]); 2], Record::write_placement);
     for cut in 1..whole.len() {
         let mut house = House::new(3);
-        let answer = house.ask(&request(batch::STORE_PATH, &whole[..cut]));
-        let results = stored(&answer.response.body);
+        let (answer, effect) = ask(&mut house, &request(batch::STORE_PATH, &whole[..cut])).expect("a batch");
+        let results = stored(&answer);
         let record_bytes = (whole.len() - 1) / 2;
         let (done, part) = ((cut - 1) / record_bytes, (cut - 1) % record_bytes);
         assert_eq!(results.len(), done + usize::from(part > 0), "cut at {cut}");
         assert_eq!(results.last() == Some(&Stored::Refused(Outcome::Broken)), part > 0, "cut at {cut}");
-        assert_eq!(answer.effect == Effect::MakeDurable, done > 0, "cut at {cut}");
+        assert_eq!(effect == Effect::MakeDurable, done > 0, "cut at {cut}");
     }
 }
 
@@ -252,8 +309,7 @@ fn a_whole_request_that_is_none_gets_one_answer() {
     let good = request_body(&[Record::stored(vec![1; 640])], Record::write_placement);
     let asked = request(batch::STORE_PATH, &good);
     let refused = |house: &mut House, request: Request<'_>, problem: Problem| {
-        let expected = Answer { response: problem.response(), effect: Effect::None };
-        assert_eq!(house.ask(&request), expected, "{problem:?}");
+        assert_eq!(ask(house, &request), Err(problem));
     };
     refused(&mut house, Request { method: "GET", ..asked }, Problem::Method("POST"));
     refused(&mut house, Request { target: "/cps/batch?x", ..asked }, Problem::Query);
@@ -269,7 +325,7 @@ fn a_whole_request_that_is_none_gets_one_answer() {
     }
     house.storing = Storing::Impossible;
     refused(&mut house, asked, Problem::Unavailable);
-    assert_eq!(house.ask(&request(batch::RETRIEVE_PATH, b"\x01\x03911")).response.status, 200);
+    assert!(ask(&mut house, &request(batch::RETRIEVE_PATH, b"\x01\x03911")).is_ok());
 }
 
 #[test]
@@ -328,6 +384,11 @@ fn what_is_kept_of_a_record_stays_below_its_bound() {
     largest.write_placement(&mut bytes);
     assert_eq!(bytes.len(), BATCH_RECORD_BYTES_MAX);
     assert!(matches!(batch::front_placement(&bytes[..bytes.len() - 1]), batch::Front::Partial { .. }));
+    assert_eq!(
+        batch::put_placement(&mut bytes, number("911"), &[0; BODY_BYTES_MAX + 1]),
+        Err(Problem::BodyTooLarge)
+    );
+    assert_eq!(bytes.len(), BATCH_RECORD_BYTES_MAX, "nothing was added");
     // One sign or one byte more, and nothing of it is waited for.
     for (signs, body) in [(16, 640), (1, 8193)] {
         let mut longer = Vec::new();
@@ -365,13 +426,13 @@ fn the_document_shows_what_the_service_does() {
         panic!("{} blocks", blocks.len())
     };
     let mut house = House::new(7);
-    let answer = house.ask(&request(batch::STORE_PATH, stores));
-    let results = stored(&answer.response.body);
+    let (answer, _) = ask(&mut house, &request(batch::STORE_PATH, stores)).expect("a batch");
+    let results = stored(&answer);
     assert!(matches!(results[..], [Stored::Done(_), Stored::Refused(Outcome::BodySize)]), "{results:?}");
     let shown = stored(store_results);
     assert!(matches!(shown[..], [Stored::Done(_), Stored::Refused(Outcome::BodySize)]), "{shown:?}");
-    let answer = house.ask(&request(batch::RETRIEVE_PATH, numbers));
-    for answer in [&answer.response.body, number_results] {
+    let (answer, _) = ask(&mut house, &request(batch::RETRIEVE_PATH, numbers)).expect("a batch");
+    for answer in [&answer, number_results] {
         let results = retrieved(answer);
         let [Retrieved::Done(items), Retrieved::Refused(Outcome::Number)] = &results[..] else {
             panic!("{results:?}")

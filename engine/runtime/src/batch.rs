@@ -32,7 +32,7 @@ pub(crate) struct BatchDialogue {
 
 /// Results of one step, and when they may be sent.
 struct Results {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     ticket: Option<Ticket>,
 }
 
@@ -82,7 +82,7 @@ impl BatchDialogue {
         }
         if !bytes.is_empty() {
             self.waiting_bytes += bytes.len();
-            self.waiting.push_back(Results { bytes, ticket });
+            self.waiting.push_back(Results { bytes: Bytes::from(bytes), ticket });
         }
         Ok(())
     }
@@ -91,25 +91,27 @@ impl BatchDialogue {
         (!self.input.is_empty() || self.end.is_some()) && self.waiting_bytes < BATCH_RESULTS_BYTES_MAX
     }
 
-    /// What may be sent of the results, in their order; wakes `waker` when that becomes more.
+    /// What may be sent of the results, in their order, one piece at most; wakes `waker` when that becomes more.
     fn ready(&mut self, waker: &Waker) -> Vec<u8> {
         let mut piece = Vec::new();
         while let Some(results) = self.waiting.front_mut()
             && piece.len() < BATCH_PIECE_BYTES
         {
-            let commits = &self.desk.shared.commits;
-            let state =
-                results.ticket.map_or(Poll::Ready(CommitState::Durable), |at| commits.poll(at, waker));
-            let Poll::Ready(state) = state else { break };
-            self.waiting_bytes -= results.bytes.len();
-            if state != CommitState::Durable {
-                results.bytes = batch::withdraw(&results.bytes);
+            if let Some(ticket) = results.ticket {
+                let Poll::Ready(state) = self.desk.shared.commits.poll(ticket, waker) else { break };
+                results.ticket = None;
+                if state != CommitState::Durable {
+                    let withdrawn = Bytes::from(batch::withdraw(&results.bytes));
+                    self.waiting_bytes -= results.bytes.len() - withdrawn.len();
+                    results.bytes = withdrawn;
+                }
             }
-            let Some(Results { bytes, .. }) = self.waiting.pop_front() else { break };
-            if piece.is_empty() {
-                piece = bytes;
-            } else {
-                piece.extend_from_slice(&bytes);
+            let room = BATCH_PIECE_BYTES - piece.len();
+            let part = results.bytes.split_to(room.min(results.bytes.len()));
+            self.waiting_bytes -= part.len();
+            piece.extend_from_slice(&part);
+            if results.bytes.is_empty() {
+                self.waiting.pop_front();
             }
         }
         piece
@@ -146,5 +148,71 @@ impl Dialogue for BatchDialogue {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    use herald_core::batch::Retrieved;
+    use herald_core::limits::{BATCH_STEP_BYTES, BODY_BYTES_MAX, RECORDS_PER_NUMBER_LEAST};
+    use herald_core::{Request, Storing, TelephoneNumber};
+
+    use super::*;
+    use crate::shared::tests::shared;
+
+    const NUMBERS: usize = 8;
+    /// Above what a full number and its cover bring.
+    const NUMBER_BYTES_MAX: usize = 300 * (16 + 2 + BODY_BYTES_MAX);
+
+    #[test]
+    fn full_numbers_go_out_in_pieces_and_wait_within_the_bound() {
+        let shared = Arc::new(shared());
+        let mut session = shared.open_session().expect("a session");
+        let mut request = batch::begin();
+        for index in 0..NUMBERS {
+            let number: TelephoneNumber = format!("1222555000{index}").parse().expect("a number");
+            for _ in 0..RECORDS_PER_NUMBER_LEAST {
+                let now = shared.clock.now();
+                session
+                    .service
+                    .store(&mut session.log, number, &[7; BODY_BYTES_MAX], now)
+                    .expect("below its bound");
+            }
+            batch::put_number(&mut request, number);
+        }
+        let content_type = Some(batch::MEDIA_TYPE);
+        let head =
+            Request { method: "POST", target: batch::RETRIEVE_PATH, content_type, ..Request::default() };
+        let exchange = BatchExchange::open(&head, Storing::Possible).expect("well asked").expect("a batch");
+        let desk = Rc::new(Desk { shared, session: RefCell::new(session) });
+        let mut dialogue = BatchDialogue::new(desk, exchange);
+        dialogue.take(Bytes::from(request));
+        dialogue.end(InputEnd::Complete);
+        let mut answer = Vec::new();
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Ok(Some(piece))) = dialogue.poll_answer(&mut context) {
+            assert!(piece.len() <= BATCH_PIECE_BYTES, "a piece of {} bytes", piece.len());
+            let waiting: usize = dialogue.waiting.iter().map(|results| results.bytes.len()).sum();
+            assert_eq!(dialogue.waiting_bytes, waiting);
+            assert!(
+                waiting < BATCH_RESULTS_BYTES_MAX + BATCH_STEP_BYTES + NUMBER_BYTES_MAX,
+                "{waiting} wait"
+            );
+            answer.extend_from_slice(&piece);
+        }
+        assert!(dialogue.is_over);
+        let mut rest = &answer[..];
+        batch::take_version(&mut rest).expect("a version");
+        for _ in 0..NUMBERS {
+            let Ok(Some(Retrieved::Done(items))) = batch::take_retrieved(&mut rest) else {
+                panic!("no result")
+            };
+            let full = usize::try_from(RECORDS_PER_NUMBER_LEAST).expect("a count");
+            assert!(items.iter().filter(|(_, body)| *body == [7; BODY_BYTES_MAX]).count() == full);
+        }
+        assert!(rest.is_empty());
     }
 }

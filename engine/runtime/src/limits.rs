@@ -32,9 +32,11 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a reference or a reason a service elsewhere gives. A longer reference is an error, a reason is cut.
 pub const REFERENCE_BYTES_MAX: usize = 1024;
 
-/// Bytes of results of one batch that may wait for the disk. At the bound its request is read no further.
+/// Bytes of results of one batch that may wait for the disk or the peer. At the bound no step begins and its request
+/// is read no further; the last step goes beyond by its own results
+/// ([`BATCH_STEP_BYTES`](herald_core::limits::BATCH_STEP_BYTES) and one number).
 pub(crate) const BATCH_RESULTS_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of results sent in one piece, if that many are ready: one HTTP/2 frame.
+/// Bytes of results sent in one piece, at most: one HTTP/2 frame. A peer has made progress when it has taken a piece.
 pub(crate) const BATCH_PIECE_BYTES: usize = 16 * 1024;
 /// The journal writes the engine's clock down at least this often, in ms: twice the time between two of its passes,
 /// since one may take its time. A killed engine has served no later than this after what it wrote.

@@ -285,7 +285,7 @@ impl Drop for Inside<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
     use std::time::Instant;
@@ -301,7 +301,7 @@ mod tests {
         Timestamp::from_millis(1)
     }
 
-    fn shared() -> Shared {
+    pub(crate) fn shared() -> Shared {
         let clock = Arc::new(SystemClock::starting_at(Timestamp::default()));
         let now = clock.now();
         let config = LogConfig {

@@ -3,10 +3,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use herald_runtime::core::batch::{self, Outcome, Retrieved, Stored};
-use herald_runtime::core::{PlacementId, TelephoneNumber};
+use herald_runtime::core::{Clock, PlacementId, TelephoneNumber, Timestamp};
 use herald_runtime::net::{Address, Bytes, Client, Protocol, Request, StatusCode};
 use herald_runtime::{Config, Engine, Environment};
 
@@ -14,6 +16,10 @@ const RECORDS: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn started(folder: &Path, durability: &str) -> (Engine, SocketAddr, String) {
+    started_in(Environment::system(|_, _| {}), folder, durability)
+}
+
+fn started_in(environment: Environment, folder: &Path, durability: &str) -> (Engine, SocketAddr, String) {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
     std::fs::write(&chain, signed.cert.pem()).expect("a file");
@@ -30,7 +36,7 @@ fn started(folder: &Path, durability: &str) -> (Engine, SocketAddr, String) {
     ] {
         config.set(name, value).expect("a property");
     }
-    let engine = Engine::open(config, Environment::system(|_, _| {})).expect("an engine");
+    let engine = Engine::open(config, environment).expect("an engine");
     engine.start().expect("a start");
     let [Address::Tcp(address)] = *engine.addresses() else { panic!("one address") };
     (engine, address, signed.cert.pem())
@@ -105,6 +111,66 @@ fn a_batch_is_stored_and_retrieved_over_both_versions_of_http() {
         check_all(&client, address, &ids);
         engine.stop().expect("a stop");
     }
+}
+
+/// Stands still unless it is moved.
+struct HandClock(AtomicU64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn what_was_stored_and_cannot_be_written_is_withdrawn_until_the_disk_is_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A second before the next generation of the journal.
+    let clock = Arc::new(HandClock(AtomicU64::new(1_795_300_009_000)));
+    let environment = Environment {
+        clock: Box::new({
+            let clock = clock.clone();
+            move |_| clock
+        }),
+        ..Environment::system(|_, _| {})
+    };
+    let (engine, address, roots) = started_in(environment, folder.path(), "synced");
+    // The second is acknowledged when what the journal does behind the first, a new generation, is done.
+    for _ in 0..2 {
+        engine.store(number(3), &body(3)).expect("a disk");
+    }
+    let client = Client::https(roots.as_bytes()).expect("roots");
+    // One piece, so that all of it is stored before its commit fails.
+    let mut request = batch::begin();
+    (0..3).for_each(|index| batch::put_placement(&mut request, number(index), &body(index)).expect("a body"));
+    let (journal, away) = (folder.path().join("data/journal"), folder.path().join("away"));
+    std::fs::rename(&journal, &away).expect("a folder");
+    std::fs::write(&journal, "in the way of RocksDB, which makes missing folders").expect("a file");
+    // The first placement of a generation begins a new file of RocksDB's log.
+    clock.0.fetch_add(2_000, Ordering::Relaxed);
+    let answer = post(&client, address, batch::STORE_PATH, request.clone());
+    let unavailable = Outcome::Unavailable.code();
+    assert_eq!(answer, [batch::VERSION, unavailable, unavailable, unavailable]);
+    for index in 0..3 {
+        let items = engine.retrieve(number(index)).expect("items");
+        assert!(
+            items.iter().any(|item| item.body == body(index)),
+            "placement {index} was refused, not withdrawn"
+        );
+    }
+    std::fs::remove_file(&journal).expect("a file");
+    std::fs::rename(&away, &journal).expect("a folder");
+    let deadline = Instant::now() + PATIENCE;
+    while engine.store(number(3), &body(3)).is_err() {
+        assert!(Instant::now() < deadline, "the journal does not go on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let answer = post(&client, address, batch::STORE_PATH, request);
+    let mut rest = &answer[1..];
+    for _ in 0..3 {
+        assert!(matches!(batch::take_stored(&mut rest), Ok(Some(Stored::Done(_)))));
+    }
+    engine.stop().expect("a stop");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Batches: records are answered in steps while the request arrives, each with the rules of a single request.
 
-use super::message::{Answer, Effect, Request, Response};
+use super::message::{Effect, Request, Response};
 use super::problem::Problem;
-use super::route::{BatchKind, Route};
+use super::route::{self, BatchKind};
 use super::{Service, Storing, retrieved};
 use crate::batch::{self, Front, Outcome};
-use crate::limits::{BATCH_NUMBERS_PER_STEP, STORES_TOGETHER};
+use crate::limits::{BATCH_NUMBERS_PER_STEP, BATCH_STEP_BYTES, STORES_TOGETHER};
 use crate::number::TelephoneNumber;
 use crate::placement::PlacementStore;
 use crate::time::Timestamp;
@@ -29,21 +29,15 @@ impl BatchExchange {
     /// # Errors
     /// The refusal of the whole request.
     pub fn open(request: &Request<'_>, storing: Storing) -> Result<Option<Self>, Problem> {
-        match Route::of(request)? {
-            Route::Batch(kind) => Self::of_kind(kind, request, storing).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    pub(super) fn of_kind(kind: BatchKind, request: &Request<'_>, storing: Storing) -> Result<Self, Problem> {
-        if !super::route::is_of_type(request.content_type, batch::MEDIA_TYPE) {
+        let Some(kind) = route::batch_kind(request)? else { return Ok(None) };
+        if !route::is_of_type(request.content_type, batch::MEDIA_TYPE) {
             return Err(Problem::BatchMediaType);
         }
-        super::route::accepts(request.accept, batch::MEDIA_TYPE)?;
+        route::accepts(request.accept, batch::MEDIA_TYPE)?;
         if kind == BatchKind::Stores && storing == Storing::Impossible {
             return Err(Problem::Unavailable);
         }
-        Ok(Self { kind, has_begun: false, kept: Vec::new(), to_pass_over: 0 })
+        Ok(Some(Self { kind, has_begun: false, kept: Vec::new(), to_pass_over: 0 }))
     }
 
     /// Status and header fields of the answer.
@@ -113,12 +107,15 @@ struct Step<'a> {
     storing: Storing,
     now: Timestamp,
     out: &'a mut Vec<u8>,
+    /// How long `out` was before the step.
+    out_begin: usize,
     effect: Effect,
 }
 
 impl Service {
-    /// Answers some of the records in `input`: takes them off its front and appends their results to `out`. What
-    /// is done at once is bounded; repeat it until `input` is empty. The first step answers with the version alone.
+    /// Answers some of the records in `input`: takes them off its front and appends their results to `out`. What is
+    /// done at once is bounded, in records and by [`BATCH_STEP_BYTES`]; repeat it until `input` is empty. The first
+    /// step answers with the version alone.
     ///
     /// The effect is for the results appended here. If it fails, send [`batch::withdraw`] of them instead.
     ///
@@ -136,31 +133,10 @@ impl Service {
         if !batch.has_begun {
             return batch.begin(input, out).map(|()| Effect::None);
         }
-        let mut step = Step { service: self, store, storing, now, out, effect: Effect::None };
+        let out_begin = out.len();
+        let mut step = Step { service: self, store, storing, now, out, out_begin, effect: Effect::None };
         step.take(batch, input);
         Ok(step.effect)
-    }
-
-    /// Answers a batch whose request is there as a whole.
-    pub(super) fn whole_batch(
-        &mut self,
-        store: &mut dyn PlacementStore,
-        mut batch: BatchExchange,
-        body: &[u8],
-        storing: Storing,
-        now: Timestamp,
-    ) -> Result<Answer, Problem> {
-        let mut response = batch.head();
-        let mut effect = Effect::None;
-        let mut input = body;
-        while !input.is_empty() {
-            let out = &mut response.body;
-            if self.step_batch(store, &mut batch, &mut input, out, storing, now)? == Effect::MakeDurable {
-                effect = Effect::MakeDurable;
-            }
-        }
-        batch.end(None, &mut response.body)?;
-        Ok(Answer { response, effect })
     }
 }
 
@@ -194,6 +170,9 @@ impl Step<'_> {
         let mut run = Run::new();
         let mut absent_bytes = 0;
         for _ in 0..records_max {
+            if self.out.len() - self.out_begin >= BATCH_STEP_BYTES {
+                break;
+            }
             match batch.front(input) {
                 Front::Partial { .. } => break,
                 Front::Record { number, body, bytes } => {

@@ -69,7 +69,7 @@ impl Service {
         self.cover.advance(now);
     }
 
-    /// Answers one HTTP request of RFC 8816 §9.
+    /// Answers one HTTP request of RFC 8816 §9. A batch is a [`BatchExchange`] instead, which knows it by its head.
     pub fn handle(
         &mut self,
         store: &mut dyn PlacementStore,
@@ -249,10 +249,6 @@ impl Service {
                 accepts(request.accept, PASSPORT_TYPE)?;
                 let item = self.item(store, number, id, now).ok_or(Problem::NoSuchItem)?;
                 Ok(Answer::now(item_response(number, item, request.authority)))
-            }
-            Route::Batch(kind) => {
-                let batch = BatchExchange::of_kind(kind, request, storing)?;
-                self.whole_batch(store, batch, request.body, storing, now)
             }
         }
     }

@@ -15,7 +15,6 @@ pub(super) enum Route {
     List { number: TelephoneNumber, inline: bool },
     ListBlock(NumberBlock),
     Item(TelephoneNumber, PlacementId),
-    Batch(BatchKind),
 }
 
 /// What the records of a batch are.
@@ -38,22 +37,10 @@ pub(super) const PASSPORT_TYPE: &str = "application/passport";
 
 impl Route {
     pub(super) fn of(request: &Request<'_>) -> Result<Self, Problem> {
-        if request.target.len() > TARGET_BYTES_MAX {
-            return Err(Problem::TargetTooLong);
-        }
-        let (path, query) = match request.target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (request.target, None),
-        };
+        let (path, query) = path_and_query(request.target)?;
         if path == "/health" {
             reading(request.method, "GET, HEAD")?;
             return no_query(query).map(|()| Self::Health);
-        }
-        if let Some(kind) = batch_kind(path) {
-            if request.method != "POST" {
-                return Err(Problem::Method("POST"));
-            }
-            return no_query(query).map(|()| Self::Batch(kind));
         }
         let rest = path.strip_prefix("/cps/").ok_or(Problem::NotFound)?;
         let (number, rest) = rest.split_once('/').ok_or(Problem::NotFound)?;
@@ -105,12 +92,28 @@ impl Route {
     }
 }
 
-fn batch_kind(path: &str) -> Option<BatchKind> {
-    match path {
-        batch::STORE_PATH => Some(BatchKind::Stores),
-        batch::RETRIEVE_PATH => Some(BatchKind::Numbers),
-        _ => None,
+/// The kind of batch a request is for; `None` if it is for none.
+pub(super) fn batch_kind(request: &Request<'_>) -> Result<Option<BatchKind>, Problem> {
+    let (path, query) = path_and_query(request.target)?;
+    let kind = match path {
+        batch::STORE_PATH => BatchKind::Stores,
+        batch::RETRIEVE_PATH => BatchKind::Numbers,
+        _ => return Ok(None),
+    };
+    if request.method != "POST" {
+        return Err(Problem::Method("POST"));
     }
+    no_query(query).map(|()| Some(kind))
+}
+
+fn path_and_query(target: &str) -> Result<(&str, Option<&str>), Problem> {
+    if target.len() > TARGET_BYTES_MAX {
+        return Err(Problem::TargetTooLong);
+    }
+    Ok(match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    })
 }
 
 /// Whether a path segment means a block: it ends in `x`, or has a single `-` with up to four digits behind it.
