@@ -70,7 +70,10 @@ impl Commits {
         match self.state(ticket) {
             CommitState::Pending if waiting.closed => Poll::Ready(CommitState::Failed),
             CommitState::Pending => {
-                waiting.wakers.push(waker.clone());
+                // One task may poll many tickets, one behind the other.
+                if !waiting.wakers.last().is_some_and(|last| last.will_wake(waker)) {
+                    waiting.wakers.push(waker.clone());
+                }
                 self.want(&mut waiting, ticket);
                 Poll::Pending
             }
