@@ -107,7 +107,9 @@ async fn exchange<S: Service>(
         poll_fn(|cx| under_way.account().poll_share(cx)).await;
     }
     let (parts, mut body) = request.into_parts();
-    let intake = match check_head(&parts) {
+    let head = check_head(&parts);
+    let is_head_good = head.is_ok();
+    let intake = match head {
         Ok(()) => shared.service.intake(&peer, &parts),
         Err(bad) => Intake::Refused(refuse(&shared, Refusal::BadHead(bad))),
     };
@@ -133,7 +135,13 @@ async fn exchange<S: Service>(
         }
         Intake::Refused(refusal) => refusal,
     };
-    let refusal = turn_away(&shared, refusal, body, is_http1).await;
+    let refusal = if is_head_good && body.is_end_stream() {
+        // Nothing of it is left on the wire, so the connection goes on as behind any other answer.
+        poll_fn(|cx| under_way.account().poll_room(cx)).await;
+        refusal
+    } else {
+        turn_away(&shared, refusal, body, is_http1).await
+    };
     Ok(refusal.map(|bytes| AnswerBody::whole(bytes, under_way)))
 }
 

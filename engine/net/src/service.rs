@@ -42,7 +42,7 @@ pub enum Intake {
     Whole,
     /// It is answered while it arrives. The body's length is not bounded; what waits of it and of its answer is.
     Dialogue(Response<Box<dyn Dialogue>>),
-    /// Its body is not wanted: this is the answer.
+    /// Its body is not wanted: this is the answer. Unless there is none, an HTTP/1.1 connection is closed behind it.
     Refused(Response<Bytes>),
 }
 

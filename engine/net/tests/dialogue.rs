@@ -129,6 +129,16 @@ fn a_peer_that_goes_away_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_refusal_of_a_request_without_a_body_leaves_the_connection_open() {
+    let mut hand = Hand::plain(NetLimits::default());
+    let mut peer = RawPeer::connect(hand.address);
+    peer.send(b"GET /shut HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    hand.until("both answers", || peer.has("GET /next 0"));
+    let text = peer.text();
+    assert!(text.starts_with("HTTP/1.1 415 ") && !text.contains("connection: close"), "{text}");
+}
+
+#[test]
 fn a_dialogue_that_is_refused_as_a_whole_is_answered_once() {
     for (path, status, text) in [("/talk", "400", "not like this"), ("/shut", "415", "shut")] {
         let mut hand = Hand::plain(NetLimits::default());

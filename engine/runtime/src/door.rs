@@ -45,7 +45,7 @@ impl herald_net::Service for Door {
     type Answer = Reply;
 
     fn intake(&self, _peer: &Peer, head: &Parts) -> Intake {
-        if !head.uri.path().starts_with(batch::STORE_PATH) {
+        if ![batch::STORE_PATH, batch::RETRIEVE_PATH].contains(&head.uri.path()) {
             return Intake::Whole;
         }
         let storing = storing(self.desk.shared.pace(self.desk.shared.clock.now()));
