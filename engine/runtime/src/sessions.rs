@@ -5,12 +5,12 @@
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use crossbeam_utils::atomic::AtomicCell;
-use herald_core::Service;
+use herald_core::{Service, Timestamp};
 use herald_log::LogHandle;
 use parking_lot::Mutex;
 
@@ -29,8 +29,14 @@ pub(crate) struct Sessions {
     made: Mutex<Made>,
 }
 
-/// Empty if there is no session yet, and while it is lent.
-type Place = AtomicCell<Option<Box<Session>>>;
+/// Where one session is kept.
+#[derive(Default)]
+struct Place {
+    /// Empty if there is no session yet, and while it is lent.
+    session: AtomicCell<Option<Box<Session>>>,
+    /// When it was last lent, in milliseconds.
+    lent_at: AtomicU64,
+}
 
 /// For which places there is a session, lent or not.
 struct Made {
@@ -57,13 +63,17 @@ impl Sessions {
     #[inline]
     pub(crate) fn lend(
         &self,
+        now: Timestamp,
         make: impl FnOnce() -> Result<Session, EngineError>,
     ) -> Result<Lent<'_>, EngineError> {
         let place = usual_place();
-        match self.places[place].take() {
-            Some(session) => Ok(self.lent(place, session)),
-            None => self.lend_elsewhere(place, make),
-        }
+        let lent = match self.places[place].session.take() {
+            Some(session) => self.lent(place, session),
+            None => self.lend_elsewhere(place, make)?,
+        };
+        // Relaxed: a hint for `for_each_idle`.
+        self.places[lent.place].lent_at.store(now.as_millis(), Ordering::Relaxed);
+        Ok(lent)
     }
 
     #[cold]
@@ -86,7 +96,7 @@ impl Sessions {
         }
         drop(made);
         let idle = |place: usize| {
-            let session = self.places[place].take()?;
+            let session = self.places[place].session.take()?;
             remember_place(place);
             Some(self.lent(place, session))
         };
@@ -111,7 +121,7 @@ impl Sessions {
             // Sessions are lent for microseconds, so this loop all but never turns. One that a panic loses
             // meanwhile is no longer waited for.
             while self.made.lock().is_made[place] {
-                if cell.take().is_some() {
+                if cell.session.take().is_some() {
                     self.made.lock().is_made[place] = false;
                 } else if Instant::now() < deadline {
                     std::thread::sleep(Duration::from_millis(1));
@@ -124,11 +134,16 @@ impl Sessions {
 }
 
 impl Sessions {
-    /// Does `work` with each session that nobody has at the moment.
-    pub(crate) fn for_each_idle(&self, mut work: impl FnMut(&mut Session)) {
-        for place in 0..SESSIONS_MAX {
-            if let Some(session) = self.places[place].take() {
-                work(&mut self.lent(place, session));
+    /// Does `work` with each session that nobody has had since `since`. Others are left alone, or a thread that needs
+    /// its own would find it gone for a moment and make another.
+    pub(crate) fn for_each_idle(&self, since: Timestamp, mut work: impl FnMut(&mut Session)) {
+        for (index, place) in self.places.iter().enumerate() {
+            // Relaxed: a hint.
+            if place.lent_at.load(Ordering::Relaxed) > since.as_millis() {
+                continue;
+            }
+            if let Some(session) = place.session.take() {
+                work(&mut self.lent(index, session));
             }
         }
     }
@@ -164,7 +179,7 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             // Nobody else puts anything here, so nothing is dropped by this.
-            self.sessions.places[self.place].store(Some(session));
+            self.sessions.places[self.place].session.store(Some(session));
         }
     }
 }
@@ -189,4 +204,4 @@ fn remember_place(place: usize) {
     PLACE.set(place);
 }
 
-const _: () = assert!(Place::is_lock_free());
+const _: () = assert!(AtomicCell::<Option<Box<Session>>>::is_lock_free());

@@ -230,7 +230,7 @@ impl Shared {
     ) -> Result<T, EngineError> {
         self.stage().serves()?;
         self.forget_now_and_then(now);
-        let lent = self.sessions.lend(|| self.open_session())?;
+        let lent = self.sessions.lend(now, || self.open_session())?;
         // SeqCst: pairs with the fence in `wind_up`.
         fence(Ordering::SeqCst);
         self.stage().serves()?;
@@ -259,7 +259,7 @@ impl Shared {
             self.forgot_at.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed);
         if turn.is_ok() {
             self.cover.lock().advance(self.retention, now);
-            self.sessions.for_each_idle(|session| {
+            self.sessions.for_each_idle(Timestamp::from_millis(last), |session| {
                 session.service.forget(now);
                 session.log.forget(now);
             });
