@@ -182,7 +182,7 @@ impl PlacementStore for Restoring {
 fn drain(log: &PlacementLog, cursor: &mut DrainCursor, names: &mut Vec<u64>) {
     let _ = log.drain(cursor, &mut |range| {
         for record in records(range.bytes) {
-            let record = record.expect("whole records");
+            let record = record.expect("overwritten while it was drained");
             if record.is_void() {
                 continue;
             }
@@ -226,7 +226,7 @@ fn a_crowd_is_linearizable() {
 }
 
 #[test]
-#[should_panic(expected = "overwritten while it was shown")]
+#[should_panic(expected = "overwritten while it was")]
 fn a_reader_that_nobody_sees_would_be_noticed() {
     weakened(Weakening::Pin);
     SCARCE.try_some(WEAKENED_SCHEDULES);
