@@ -212,7 +212,7 @@ impl Linking<'_> {
             // through it all that this thread acquired with `head`. Acquire on failure: as the load above.
             match word.compare_exchange(bits, ours, publish_order(), link_order()) {
                 Ok(_) => {
-                    open.seal_up_to(offset + record_bytes(placement.body.len()));
+                    open.mark_linked(offset + record_bytes(placement.body.len()));
                     return Ok(header.expires_at);
                 }
                 Err(newer) => bits = newer,

@@ -208,7 +208,7 @@ impl PlacementStore for LogHandle {
         now: Timestamp,
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
-        self.seal_if_expired(now);
+        self.forget(now);
         let index = self.log.index.of(number);
         self.log.index.prefetch(index);
         let pin = self.log.pins.pin(self.pin_slot);
@@ -225,7 +225,7 @@ impl PlacementStore for LogHandle {
         now: Timestamp,
         visit: &mut dyn FnMut(usize, PlacementRef<'_>),
     ) {
-        self.seal_if_expired(now);
+        self.forget(now);
         let log = &*self.log;
         for (part, numbers) in numbers.chunks(BATCH_PART).enumerate() {
             let mut indexes = [BucketIndex::default(); BATCH_PART];
@@ -251,14 +251,10 @@ impl PlacementStore for LogHandle {
 }
 
 impl LogHandle {
-    /// Gives up its segment if all in it has expired. Every walk does; this is for a handle that is not called.
+    /// Gives up its segment if all in it has expired. Every walk does so too: a handle that only reads from now on must
+    /// not keep what has expired.
     #[inline]
     pub fn forget(&mut self, now: Timestamp) {
-        self.seal_if_expired(now);
-    }
-
-    #[inline]
-    fn seal_if_expired(&mut self, now: Timestamp) {
         if self.open.as_ref().is_some_and(|open| open.used_bytes > 0 && open.expires_max <= now) {
             self.seal();
         }
@@ -355,7 +351,7 @@ impl OpenSegment {
 
     /// Lets nobody write any more up to `offset` bytes from the end of what is used: it has been linked.
     #[inline]
-    pub(crate) fn seal_up_to(&mut self, offset: usize) {
+    pub(crate) fn mark_linked(&mut self, offset: usize) {
         self.linked_bytes = self.used_bytes + offset;
     }
 

@@ -91,13 +91,13 @@ impl Sessions {
         if let Some(place) = in_turn().find(|&place| !made.is_made[place]) {
             let session = make()?;
             made.is_made[place] = true;
-            remember_place(place);
+            PLACE.set(place);
             return Ok(self.lent(place, Box::new(session)));
         }
         drop(made);
         let idle = |place: usize| {
             let session = self.places[place].session.take()?;
-            remember_place(place);
+            PLACE.set(place);
             Some(self.lent(place, session))
         };
         in_turn().find_map(idle).ok_or_else(|| {
@@ -198,10 +198,6 @@ fn usual_place() -> usize {
         PLACE.set(NEXT.fetch_add(1, Ordering::Relaxed) % SESSIONS_MAX);
     }
     PLACE.get()
-}
-
-fn remember_place(place: usize) {
-    PLACE.set(place);
 }
 
 const _: () = assert!(AtomicCell::<Option<Box<Session>>>::is_lock_free());
