@@ -48,9 +48,11 @@ mod identity_header;
 pub mod issue;
 mod json;
 pub mod limits;
+mod number_map;
 mod passport;
 mod random;
 mod seal;
+pub mod services;
 mod verify;
 
 pub use certificate::{
@@ -61,6 +63,7 @@ pub use error::{Fault, Stage, StirError};
 pub use es256::{SigningKey, VerifyingKey};
 pub use identity_header::IdentityHeader;
 pub use json::Json;
+pub use number_map::{NumberMap, NumberSet};
 pub use passport::{Attestation, CertificateReference, Claims, Identity, Leniency, Passport, PassportType};
 pub use random::SystemRandom;
 pub use seal::{SealingKey, SealingPublicKey, Suite, open, seal};

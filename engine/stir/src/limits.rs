@@ -42,3 +42,14 @@ pub const SEALED_LENGTH_BYTES: usize = 2;
 /// Keys that one [`open`](crate::open) tries: own key, predecessor and a few numbers of one owner. Each costs
 /// a key agreement of some 50 µs. Keys beyond it are an error of the caller.
 pub const OPENING_KEYS_MAX: usize = 8;
+
+/// Bytes of the address of a Call Placement Service. A longer one is refused.
+pub const CPS_URI_BYTES_MAX: usize = 512;
+/// Services of one number, tried one after the other while a phone rings. An entry with more is refused.
+pub const CPS_URIS_MAX: usize = 4;
+/// Keys that the placements of one number are sealed for: a copy each, stored each. More are refused.
+pub const RECIPIENT_KEYS_MAX: usize = 8;
+/// Entries of a configured directory, some 200 bytes each, a range up to 260 times as much. More are refused.
+pub const DIRECTORY_ENTRIES_MAX: usize = 65_536;
+/// Characters of a stranger's reason that an error repeats. The rest is left out.
+pub const IO_DETAIL_CHARS_MAX: usize = 256;

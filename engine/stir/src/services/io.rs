@@ -1,0 +1,264 @@
+//! What a machine asks of its driver and what it is told: the words between the two, and nothing of either.
+
+use core::fmt;
+use core::str::FromStr;
+use std::sync::Arc;
+
+use herald_core::{TelephoneNumber, Timestamp};
+
+use crate::limits::{CPS_URI_BYTES_MAX, IO_DETAIL_CHARS_MAX};
+
+/// One call's work, driven from outside. The [module](super) says how.
+pub trait Machine: Send {
+    /// What it comes to.
+    type Outcome: Send;
+
+    /// Begins. What must be done first is appended to `asks`.
+    fn begin(&mut self, now: Moment, asks: &mut Vec<Ask>);
+
+    /// Takes the answer to the ask of `ticket`. What must be done next is appended to `asks`.
+    fn answer(&mut self, ticket: Ticket, answer: Answer, now: Moment, asks: &mut Vec<Ask>);
+
+    /// When it wants to be woken if no answer comes before, on the steady clock. `None` once it is done.
+    fn wake_at(&self) -> Option<Timestamp>;
+
+    /// Lets it see the time. To wake it early does no harm.
+    fn wake(&mut self, now: Moment, asks: &mut Vec<Ask>);
+
+    /// Ends it early. Its outcome says that it was cancelled, unless it was done already.
+    fn cancel(&mut self);
+
+    /// What it came to: `Some` once, when it is done.
+    fn outcome(&mut self) -> Option<Self::Outcome>;
+}
+
+/// The time, on both clocks a machine needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The engine's clock, which never steps back: for deadlines and for what expires.
+    pub steady: Timestamp,
+    /// The wall clock: for `iat` and certificates, which other people's clocks wrote.
+    pub wall: Timestamp,
+}
+
+impl Moment {
+    /// The moment at which both clocks say the same.
+    pub const fn both(at: Timestamp) -> Self {
+        Self { steady: at, wall: at }
+    }
+
+    /// Seconds of the wall clock since the Unix epoch.
+    pub fn wall_s(self) -> i64 {
+        i64::try_from(self.wall.as_millis() / 1000).unwrap_or(i64::MAX)
+    }
+}
+
+/// Names one ask of one machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(u32);
+
+/// Where a machine takes its tickets from: each once.
+#[derive(Debug, Default)]
+pub struct Tickets(u32);
+
+impl Tickets {
+    /// Appends the ask for `what` to `asks` and returns its ticket.
+    pub fn ask(&mut self, what: Asked, asks: &mut Vec<Ask>) -> Ticket {
+        let ticket = Ticket(self.0);
+        self.0 = self.0.wrapping_add(1);
+        asks.push(Ask { ticket, what });
+        ticket
+    }
+}
+
+/// One thing to be done for a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Comes back with the answer.
+    pub ticket: Ticket,
+    /// What is to be done.
+    pub what: Asked,
+}
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Everything under `number` at a service: [`Answer::Items`].
+    Retrieve {
+        /// The service.
+        cps: CpsUri,
+        /// The called number.
+        number: TelephoneNumber,
+    },
+    /// A sealed PASSporT stored under `number`, as durable as the service acknowledges: [`Answer::Stored`].
+    Store {
+        /// The service.
+        cps: CpsUri,
+        /// The called number.
+        number: TelephoneNumber,
+        /// The sealed bytes: one of [`BODY_BUCKETS_BYTES`](herald_core::limits::BODY_BUCKETS_BYTES).
+        body: Vec<u8>,
+    },
+    /// A document of somebody else's, under the rules of the driver's fetcher: [`Answer::Fetched`].
+    Get {
+        /// Its https URL.
+        url: String,
+        /// What it should be.
+        kind: Fetched,
+    },
+}
+
+/// What a document that is fetched should be: it decides the fetcher's size, cache and allow-list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fetched {
+    /// A certificate chain, PEM, that an `x5u` names.
+    Certificate,
+    /// A TNAuthList, DER, that a certificate names (RFC 8226 §10.1).
+    NumberList,
+    /// A signed bundle of sealing keys.
+    KeyBundle,
+}
+
+/// How an ask ended.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The bodies of all items under the number, cover among them, in the service's order.
+    Items(Vec<Vec<u8>>),
+    /// The service acknowledged the store.
+    Stored {
+        /// Where the item is at the service.
+        location: String,
+    },
+    /// The document.
+    Fetched {
+        /// Its bytes.
+        body: Vec<u8>,
+        /// For how many seconds it may be kept, by what its server says and the fetcher's bounds.
+        fresh_s: u64,
+    },
+    /// It could not be done.
+    Failed(IoFault),
+}
+
+/// Why something could not be done. Another service may do it, whatever the cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IoFault {
+    /// No connection, or one that broke. A store may have happened.
+    Unreachable(String),
+    /// No answer in time. A store may have happened.
+    TimedOut,
+    /// The other side refused, with this HTTP status.
+    Refused {
+        /// The HTTP status; 503 of the engine in process too.
+        status: u16,
+        /// Its reason.
+        detail: String,
+    },
+    /// The driver's policy does not let it be asked: a host that is not allowed, an address that is not public.
+    NotAllowed(String),
+    /// The answer is not of the form it should have, or too large.
+    Malformed(String),
+    /// The driver does nothing more: it was stopped, or has too much to do.
+    Busy,
+}
+
+impl fmt::Display for IoFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(why) => write!(f, "it cannot be reached: {}", short(why)),
+            Self::TimedOut => f.write_str("it gave no answer in time"),
+            Self::Refused { status, detail } => write!(f, "it refuses with {status}: {}", short(detail)),
+            Self::NotAllowed(why) => write!(f, "it may not be asked: {}", short(why)),
+            Self::Malformed(why) => write!(f, "its answer is malformed: {}", short(why)),
+            Self::Busy => f.write_str("it was not asked: the engine stops or has too much to do"),
+        }
+    }
+}
+
+impl core::error::Error for IoFault {}
+
+/// A stranger's words, without what would move a terminal's cursor, cut to a bound.
+fn short(text: &str) -> String {
+    text.chars().filter(|sign| !sign.is_control()).take(IO_DETAIL_CHARS_MAX).collect()
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retrieve { cps, number } => write!(f, "Retrieve({number:?} at {cps})"),
+            Self::Store { cps, number, body } => {
+                write!(f, "Store({} bytes, {number:?} at {cps})", body.len())
+            }
+            Self::Get { url, kind } => write!(f, "Get({kind:?}, {url})"),
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Items(items) => write!(f, "Items({})", items.len()),
+            Self::Stored { .. } => f.write_str("Stored"),
+            Self::Fetched { body, fresh_s } => write!(f, "Fetched({} bytes, fresh {fresh_s} s)", body.len()),
+            Self::Failed(fault) => write!(f, "Failed({fault:?})"),
+        }
+    }
+}
+
+/// A Call Placement Service: the engine in process, or one elsewhere by its URL.
+///
+/// Written `local`, `https://HOST[:PORT][/PATH]` or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CpsUri {
+    /// The engine that drives the machine.
+    Local,
+    /// One that is asked over HTTPS. No `/` at its end.
+    Https(Arc<str>),
+    /// One on this machine, by the path of its socket.
+    Unix(Arc<str>),
+}
+
+impl FromStr for CpsUri {
+    type Err = CpsUriError;
+
+    fn from_str(text: &str) -> Result<Self, CpsUriError> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.len() > CPS_URI_BYTES_MAX || !plain {
+            return Err(CpsUriError);
+        }
+        if text == "local" {
+            return Ok(Self::Local);
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() { Err(CpsUriError) } else { Ok(Self::Unix(path.into())) };
+        }
+        let rest = text.strip_prefix("https://").ok_or(CpsUriError)?;
+        let host = rest.split('/').next().unwrap_or_default();
+        if host.is_empty() || rest.contains(['?', '#', '@', '\\']) {
+            return Err(CpsUriError);
+        }
+        Ok(Self::Https(text.trim_end_matches('/').into()))
+    }
+}
+
+impl fmt::Display for CpsUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Https(url) => f.write_str(url),
+            Self::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+/// A text that names no service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpsUriError;
+
+impl fmt::Display for CpsUriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no Call Placement Service; give https://HOST[:PORT][/PATH], unix:PATH or local")
+    }
+}
+
+impl core::error::Error for CpsUriError {}

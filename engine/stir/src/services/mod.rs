@@ -1,0 +1,25 @@
+//! The three services of RFC 8816 §8 as machines: they ask for I/O and are given answers and time.
+//!
+//! A [`Machine`] does one thing for one call (place it, check it, take it through a gateway). It owns no socket,
+//! thread or clock; what it cannot compute it asks for, as an [`Ask`] with a [`Ticket`], and it goes on when the
+//! [`Answer`] comes. So a reactor, a worker in process and a test run the same code, and nobody ever waits in it.
+//!
+//! # How a driver runs a machine
+//! 1. It calls [`begin`](Machine::begin) once and carries out the asks it is handed, in any order or all at once.
+//! 2. When one is done, or has failed, it calls [`answer`](Machine::answer) with its ticket, once; more asks may
+//!    come. An answer the machine no longer waits for is ignored.
+//! 3. At [`wake_at`](Machine::wake_at) at the latest it calls [`wake`](Machine::wake). That is how deadlines
+//!    pass, so a driver needs none of its own for a machine, only for the work it does.
+//! 4. After each of these calls it looks at [`outcome`](Machine::outcome). Once there is one the machine is done:
+//!    the driver gives up the asks still under way and drops it.
+//! 5. [`cancel`](Machine::cancel) ends it early; its outcome then says so.
+//!
+//! A call takes as long as its cryptography (some 50 µs a key, 100 µs a signature) and never blocks.
+
+pub mod discovery;
+pub mod io;
+
+pub use discovery::{
+    CpsDiscovery, Destination, Directory, DirectoryError, KeyDiscovery, Lookup, Selector, Side,
+};
+pub use io::{Answer, Ask, Asked, CpsUri, CpsUriError, Fetched, IoFault, Machine, Moment, Ticket, Tickets};
