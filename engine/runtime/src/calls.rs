@@ -107,7 +107,7 @@ impl CheckCall<'_> {
     pub fn check(&self, service: &CpsClient, now: Timestamp) -> Result<CheckedCall, CallError> {
         let items = service.retrieve(self.dest)?;
         let mut checked = CheckedCall { items_count: items.len(), opened_count: 0, verdict: None };
-        let call = CallFacts { orig: self.orig.into(), dest: self.dest.into() };
+        let call = CallFacts::new(self.orig.into(), self.dest.into());
         for item in &items {
             let Ok(passport) = open(&item.body, self.dest, self.sealing_keys) else { continue };
             checked.opened_count += 1;

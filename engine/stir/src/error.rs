@@ -70,6 +70,10 @@ pub enum Fault {
     Base64(&'static str),
     /// Header or payload is not one JSON object in UTF-8 with every member once.
     Json(&'static str),
+    /// No PASSporT came with the call, and the policy wants one (RFC 8224 §6.2.2).
+    NoPassport,
+    /// More PASSporTs came with one call than [`CALL_PASSPORTS_MAX`](crate::limits::CALL_PASSPORTS_MAX).
+    TooManyPassports,
     /// A part of the Identity header field is missing or malformed, or differs from the PASSporT.
     IdentityHeader(&'static str),
     /// The field's `alg` is not ES256.
@@ -191,6 +195,7 @@ impl Fault {
         match (self.sip_code(), self.stage()) {
             (403, Stage::Iat) => "Stale Date",
             (403, _) => "Forbidden",
+            (428, _) => "Use Identity Header",
             (436, _) => "Bad Identity Info",
             (437, _) => "Unsupported Credential",
             _ => "Invalid Identity Header",
@@ -204,7 +209,8 @@ impl Fault {
             | Self::CompactForm
             | Self::Base64(_)
             | Self::Json(_) => (Stage::Parse, 438),
-            Self::IdentityHeader(_) | Self::CompactType => (Stage::SipHeader, 438),
+            Self::NoPassport => (Stage::SipHeader, 428),
+            Self::TooManyPassports | Self::IdentityHeader(_) | Self::CompactType => (Stage::SipHeader, 438),
             Self::InfoMismatch => (Stage::SipHeader, 436),
             Self::HeaderAlgorithm => (Stage::SipHeader, 437),
             Self::Algorithm | Self::AlgorithmOfSignature(_) => (Stage::Algorithm, 437),
@@ -285,6 +291,8 @@ impl Fault {
     const fn sentence(&self) -> &'static str {
         match self {
             Self::CompactForm => "the PASSporT is in compact form; out of band it must be in full form",
+            Self::NoPassport => "the call came without a PASSporT",
+            Self::TooManyPassports => "more PASSporTs came with the call than are judged",
             Self::HeaderAlgorithm => "the Identity header field's alg is not ES256",
             Self::InfoMismatch => "the Identity header field's info is not the PASSporT's x5u",
             Self::CompactType => "a PASSporT of this type must be in full form",

@@ -70,7 +70,7 @@ impl<'a> IdentityHeader<'a> {
             return Err(Fault::CompactType);
         }
         let iat_s = date_s.ok_or(Fault::IdentityHeader("Date beside a compact PASSporT"))?;
-        let claims = Claims::base(call.orig.clone(), call.dest.clone(), iat_s);
+        let claims = Claims::base(call.orig.clone(), call.called_first().clone(), iat_s);
         let certificate = CertificateReference::Url(parameters.info.to_owned());
         let signature = core::str::from_utf8(&self.digest[2..]).map_err(|_| Fault::Base64("signature"))?;
         let input = claims.signing_input(&certificate).map_err(|_| Fault::CompactForm)?;

@@ -34,7 +34,7 @@
 //! let token = open(&placement, called, &[sealing_key])?;
 //! let policy = VerificationPolicy::new(TrustStore::from_pem(authority.root_pem().as_bytes())?);
 //! let fetched = |_url: &str| Some(signer.chain_pem.clone().into_bytes());
-//! let call = CallFacts { orig: caller.into(), dest: called.into() };
+//! let call = CallFacts::new(caller.into(), called.into());
 //! let verdict = policy.verify(token.as_bytes(), &fetched, &call, Timestamp::from_millis(now_s * 1000));
 //! assert_eq!(verdict?.authority, Authority::Number);
 //! # Ok(())

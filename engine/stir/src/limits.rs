@@ -19,6 +19,9 @@ pub const ORIGID_BYTES_MAX: usize = 128;
 /// PASSporTs inside one another in a `div-o` (RFC 8946 §5): each level costs a third more bytes and one more
 /// signature. A deeper one is refused (438).
 pub const DIVERSION_DEPTH_MAX: usize = 4;
+/// PASSporTs judged for one call: a shaken, an rcd, a div for each diversion, and the copies that came out of
+/// band. Each costs up to five signature verifications (a `div-o` of four levels). More are refused unread (438).
+pub const CALL_PASSPORTS_MAX: usize = 10;
 
 /// How old `iat` may be, in seconds, when nothing is configured (RFC 8224 §6.2.2 recommends 60). Older is
 /// stale (403).

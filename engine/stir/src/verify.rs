@@ -15,8 +15,23 @@ use crate::passport::{CertificateReference, Identity, Leniency, Passport, Passpo
 pub struct CallFacts {
     /// The caller.
     pub orig: Identity,
-    /// The called party.
+    /// The called party: where the call goes now (in SIP, the Request-URI).
     pub dest: Identity,
+    /// The party that was called at first, if it is another one (in SIP, the To header field). Compact
+    /// PASSporTs are about it (RFC 8224 §5.1), and so are those of a call that was diverted since.
+    pub to: Option<Identity>,
+}
+
+impl CallFacts {
+    /// A call that goes where it was meant to go.
+    pub const fn new(orig: Identity, dest: Identity) -> Self {
+        Self { orig, dest, to: None }
+    }
+
+    /// The party that was called at first.
+    pub fn called_first(&self) -> &Identity {
+        self.to.as_ref().unwrap_or(&self.dest)
+    }
 }
 
 /// What a PASSporT must satisfy.

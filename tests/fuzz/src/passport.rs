@@ -124,7 +124,7 @@ fn has_inexact(value: &Json) -> bool {
 
 fn check_header(value: &[u8]) {
     let number = |text: &str| text.parse::<TelephoneNumber>().expect("a number");
-    let call = CallFacts { orig: number("12155551212").into(), dest: number("12355551212").into() };
+    let call = CallFacts::new(number("12155551212").into(), number("12355551212").into());
     let header = IdentityHeader::new(value);
     let read = |leniency: &Leniency| header.passport(&call, Some(DATE_S), leniency);
     let strict = read(&Leniency::STRICT);

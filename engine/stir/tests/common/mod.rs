@@ -69,7 +69,7 @@ pub(crate) fn identity(text: &str) -> Identity {
 }
 
 pub(crate) fn call(orig: &str, dest: &str) -> CallFacts {
-    CallFacts { orig: identity(orig), dest: identity(dest) }
+    CallFacts::new(identity(orig), identity(dest))
 }
 
 pub(crate) fn at_s(seconds: u64) -> Timestamp {
