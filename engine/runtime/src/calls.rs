@@ -111,7 +111,7 @@ impl CheckCall<'_> {
         for item in &items {
             let Ok(passport) = open(&item.body, self.dest, self.sealing_keys) else { continue };
             checked.opened_count += 1;
-            let verdict = self.policy.verify(passport.as_bytes(), self.chain_pem, &call, now);
+            let verdict = self.policy.verify(passport.as_bytes(), &self.chain_pem, &call, now);
             if closer(&verdict, checked.verdict.as_ref()) {
                 checked.verdict = Some(verdict);
             }

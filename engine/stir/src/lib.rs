@@ -56,8 +56,8 @@ pub mod services;
 mod verify;
 
 pub use certificate::{
-    Authority, CertificateChain, Coverage, RangeError, TnAuthList, TnEntry, TnRange, TrustStore,
-    VerifiedChain,
+    Authority, CertificateChain, CertificateSource, ChainCache, Coverage, RangeError, TnAuthList, TnEntry,
+    TnRange, TrustStore, VerifiedChain,
 };
 pub use error::{Fault, Stage, StirError};
 pub use es256::{SigningKey, VerifyingKey};

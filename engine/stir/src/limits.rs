@@ -35,6 +35,18 @@ pub const AHEAD_DEFAULT_S: u64 = 60;
 pub const CHAIN_BYTES_MAX: usize = 64 * 1024;
 /// Certificates of one chain, root included (RFC 9060 hierarchies have 4 at most). More are refused (437).
 pub const CHAIN_CERTIFICATES_MAX: usize = 6;
+/// Chains that a cache holds: each signer of a country has one or a few, and 4096 of 3 KiB are 12 MiB. At the
+/// bound the chain that was used least recently is forgotten, and fetched again when asked for.
+pub const CHAIN_CACHE_ENTRIES_MAX: usize = 4096;
+/// How long a fetched chain is used whatever its host allows, in milliseconds: a day, so that a replaced
+/// certificate is noticed. An older one is as if it had never been fetched.
+pub const CHAIN_KEPT_MS: u64 = 24 * 3600 * 1000;
+/// How long a chain that led to a root is not verified again, in milliseconds: an hour. Certificates,
+/// revocation lists and a change of roots may end it earlier.
+pub const CHAIN_VERIFIED_MS: u64 = 3600 * 1000;
+/// How long a chain that led to no root is refused without another look, in milliseconds: a minute, so that a
+/// stranger's calls do not cost up to six signature verifications each.
+pub const CHAIN_REFUSED_MS: u64 = 60 * 1000;
 /// Entries of one TNAuthList. It bounds the work of a coverage test. More are refused as malformed (437).
 pub const TN_ENTRIES_MAX: usize = 4096;
 /// Bytes of a service provider code: an OCN has 4, an SPID fewer than 16. A longer one is malformed (437).

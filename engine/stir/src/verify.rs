@@ -2,9 +2,11 @@
 //! in, a verdict comes out. Cheap checks stand before dear ones. It does not fetch certificates and does not
 //! know which numbers belong to a service provider code.
 
+use std::sync::Arc;
+
 use herald_core::Timestamp;
 
-use crate::certificate::{Authority, CertificateChain, TrustStore};
+use crate::certificate::{Authority, CertificateChain, CertificateSource, TrustStore};
 use crate::error::Fault;
 use crate::identity_header::IdentityHeader;
 use crate::limits::{AHEAD_DEFAULT_S, DIVERSION_DEPTH_MAX, FRESHNESS_DEFAULT_S};
@@ -76,8 +78,8 @@ impl VerificationPolicy {
         }
     }
 
-    /// Judges `token` for `call` at `now`. `chain_pem` answers with what an `x5u` serves; it is asked once for
-    /// each PASSporT that has no `x5c`, the ones within a `div-o` included.
+    /// Judges `token` for `call` at `now`. `certificates` answers with what an `x5u` serves; it is asked once
+    /// for each PASSporT that has no `x5c`, the ones within a `div-o` included.
     ///
     /// Of a `div` the certificate must stand for the party that diverted, and the PASSporT it diverted is
     /// another token, which the caller must judge and compare itself. Digests of `rcdi`, `msgi` and stapled
@@ -88,11 +90,11 @@ impl VerificationPolicy {
     pub fn verify(
         &self,
         token: &[u8],
-        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        certificates: &dyn CertificateSource,
         call: &CallFacts,
         now: Timestamp,
     ) -> Verdict {
-        self.judge(Passport::parse(token, &self.leniency)?, chain_pem, call, now)
+        self.judge(Passport::parse(token, &self.leniency)?, certificates, call, now)
     }
 
     /// As [`verify`](Self::verify), of the value of an Identity header field (RFC 8224 §6.2), full or compact.
@@ -104,19 +106,19 @@ impl VerificationPolicy {
     pub fn verify_header(
         &self,
         value: &[u8],
-        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        certificates: &dyn CertificateSource,
         call: &CallFacts,
         date_s: Option<i64>,
         now: Timestamp,
     ) -> Verdict {
         let passport = IdentityHeader::new(value).passport(call, date_s, &self.leniency)?;
-        self.judge(passport, chain_pem, call, now)
+        self.judge(passport, certificates, call, now)
     }
 
     fn judge(
         &self,
         passport: Passport,
-        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        certificates: &dyn CertificateSource,
         call: &CallFacts,
         now: Timestamp,
     ) -> Verdict {
@@ -127,8 +129,8 @@ impl VerificationPolicy {
         if !passport.claims().dest.contains(&call.dest) {
             return Err(Fault::DestMismatch);
         }
-        let authority = self.check_signer(&passport, chain_pem, now)?;
-        let original = self.follow_diversions(&passport, chain_pem, now)?;
+        let authority = self.check_signer(&passport, certificates, now)?;
+        let original = self.follow_diversions(&passport, certificates, now)?;
         Ok(Accepted { passport, authority, original })
     }
 
@@ -157,15 +159,16 @@ impl VerificationPolicy {
     fn check_signer(
         &self,
         passport: &Passport,
-        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        certificates: &dyn CertificateSource,
         now: Timestamp,
     ) -> Result<Authority, Fault> {
         let chain = match passport.certificate() {
-            CertificateReference::Inline(chain) => CertificateChain::from_der(chain, &self.leniency)?,
-            CertificateReference::Url(url) => {
-                CertificateChain::from_pem(&chain_pem(url).ok_or(Fault::NoCertificate)?, &self.leniency)?
-            }
+            CertificateReference::Inline(chain) => Arc::new(CertificateChain::from_der(chain)?),
+            CertificateReference::Url(url) => certificates.chain(url, now)?,
         };
+        if !(chain.is_in_order() || self.leniency.chain_any_order) {
+            return Err(Fault::ChainOrder);
+        }
         let key = chain.signer_key()?;
         let signed_for = signed_for(passport);
         if let Some(party) = signed_for
@@ -185,7 +188,7 @@ impl VerificationPolicy {
     fn follow_diversions(
         &self,
         outermost: &Passport,
-        chain_pem: &dyn Fn(&str) -> Option<Vec<u8>>,
+        certificates: &dyn CertificateSource,
         now: Timestamp,
     ) -> Result<Option<Passport>, Fault> {
         let nested = |fault| Fault::Nested(Box::new(fault));
@@ -198,7 +201,7 @@ impl VerificationPolicy {
             if within.claims().orig != outer.orig || !within.claims().dest.contains(from) {
                 return Err(Fault::Diversion);
             }
-            self.check_signer(&within, chain_pem, now).map_err(nested)?;
+            self.check_signer(&within, certificates, now).map_err(nested)?;
             inner = Some(within);
         }
         Err(Fault::DiversionDepth)

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{Seeded, at_s, call, hex, identity, number};
 use herald_stir::{
-    Authority, CertificateChain, CertificateReference, Claims, Fault, Leniency, SigningKey, TnAuthList,
-    TnEntry, TnRange, TrustStore, VerificationPolicy,
+    Authority, CertificateChain, CertificateReference, Claims, Fault, SigningKey, TnAuthList, TnEntry,
+    TnRange, TrustStore, VerificationPolicy,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -179,7 +179,7 @@ fn a_certificate_for_other_uses_signs_no_passport() {
 
 #[test]
 fn a_chain_has_bounds() {
-    let chain = |pem: &str| CertificateChain::from_pem(pem.as_bytes(), &Leniency::STRICT).err();
+    let chain = |pem: &str| CertificateChain::from_pem(pem.as_bytes()).err();
     let key = KeyPair::generate().unwrap();
     let pem = authority("a").self_signed(&key).unwrap().pem();
     assert_eq!(chain(&pem.repeat(7)), Some(Fault::ChainTooLong(7)));

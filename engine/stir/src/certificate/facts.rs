@@ -5,7 +5,9 @@ use core::fmt;
 
 use der::asn1::ObjectIdentifier;
 use der::{Decode, Encode};
+use herald_core::Timestamp;
 use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, BasicConstraints, KeyUsage};
+use x509_cert::time::Time;
 
 use super::tn_auth_list::TnAuthList;
 use crate::es256::VerifyingKey;
@@ -39,6 +41,7 @@ pub(super) struct CertificateFacts {
     pub(super) constrains_claims: bool,
     pub(super) issuer: Vec<u8>,
     pub(super) subject: Vec<u8>,
+    pub(super) not_after: Timestamp,
 }
 
 impl fmt::Debug for CertificateFacts {
@@ -64,6 +67,7 @@ impl CertificateFacts {
             constrains_claims: is_there(CLAIM_CONSTRAINTS) || is_there(ENHANCED_CLAIM_CONSTRAINTS),
             issuer: body.issuer().to_der().ok()?,
             subject: body.subject().to_der().ok()?,
+            not_after: moment(body.validity().not_after),
         })
     }
 }
@@ -80,4 +84,9 @@ fn read_numbers(body: &x509_cert::TbsCertificate) -> Option<Numbers> {
     let elsewhere =
         access.is_some_and(|(_, access)| access.0.iter().any(|one| one.access_method == TN_LIST_ACCESS));
     Some(if elsewhere { Numbers::ByReference } else { Numbers::Unsaid })
+}
+
+/// A time of a certificate or revocation list. Years end at 9999, so the milliseconds fit.
+pub(super) fn moment(time: Time) -> Timestamp {
+    Timestamp::from_millis(time.to_unix_duration().as_secs().saturating_mul(1000))
 }

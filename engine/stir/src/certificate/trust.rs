@@ -4,18 +4,30 @@
 use core::fmt;
 use std::sync::Arc;
 
+use der::Decode;
+use herald_core::Timestamp;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_cert::certificate::Rfc5280;
 
+use super::facts::moment;
 use crate::error::StirError;
 
-/// Root certificates and certificate revocation lists.
+const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
+
+/// Root certificates and certificate revocation lists. A copy is the same trust; one with another list is
+/// another.
 #[derive(Clone)]
-pub struct TrustStore {
+pub struct TrustStore(pub(super) Arc<Trusted>);
+
+#[derive(Clone)]
+pub(super) struct Trusted {
     pub(super) roots: Vec<TrustAnchor<'static>>,
-    /// Shared, since a list may be large and a policy is copied.
+    /// Shared, since a list may be large.
     pub(super) crls: Vec<Arc<CertRevocationList<'static>>>,
+    /// When the first of the lists runs out.
+    pub(super) crls_until: Timestamp,
 }
 
 impl TrustStore {
@@ -30,7 +42,7 @@ impl TrustStore {
             .collect::<Option<Vec<_>>>()
             .filter(|roots| !roots.is_empty())
             .ok_or(FAULT)?;
-        Ok(Self { roots, crls: Vec::new() })
+        Ok(Self(Arc::new(Trusted { roots, crls: Vec::new(), crls_until: NEVER })))
     }
 
     /// Adds revocation lists from PEM, one or more.
@@ -43,17 +55,28 @@ impl TrustStore {
     pub fn with_crls_pem(mut self, crls_pem: &[u8]) -> Result<Self, StirError> {
         const FAULT: StirError = StirError::Trust("certificate revocation lists");
         let crls = CertificateRevocationListDer::pem_slice_iter(crls_pem)
-            .map(|der| OwnedCertRevocationList::from_der(&der.ok()?).ok().map(|crl| Arc::new(crl.into())))
+            .map(|der| read_crl(&der.ok()?))
             .collect::<Option<Vec<_>>>()
             .filter(|crls| !crls.is_empty())
             .ok_or(FAULT)?;
-        self.crls.extend(crls);
+        let trusted = Arc::make_mut(&mut self.0);
+        for (crl, until) in crls {
+            trusted.crls.push(Arc::new(crl));
+            trusted.crls_until = trusted.crls_until.min(until);
+        }
         Ok(self)
     }
 }
 
 impl fmt::Debug for TrustStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TrustStore({} roots, {} revocation lists)", self.roots.len(), self.crls.len())
+        write!(f, "TrustStore({} roots, {} revocation lists)", self.0.roots.len(), self.0.crls.len())
     }
+}
+
+/// A list and when it runs out. RFC 5280 §5.1.2.5 demands that it says so.
+fn read_crl(der: &[u8]) -> Option<(CertRevocationList<'static>, Timestamp)> {
+    let next_update =
+        x509_cert::crl::CertificateList::<Rfc5280>::from_der(der).ok()?.tbs_cert_list.next_update;
+    Some((OwnedCertRevocationList::from_der(der).ok()?.into(), moment(next_update?)))
 }

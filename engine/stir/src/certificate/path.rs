@@ -1,0 +1,122 @@
+//! The way from a signer's certificate to a configured root, and the memory of it. It does not know numbers.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use herald_core::Timestamp;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use webpki::ring::{ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA256, ECDSA_P384_SHA384};
+use webpki::{
+    CertRevocationList, EndEntityCert, ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeIdIter,
+    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy,
+};
+
+use super::facts::CertificateFacts;
+use super::trust::{TrustStore, Trusted};
+use crate::error::Fault;
+use crate::limits::{CHAIN_REFUSED_MS, CHAIN_VERIFIED_MS};
+
+/// How issuers sign certificates: ECDSA as in ATIS-1000080, on either common curve.
+const CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] =
+    &[ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA384, ECDSA_P384_SHA256];
+
+/// A way to a root.
+#[derive(Debug)]
+pub(super) struct Path {
+    /// The issuers between signer and root, the signer's first: where they stand in the chain.
+    pub(super) issuers: Vec<usize>,
+    /// When a certificate of the way or a revocation list runs out.
+    until: Timestamp,
+}
+
+/// The way to a root that was found last, or that there is none.
+#[derive(Debug, Default)]
+pub(super) struct KnownPath(Mutex<Option<Known>>);
+
+#[derive(Clone, Debug)]
+struct Known {
+    found: Result<Arc<Path>, Fault>,
+    /// Keeps the address from being used again, so the same address is the same trust.
+    trusted: Weak<Trusted>,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl KnownPath {
+    /// What was found under this trust, if it still holds.
+    pub(super) fn recall(&self, trust: &TrustStore, now: Timestamp) -> Option<Result<Arc<Path>, Fault>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|known| known.holds(trust, now)).map(|known| known.found.clone())
+    }
+
+    /// Keeps what was found at `now`. What may pass with time alone is not kept.
+    pub(super) fn keep(&self, found: &Result<Arc<Path>, Fault>, trust: &TrustStore, now: Timestamp) {
+        let until = match found {
+            Ok(path) => path.until.min(now.plus_millis(CHAIN_VERIFIED_MS)),
+            Err(Fault::NotYetValid) => return,
+            Err(_) => now.plus_millis(CHAIN_REFUSED_MS),
+        };
+        let trusted = Arc::downgrade(&trust.0);
+        let known = Known { found: found.clone(), trusted, from: now, until };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+}
+
+impl Known {
+    fn holds(&self, trust: &TrustStore, now: Timestamp) -> bool {
+        self.trusted.as_ptr() == Arc::as_ptr(&trust.0) && self.from <= now && now <= self.until
+    }
+}
+
+/// Finds the way from the first of `certificates` to a root of `trust`.
+pub(super) fn find(
+    certificates: &[CertificateDer<'static>],
+    facts: &[CertificateFacts],
+    trust: &TrustStore,
+    now: Timestamp,
+) -> Result<Arc<Path>, Fault> {
+    let (signer, issuers) = certificates.split_first().expect("a chain has at least one certificate");
+    let signer = EndEntityCert::try_from(signer).map_err(fault)?;
+    let crls: Vec<&CertRevocationList<'_>> = trust.0.crls.iter().map(|crl| &**crl).collect();
+    let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|builder| {
+        builder
+            .with_depth(RevocationCheckDepth::Chain)
+            .with_status_policy(UnknownStatusPolicy::Allow)
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build()
+    });
+    let time = UnixTime::since_unix_epoch(core::time::Duration::from_millis(now.as_millis()));
+    let path = signer
+        .verify_for_usage(CERTIFICATE_ALGORITHMS, &trust.0.roots, issuers, time, AnyUsage, revocation, None)
+        .map_err(fault)?;
+    let index_of = |der: CertificateDer<'_>| {
+        certificates
+            .iter()
+            .position(|certificate| *certificate == der)
+            .expect("the path is built from the certificates of the chain")
+    };
+    let issuers: Vec<usize> = path.intermediate_certificates().map(|issuer| index_of(issuer.der())).collect();
+    let not_after = issuers.iter().map(|&index| facts[index].not_after).min();
+    let until = facts[0].not_after.min(not_after.unwrap_or(facts[0].not_after)).min(trust.0.crls_until);
+    Ok(Arc::new(Path { issuers, until }))
+}
+
+/// STIR defines no extended key usage (RFC 8226), so any is as good as none.
+struct AnyUsage;
+
+impl ExtendedKeyUsageValidator for AnyUsage {
+    fn validate(&self, _: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
+    }
+}
+
+#[cold]
+fn fault(error: webpki::Error) -> Fault {
+    match error {
+        webpki::Error::CertExpired { .. } => Fault::Expired,
+        webpki::Error::CertNotValidYet { .. } => Fault::NotYetValid,
+        webpki::Error::CertRevoked => Fault::Revoked,
+        webpki::Error::CrlExpired { .. } => Fault::RevocationUnknown,
+        webpki::Error::UnknownIssuer => Fault::Untrusted,
+        _ => Fault::ChainInvalid,
+    }
+}
