@@ -8,7 +8,7 @@ use core::fmt;
 pub enum Stage {
     /// Segments, base64url, JSON.
     Parse,
-    /// The parameters of the Identity header field.
+    /// The SIP request and the parameters of its Identity header field.
     SipHeader,
     /// The signature algorithm.
     Algorithm,
@@ -74,6 +74,10 @@ pub enum Fault {
     NoPassport,
     /// More PASSporTs came with one call than [`CALL_PASSPORTS_MAX`](crate::limits::CALL_PASSPORTS_MAX).
     TooManyPassports,
+    /// The SIP request cannot be read, or lacks what the call is known by; the text completes "the SIP request".
+    Sip(&'static str),
+    /// The SIP request hides its caller, and nothing trusted names one (RFC 5079).
+    Anonymous,
     /// A part of the Identity header field is missing or malformed, or differs from the PASSporT.
     IdentityHeader(&'static str),
     /// The field's `alg` is not ES256.
@@ -196,6 +200,7 @@ impl Fault {
             (403, Stage::Iat) => "Stale Date",
             (403, _) => "Forbidden",
             (428, _) => "Use Identity Header",
+            (433, _) => "Anonymity Disallowed",
             (436, _) => "Bad Identity Info",
             (437, _) => "Unsupported Credential",
             _ => "Invalid Identity Header",
@@ -210,7 +215,10 @@ impl Fault {
             | Self::Base64(_)
             | Self::Json(_) => (Stage::Parse, 438),
             Self::NoPassport => (Stage::SipHeader, 428),
-            Self::TooManyPassports | Self::IdentityHeader(_) | Self::CompactType => (Stage::SipHeader, 438),
+            Self::Anonymous => (Stage::SipHeader, 433),
+            Self::Sip(_) | Self::TooManyPassports | Self::IdentityHeader(_) | Self::CompactType => {
+                (Stage::SipHeader, 438)
+            }
             Self::InfoMismatch => (Stage::SipHeader, 436),
             Self::HeaderAlgorithm => (Stage::SipHeader, 437),
             Self::Algorithm | Self::AlgorithmOfSignature(_) => (Stage::Algorithm, 437),
@@ -256,6 +264,7 @@ impl fmt::Display for Fault {
             Self::AlgorithmOfSignature(bytes) => {
                 write!(f, "the signature has {bytes} bytes, as of another algorithm than ES256")
             }
+            Self::Sip(what) => write!(f, "the SIP request {what}"),
             Self::IdentityHeader(part) => {
                 write!(
                     f,
@@ -293,6 +302,7 @@ impl Fault {
             Self::CompactForm => "the PASSporT is in compact form; out of band it must be in full form",
             Self::NoPassport => "the call came without a PASSporT",
             Self::TooManyPassports => "more PASSporTs came with the call than are judged",
+            Self::Anonymous => "the SIP request hides its caller and nothing trusted names one",
             Self::HeaderAlgorithm => "the Identity header field's alg is not ES256",
             Self::InfoMismatch => "the Identity header field's info is not the PASSporT's x5u",
             Self::CompactType => "a PASSporT of this type must be in full form",

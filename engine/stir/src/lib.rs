@@ -53,6 +53,7 @@ mod passport;
 mod random;
 mod seal;
 pub mod services;
+mod sip;
 mod verify;
 
 pub use certificate::{
@@ -67,4 +68,5 @@ pub use number_map::{NumberMap, NumberSet};
 pub use passport::{Attestation, CertificateReference, Claims, Identity, Leniency, Passport, PassportType};
 pub use random::SystemRandom;
 pub use seal::{SealingKey, SealingPublicKey, Suite, open, seal};
+pub use sip::{Originator, SipPolicy, SipRequest};
 pub use verify::{Accepted, CallFacts, Verdict, VerificationPolicy};

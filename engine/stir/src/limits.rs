@@ -23,6 +23,17 @@ pub const DIVERSION_DEPTH_MAX: usize = 4;
 /// band. Each costs up to five signature verifications (a `div-o` of four levels). More are refused unread (438).
 pub const CALL_PASSPORTS_MAX: usize = 10;
 
+/// Bytes of a SIP request's header. A UDP datagram holds no more, and no stack takes more on a stream. A longer
+/// one is refused (438).
+pub const SIP_HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Header fields of a SIP request; a call through ten proxies has fewer than 60. More are refused (438).
+pub const SIP_FIELDS_MAX: usize = 256;
+/// Identity values of a SIP request: shaken, rcd, rph and a few diversions. Each can cost a signature
+/// verification. More are refused (438).
+pub const SIP_IDENTITIES_MAX: usize = 16;
+/// P-Asserted-Identity header fields of a SIP request, where RFC 3325 allows two values. More are refused (438).
+pub const SIP_ASSERTED_MAX: usize = 4;
+
 /// How old `iat` may be, in seconds, when nothing is configured (RFC 8224 §6.2.2 recommends 60). Older is
 /// stale (403).
 pub const FRESHNESS_DEFAULT_S: u64 = 60;
