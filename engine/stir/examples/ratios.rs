@@ -1,0 +1,134 @@
+//! What the library adds to the cryptography it calls, as ratios of one run: `cargo run --release --example ratios
+//! -p herald-stir`. Exits with 1 if a ratio is over its bound.
+//!
+//! Each round times both sides in turn, so that a busy machine slows both; the ratio is the median over rounds.
+
+#![allow(clippy::print_stdout, reason = "its figures are its output")]
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use herald_core::{TelephoneNumber, Timestamp};
+use herald_stir::issue::{DevelopmentAuthority, Validity};
+use herald_stir::*;
+
+const ROUNDS: usize = 41;
+const CALLS_PER_ROUND: u32 = 50;
+const NOW_S: u64 = 1_795_300_000;
+
+type AnyError = Box<dyn std::error::Error>;
+
+/// A call of ours against the bare call within it.
+struct Ratio {
+    name: &'static str,
+    bound: f64,
+    ours: Box<dyn Fn()>,
+    bare: Box<dyn Fn()>,
+}
+
+fn main() -> Result<ExitCode, AnyError> {
+    let mut over = false;
+    for ratio in ratios()? {
+        let (ours_us, bare_us, median) = measure(&ratio);
+        over |= median > ratio.bound;
+        println!(
+            "{:<46} {ours_us:7.1} us, bare {bare_us:6.1} us, ratio {median:.3} (bound {:.2})",
+            ratio.name, ratio.bound
+        );
+    }
+    Ok(if over { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn ratios() -> Result<Vec<Ratio>, AnyError> {
+    let kept = Signed::new()?;
+    let fetched = Signed::new()?;
+    let pem = fetched.chain_pem.clone().into_bytes();
+    let (bare, bare_again) = (Signed::new()?, Signed::new()?);
+    let cache = kept.cache()?;
+    Ok(vec![
+        Ratio {
+            name: "verify, shaken, chain in the cache",
+            bound: 1.3,
+            ours: Box::new(move || kept.verify(&cache)),
+            bare: Box::new(move || bare.verify_signature()),
+        },
+        Ratio {
+            // Nothing is promised of it: it shows what the cache saves.
+            name: "verify, shaken, chain read and verified anew",
+            bound: f64::INFINITY,
+            ours: Box::new(move || fetched.verify(&|_: &str| Some(pem.clone()))),
+            bare: Box::new(move || bare_again.verify_signature()),
+        },
+    ])
+}
+
+/// Medians of ours, bare and their ratio, in microseconds a call.
+fn measure(ratio: &Ratio) -> (f64, f64, f64) {
+    let time_us = |call: &dyn Fn()| {
+        let begin = Instant::now();
+        (0..CALLS_PER_ROUND).for_each(|_| call());
+        begin.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS_PER_ROUND)
+    };
+    let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (time_us(&ratio.ours), time_us(&ratio.bare))).collect();
+    let median = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    (median(&|round| round.0), median(&|round| round.1), median(&|round| round.0 / round.1))
+}
+
+/// A signed shaken PASSporT and what it takes to verify it.
+struct Signed {
+    token: String,
+    passport: Passport,
+    policy: VerificationPolicy,
+    call: CallFacts,
+    chain_pem: String,
+    key: VerifyingKey,
+}
+
+const X5U: &str = "https://certs.example.net/signer.pem";
+
+impl Signed {
+    fn new() -> Result<Self, AnyError> {
+        let (caller, called): (TelephoneNumber, TelephoneNumber) =
+            ("12155551212".parse()?, "12355551212".parse()?);
+        let validity = Validity { from_s: NOW_S - 60, to_s: NOW_S + 3600 };
+        let authority = DevelopmentAuthority::new("Example", validity, &SystemRandom)?;
+        let numbers = TnAuthList::new(vec![TnEntry::Spc("1234".into())])?;
+        let signer = authority.issue("Example signer", &numbers, validity, &SystemRandom)?;
+        let mut claims = Claims::base(caller.into(), called.into(), i64::try_from(NOW_S)?);
+        claims.kind = PassportType::Shaken {
+            attest: Attestation::Full,
+            origid: "123e4567-e89b-12d3-a456-426655440000".into(),
+        };
+        let token = claims.sign(&CertificateReference::Url(X5U.into()), &signer.key)?;
+        Ok(Self {
+            passport: Passport::parse(token.as_bytes(), &Leniency::STRICT)?,
+            token,
+            policy: VerificationPolicy::new(TrustStore::from_pem(authority.root_pem().as_bytes())?),
+            call: CallFacts::new(caller.into(), called.into()),
+            key: signer.key.verifying_key(),
+            chain_pem: signer.chain_pem,
+        })
+    }
+
+    fn cache(&self) -> Result<ChainCache, AnyError> {
+        let cache = ChainCache::default();
+        let chain = CertificateChain::from_pem(self.chain_pem.as_bytes())?;
+        cache.put(X5U, chain.into(), 60_000, Timestamp::from_millis(NOW_S * 1000));
+        Ok(cache)
+    }
+
+    fn verify(&self, certificates: &dyn CertificateSource) {
+        let now = Timestamp::from_millis(NOW_S * 1000);
+        let verdict = self.policy.verify(self.token.as_bytes(), certificates, &self.call, now);
+        assert!(black_box(verdict).is_ok(), "the PASSporT holds");
+    }
+
+    fn verify_signature(&self) {
+        assert!(black_box(self.passport.verify_signature(&self.key)).is_ok(), "the signature is good");
+    }
+}
