@@ -5,7 +5,9 @@ use crate::Plan;
 use crate::error::CrashError;
 use crate::image::Image;
 use crate::ledger::random_below;
-use crate::limits::{CUT_CALLS, CUT_START_CALLS, CUTS_PER_CUT_START, FAILED_SYNCS, FAILED_SYNCS_CALLS};
+use crate::limits::{
+    CONTROL_CUTS_MAX, CUT_CALLS, CUT_START_CALLS, CUTS_PER_CUT_START, FAILED_SYNCS, FAILED_SYNCS_CALLS,
+};
 use crate::promise::Promise;
 use crate::report::{Part, Totals, say};
 use crate::service::Ended;
@@ -31,9 +33,10 @@ pub(crate) fn buffered(plan: &Plan) -> Result<Part, CrashError> {
     part(plan, "buffered", Lie::None, Promise::AllButTheUnsynced, plan.sizes.cuts / 4)
 }
 
-/// The negative control: `fsync` does nothing.
+/// The negative control: `fsync` does nothing. The kernel may have written everything by itself just before the cut, so
+/// it is played until something is lost.
 pub(crate) fn control(plan: &Plan) -> Result<Part, CrashError> {
-    part(plan, "synced, fsync swallowed", Lie::NoSync, Promise::Broken, plan.sizes.control_trials)
+    part(plan, "synced, fsync swallowed", Lie::NoSync, Promise::Broken, CONTROL_CUTS_MAX)
 }
 
 /// What the service is made to believe before the cut.
@@ -88,7 +91,7 @@ struct Series<'a> {
 }
 
 impl Series<'_> {
-    /// One after the other on one folder. After a lie a folder is not used again.
+    /// One after the other on one folder. After a lie a folder is not used again. A control is over with the first loss.
     fn play(&self, cuts: u64) -> Vec<(u64, Result<Found, CrashError>)> {
         let mut trials = Vec::new();
         let mut kept = None;
@@ -107,7 +110,10 @@ impl Series<'_> {
                 }
                 Ok(found)
             });
-            let is_over = result.is_err();
+            let is_over = match &result {
+                Ok(found) => self.promise == Promise::Broken && found.tally.lost_count > 0,
+                Err(_) => true,
+            };
             trials.push((number, result));
             if is_over {
                 break;

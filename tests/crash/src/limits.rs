@@ -113,6 +113,9 @@ pub(crate) const STEP_STORES_PACE: Duration = Duration::from_millis(20);
 pub(crate) const STEP_RESTARTS: u32 = 4;
 /// Time between two looks at everything.
 pub(crate) const STEP_WATCH_PACE: Duration = Duration::from_millis(50);
+/// Power cuts of a control on both kinds of file system together, at most. A machine that writes much lets its kernel
+/// write early, and what is written is not lost.
+pub(crate) const CONTROL_CUTS_MAX: u64 = 24;
 /// Writes that are swallowed in a control before it is killed: those of some dozen stores.
 pub(crate) const CONTROL_WRITES: u64 = 60;
 
