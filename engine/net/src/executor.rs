@@ -78,6 +78,11 @@ impl RunQueue {
         self.change(|state| state.drain = Some(grace));
     }
 
+    /// Rouses the reactor if it is, or is about to be, blocked in the kernel.
+    pub(crate) fn nudge(&self) {
+        self.change(|_| {});
+    }
+
     pub(crate) fn take_drain(&self) -> Option<Duration> {
         self.state.lock().drain.take()
     }
@@ -118,7 +123,7 @@ impl RunQueue {
 /// Waking the queue itself rouses the reactor without naming a task.
 impl Wake for RunQueue {
     fn wake(self: Arc<Self>) {
-        self.change(|_| {});
+        self.nudge();
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Read in call order: [`ListenSpec`] says what to listen on, [`Listeners`] binds it, a [`Reactor`] accepts from
 //! its share of the listeners and hands whole requests to a [`Service`], and a [`Server`] runs one reactor on each
-//! of its threads. [`Client`] is the other side: blocking, one request at a time.
+//! of its threads. The other side is [`Outbound`], which carries many exchanges at once and never waits for one, and
+//! [`Client`]: blocking, one request at a time.
 //!
 //! There is no async runtime: hyper's connections are polled by a small executor inside the reactor, and mio
 //! says when a socket is ready. Reactors share nothing.
@@ -23,6 +24,7 @@ mod executor;
 mod io;
 pub mod limits;
 mod listener;
+mod outbound;
 mod reactor;
 mod server;
 mod service;
@@ -30,7 +32,7 @@ mod stream;
 mod timers;
 mod tls;
 
-pub use client::{Client, ClientError, Protocol};
+pub use client::{Client, ClientError, Protocol, Route};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use counters::CountersSnapshot;
 pub use error::NetError;
@@ -39,6 +41,10 @@ pub use hyper::http::request::Parts;
 pub use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 pub use limits::NetLimits;
 pub use listener::{Address, ListenSpec, Listener, Listeners};
+pub use outbound::{
+    AddressBlock, AddressRule, Answered, BadAddressBlock, Dialer, Exchange, ExchangeId, Outbound,
+    OutboundWaker, Resolver, ResolverReply, Surroundings, SystemDialer, SystemResolver,
+};
 pub use reactor::{Reactor, ReactorConfig, ReactorHandle, TurnReport};
 pub use server::{Server, ServerConfig};
 pub use service::{BadHead, Dialogue, InputEnd, Intake, Peer, Refusal, Service};

@@ -88,6 +88,10 @@ pub const LINGER_BYTES_MAX: usize = 256 * 1024;
 /// HTTP/2 streams open at once on one connection.
 pub const H2_STREAMS_MAX: u32 = 64;
 
+/// HTTP/2 streams a client opens at once before it has heard how many the server takes. One more waits: a server that
+/// takes fewer would refuse those beyond, and might take them for an attack.
+pub const H2_FIRST_STREAMS_MAX: usize = 16;
+
 /// HTTP/2 streams the peer has reset before we looked at them (rapid reset, CVE-2023-44487). At the bound:
 /// GOAWAY with ENHANCE_YOUR_CALM.
 pub const H2_PENDING_RESETS_MAX: usize = 16;
@@ -125,6 +129,32 @@ pub const CLIENT_CONNECTIONS_MAX: usize = 8;
 
 /// Addresses of one name the client tries before it gives up.
 pub const CLIENT_ADDRESSES_MAX: usize = 4;
+
+/// How long a client keeps a connection that no exchange uses: servers close theirs after a minute.
+pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
+
+/// HTTP/1.1 connections to one peer at once. At the bound exchanges wait in line for one.
+pub const PEER_CONNECTIONS_MAX: usize = 16;
+
+/// Peers a client remembers connections of. At the bound those that no exchange uses are closed.
+pub const PEERS_MAX: usize = 256;
+
+/// Exchanges one thread may have under way: about 10 KiB each. At the bound [`Outbound::begin`](crate::Outbound::begin)
+/// refuses.
+pub const EXCHANGES_MAX: usize = 4096;
+
+/// Connections an exchange is tried on, where each of the earlier ones proved dead before anything was sent: a peer that
+/// restarts has closed all that were kept.
+pub const EXCHANGE_TRIES_MAX: usize = 3;
+
+/// Threads that look up names, each blocked for as long as the system's resolver likes. At the bound lookups wait.
+pub const RESOLVER_THREADS_MAX: usize = 4;
+
+/// Lookups that wait for a thread. At the bound the next is refused.
+pub const RESOLVER_QUEUE_MAX: usize = 256;
+
+/// How long a thread waits for another name to look up before it ends.
+pub const RESOLVER_IDLE: Duration = Duration::from_secs(10);
 
 /// Threads a server may be asked for; above it the number is a mistake.
 pub const REACTORS_MAX: usize = 256;

@@ -1,33 +1,26 @@
-//! One connection of a client: opened over TCP or a Unix socket, under TLS or not, speaking either HTTP.
+//! The stages of one connection of a client, each a future: connect, negotiate TLS, start HTTP, exchange.
 //!
-//! Knows nothing of pools or retries.
+//! Whoever polls them brings the events and the deadline. Knows nothing of pools or retries.
 
+use core::cell::Cell;
 use core::convert::Infallible;
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response};
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
-use super::drive::{Driver, Engine, Spawned, Stopped};
-use super::error::ClientError;
+use super::error::{ClientError, with_causes};
 use crate::io::{Io, Transport};
 use crate::limits::{self, OUTPUT_BYTES_MAX};
 use crate::stream::{IoState, Stream};
-
-/// How long a whole request may take, and when that ends.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    pub(crate) allowed: core::time::Duration,
-    pub(crate) at: Instant,
-}
 
 /// TLS for one connection: the settings and whom to expect.
 pub(crate) struct TlsTarget {
@@ -36,15 +29,78 @@ pub(crate) struct TlsTarget {
     pub(crate) host: String,
 }
 
-/// An open connection.
-pub(crate) struct Connection {
-    sender: Sender,
-    engine: Engine,
+/// What a connection is waiting for, in words for the error when it takes too long.
+pub(crate) struct Progress(Cell<&'static str>);
+
+impl Progress {
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new("connecting"))
+    }
+
+    pub(crate) fn attempt(&self) -> &'static str {
+        self.0.get()
+    }
+
+    pub(crate) fn begin(&self, attempt: &'static str) {
+        self.0.set(attempt);
+    }
 }
 
-enum Sender {
+/// Where requests of a connection are put in.
+pub(crate) enum Sender {
     Http1(http1::SendRequest<WholeBody>),
     Http2(http2::SendRequest<WholeBody>),
+}
+
+type Driver = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// hyper's way to start the tasks of an HTTP/2 connection.
+#[derive(Clone, Default)]
+struct Spawned(Arc<Mutex<Vec<Task>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawned {
+    fn execute(&self, future: F) {
+        self.0.lock().push(Box::pin(future));
+    }
+}
+
+/// What moves a connection's bytes: somebody must poll it for as long as the connection lives.
+///
+/// A connection has few tasks, so any wake polls all of them.
+pub(crate) struct Background {
+    driver: Option<Driver>,
+    spawned: Spawned,
+    tasks: Vec<Task>,
+    failure: Option<String>,
+}
+
+impl Background {
+    /// False once the connection has ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    /// What ended the connection, if an error did.
+    pub(crate) fn take_failure(&mut self) -> Option<String> {
+        self.failure.take()
+    }
+
+    /// Does what can be done now. Ready once the connection has ended.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(driver) = self.driver.as_mut()
+            && let Poll::Ready(outcome) = driver.as_mut().poll(cx)
+        {
+            self.driver = None;
+            self.failure = outcome.err().map(|error| with_causes(&error));
+        }
+        self.tasks.append(&mut self.spawned.0.lock());
+        self.tasks.retain_mut(|task| task.as_mut().poll(cx).is_pending());
+        if !self.spawned.0.lock().is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        if self.is_alive() { Poll::Pending } else { Poll::Ready(()) }
+    }
 }
 
 /// A request that failed, and the request itself if none of it was sent.
@@ -53,76 +109,26 @@ pub(crate) struct Failed {
     pub(crate) unsent: Option<Box<Request<WholeBody>>>,
 }
 
-impl Connection {
-    /// Completes a connection attempt on `stream` and starts HTTP on it.
-    pub(crate) fn open(
-        mut stream: Stream,
-        target: &str,
-        tls: Option<TlsTarget>,
-        is_h2: bool,
-        deadline: Deadline,
-    ) -> Result<Self, ClientError> {
-        let mut engine = Engine::new(&mut stream).map_err(ClientError::system("watch a socket"))?;
-        let (state, spawned) = (engine.state(), engine.spawned());
-        let connected = poll_fn(|_| poll_connected(&stream, &state));
-        run(&mut engine, deadline, "connecting", connected)?
-            .map_err(|source| ClientError::Connect { target: target.to_owned(), source })?;
-        let (io, is_h2) = match tls {
-            None => (Transport::plain(stream, state, 0), is_h2),
-            Some(tls) => handshake(&mut engine, stream, state, tls, deadline)?,
-        };
-        let (sender, driver) =
-            run(&mut engine, deadline, "starting HTTP", start(Io::new(io), is_h2, spawned))?
-                .map_err(|error| ClientError::protocol(&error))?;
-        engine.set_driver(driver);
-        Ok(Self { sender, engine })
-    }
-
-    pub(crate) fn is_h2(&self) -> bool {
-        matches!(self.sender, Sender::Http2(_))
-    }
-
-    /// Whether the connection can take another request.
-    pub(crate) fn is_usable(&mut self) -> bool {
-        self.engine.is_alive()
-            && match &self.sender {
-                Sender::Http1(sender) => sender.is_ready(),
-                Sender::Http2(sender) => sender.is_ready(),
-            }
-    }
-
-    /// Sends a request and collects its answer.
-    pub(crate) fn exchange(
-        &mut self,
-        request: Request<WholeBody>,
-        answer_bytes_max: usize,
-        deadline: Deadline,
-    ) -> Result<Response<Bytes>, Failed> {
-        let exchange = send_and_collect(&mut self.sender, request, answer_bytes_max);
-        let outcome = run(&mut self.engine, deadline, "waiting for the answer", exchange);
-        let mut failed = match outcome {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(failed)) => failed,
-            Err(error) => Failed { error, unsent: None },
-        };
-        // The connection's own end says more than "canceled".
-        if let (ClientError::Protocol { .. }, Some(reason)) = (&failed.error, self.engine.take_failure()) {
-            failed.error = ClientError::Protocol { reason };
+/// Completes a connection attempt on `stream` and starts HTTP on it.
+pub(crate) async fn establish(
+    stream: Stream,
+    state: Arc<IoState>,
+    target: &str,
+    tls: Option<TlsTarget>,
+    is_h2: bool,
+    progress: &Progress,
+) -> Result<(Sender, Background), ClientError> {
+    let connected = poll_fn(|_| poll_connected(&stream, &state)).await;
+    connected.map_err(|source| ClientError::Connect { target: target.to_owned(), source })?;
+    let (io, is_h2) = match tls {
+        None => (Transport::plain(stream, state, 0), is_h2),
+        Some(tls) => {
+            progress.begin("negotiating TLS");
+            handshake(stream, state, tls).await?
         }
-        Err(failed)
-    }
-}
-
-fn run<T>(
-    engine: &mut Engine,
-    deadline: Deadline,
-    attempt: &'static str,
-    future: impl Future<Output = T>,
-) -> Result<T, ClientError> {
-    engine.block_on(deadline.at, pin!(future)).map_err(|stopped| match stopped {
-        Stopped::Deadline => ClientError::Timeout { attempt, deadline: deadline.allowed },
-        Stopped::Poll(source) => ClientError::System { attempt: "wait for the peer", source },
-    })
+    };
+    progress.begin("starting HTTP");
+    start(Io::new(io), is_h2).await.map_err(|error| ClientError::protocol(&error))
 }
 
 fn poll_connected(stream: &Stream, state: &IoState) -> Poll<io::Result<()>> {
@@ -132,19 +138,16 @@ fn poll_connected(stream: &Stream, state: &IoState) -> Poll<io::Result<()>> {
     if state.is_writable() && stream.is_connected() { Poll::Ready(Ok(())) } else { Poll::Pending }
 }
 
-fn handshake(
-    engine: &mut Engine,
+async fn handshake(
     stream: Stream,
     state: Arc<IoState>,
     tls: TlsTarget,
-    deadline: Deadline,
 ) -> Result<(Transport, bool), ClientError> {
     let failed = |reason: String| ClientError::Tls { host: tls.host.clone(), reason };
     let session =
         rustls::ClientConnection::new(tls.config, tls.name).map_err(|error| failed(error.to_string()))?;
     let mut io = Transport::tls(stream, state, session.into(), 0, OUTPUT_BYTES_MAX);
-    let outcome = run(engine, deadline, "negotiating TLS", poll_fn(|cx| io.poll_handshake(cx)))?;
-    outcome.map_err(|error| match error.kind() {
+    poll_fn(|cx| io.poll_handshake(cx)).await.map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => failed("the peer closed the connection during the handshake".to_owned()),
         _ => failed(error.to_string()),
     })?;
@@ -152,43 +155,79 @@ fn handshake(
     Ok((io, is_h2))
 }
 
-async fn start(io: Io, is_h2: bool, spawned: Spawned) -> Result<(Sender, Driver), hyper::Error> {
-    if is_h2 {
-        let mut builder = http2::Builder::new(spawned);
-        builder.max_header_list_size(limits::HEADER_BYTES_MAX).max_send_buf_size(OUTPUT_BYTES_MAX);
+async fn start(io: Io, is_h2: bool) -> Result<(Sender, Background), hyper::Error> {
+    let spawned = Spawned::default();
+    let (sender, driver): (_, Driver) = if is_h2 {
+        let mut builder = http2::Builder::new(spawned.clone());
+        builder
+            .max_header_list_size(limits::HEADER_BYTES_MAX)
+            .max_send_buf_size(OUTPUT_BYTES_MAX)
+            .initial_max_send_streams(limits::H2_FIRST_STREAMS_MAX);
         let (sender, connection) = builder.handshake(io).await?;
-        return Ok((Sender::Http2(sender), Box::pin(connection)));
-    }
-    let mut builder = http1::Builder::new();
-    let header_bytes = usize::try_from(limits::HEADER_BYTES_MAX).expect("32 bits fit a usize");
-    builder.max_buf_size(header_bytes).max_headers(limits::HEADER_COUNT_MAX);
-    let (sender, connection) = builder.handshake(io).await?;
-    Ok((Sender::Http1(sender), Box::pin(connection)))
+        (Sender::Http2(sender), Box::pin(connection))
+    } else {
+        let mut builder = http1::Builder::new();
+        let header_bytes = usize::try_from(limits::HEADER_BYTES_MAX).expect("32 bits fit a usize");
+        builder.max_buf_size(header_bytes).max_headers(limits::HEADER_COUNT_MAX);
+        let (sender, connection) = builder.handshake(io).await?;
+        (Sender::Http1(sender), Box::pin(connection))
+    };
+    Ok((sender, Background { driver: Some(driver), spawned, tasks: Vec::new(), failure: None }))
 }
 
-async fn send_and_collect(
-    sender: &mut Sender,
-    request: Request<WholeBody>,
-    answer_bytes_max: usize,
-) -> Result<Response<Bytes>, Failed> {
-    let answered = match sender {
-        Sender::Http1(sender) => match sender.ready().await {
-            Ok(()) => sender.try_send_request(request).await,
-            Err(error) => {
-                return Err(Failed { error: ClientError::protocol(&error), unsent: Some(Box::new(request)) });
-            }
-        },
-        Sender::Http2(sender) => match sender.ready().await {
-            Ok(()) => sender.try_send_request(request).await,
-            Err(error) => {
-                return Err(Failed { error: ClientError::protocol(&error), unsent: Some(Box::new(request)) });
-            }
-        },
-    };
-    let response = answered.map_err(unsent)?;
-    let (parts, body) = response.into_parts();
-    let bytes = collect(body, answer_bytes_max).await.map_err(|error| Failed { error, unsent: None })?;
-    Ok(Response::from_parts(parts, bytes))
+impl Sender {
+    pub(crate) fn is_h2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    /// Whether the connection can take a request now.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.is_ready(),
+            Self::Http2(sender) => sender.is_ready(),
+        }
+    }
+
+    /// Whether the connection has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.is_closed(),
+            Self::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    /// Another way in, if the connection takes several requests at once.
+    pub(crate) fn share(&self) -> Option<Self> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Http2(sender) => Some(Self::Http2(sender.clone())),
+        }
+    }
+
+    /// Sends a request and collects its answer.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<WholeBody>,
+        answer_bytes_max: usize,
+    ) -> Result<Response<Bytes>, Failed> {
+        let sent = match self {
+            Self::Http1(sender) => match sender.ready().await {
+                Ok(()) => Ok(sender.try_send_request(request).await),
+                Err(error) => Err((error, request)),
+            },
+            Self::Http2(sender) => match sender.ready().await {
+                Ok(()) => Ok(sender.try_send_request(request).await),
+                Err(error) => Err((error, request)),
+            },
+        };
+        let answered = sent.map_err(|(error, request)| Failed {
+            error: ClientError::protocol(&error),
+            unsent: Some(Box::new(request)),
+        })?;
+        let (parts, body) = answered.map_err(unsent)?.into_parts();
+        let bytes = collect(body, answer_bytes_max).await.map_err(|error| Failed { error, unsent: None })?;
+        Ok(Response::from_parts(parts, bytes))
+    }
 }
 
 fn unsent(mut failed: TrySendError<Request<WholeBody>>) -> Failed {

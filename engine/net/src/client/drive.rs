@@ -1,9 +1,9 @@
-//! Runs one client connection on the calling thread: a poll for its socket, and everything hyper wants polled.
+//! One client connection run on the calling thread: a poll for its socket, and everything hyper wants polled.
 //!
-//! A connection has few tasks, so any wake polls all of them. Knows nothing of requests.
+//! A connection has few tasks, so any wake polls all of them. Knows nothing of pools or retries.
 
 use core::future::Future;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::io::{self, ErrorKind};
@@ -11,14 +11,13 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::time::Instant;
 
+use hyper::body::Bytes;
+use hyper::{Request, Response};
 use mio::{Events, Token};
-use parking_lot::Mutex;
 
-use super::error::with_causes;
+use super::connection::{self, Background, Failed, Progress, Sender, TlsTarget, WholeBody};
+use super::error::ClientError;
 use crate::stream::{IoState, Stream};
-
-pub(crate) type Driver = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Set when anything of the connection wants to be polled. Relaxed suffices: setting and reading happen on the
 /// thread that runs the connection.
@@ -35,37 +34,99 @@ impl Wake for Flag {
     }
 }
 
-/// hyper's way to start the tasks of an HTTP/2 connection.
-#[derive(Clone, Default)]
-pub(crate) struct Spawned(Arc<Mutex<Vec<Task>>>);
+/// How long a whole request may take, and when that ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) allowed: core::time::Duration,
+    pub(crate) at: Instant,
+}
 
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawned {
-    fn execute(&self, future: F) {
-        self.0.lock().push(Box::pin(future));
+/// An open connection.
+pub(crate) struct Connection {
+    sender: Sender,
+    engine: Engine,
+}
+
+impl Connection {
+    /// Completes a connection attempt on `stream` and starts HTTP on it.
+    pub(crate) fn open(
+        mut stream: Stream,
+        target: &str,
+        tls: Option<TlsTarget>,
+        is_h2: bool,
+        deadline: Deadline,
+    ) -> Result<Self, ClientError> {
+        let mut engine = Engine::new(&mut stream).map_err(ClientError::system("watch a socket"))?;
+        let progress = Progress::new();
+        let opening = connection::establish(stream, engine.state.clone(), target, tls, is_h2, &progress);
+        let opened = engine.block_on(deadline.at, pin!(opening));
+        let (sender, background) =
+            opened.map_err(|stopped| stopped.error(progress.attempt(), deadline))??;
+        engine.background = Some(background);
+        Ok(Self { sender, engine })
+    }
+
+    pub(crate) fn is_h2(&self) -> bool {
+        self.sender.is_h2()
+    }
+
+    /// Whether the connection can take another request.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        self.engine.is_alive() && self.sender.is_ready()
+    }
+
+    /// Sends a request and collects its answer.
+    pub(crate) fn exchange(
+        &mut self,
+        request: Request<WholeBody>,
+        answer_bytes_max: usize,
+        deadline: Deadline,
+    ) -> Result<Response<Bytes>, Failed> {
+        let exchange = self.sender.exchange(request, answer_bytes_max);
+        let mut failed = match self.engine.block_on(deadline.at, pin!(exchange)) {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(failed)) => failed,
+            Err(stopped) => Failed { error: stopped.error("waiting for the answer", deadline), unsent: None },
+        };
+        // The connection's own end says more than "canceled".
+        let background = self.engine.background.as_mut();
+        if let (ClientError::Protocol { .. }, Some(reason)) =
+            (&failed.error, background.and_then(Background::take_failure))
+        {
+            failed.error = ClientError::Protocol { reason };
+        }
+        Err(failed)
     }
 }
 
 /// The moving parts of one connection.
-pub(crate) struct Engine {
+struct Engine {
     poll: mio::Poll,
     events: Events,
     state: Arc<IoState>,
     flag: Arc<Flag>,
     waker: Waker,
-    driver: Option<Driver>,
-    spawned: Spawned,
-    tasks: Vec<Task>,
-    failure: Option<String>,
+    /// Once HTTP has begun.
+    background: Option<Background>,
 }
 
 /// Why an engine stopped before its future was done.
-pub(crate) enum Stopped {
+enum Stopped {
     Deadline,
     Poll(io::Error),
 }
 
+impl Stopped {
+    fn error(self, attempt: &'static str, deadline: Deadline) -> ClientError {
+        match self {
+            Self::Deadline => ClientError::Timeout { attempt, deadline: deadline.allowed },
+            Self::Poll(source) => ClientError::System { attempt: "wait for the peer", source },
+        }
+    }
+}
+
 impl Engine {
-    pub(crate) fn new(stream: &mut Stream) -> io::Result<Self> {
+    fn new(stream: &mut Stream) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         stream.register(poll.registry(), Token(0))?;
         let flag = Arc::new(Flag::default());
@@ -75,33 +136,12 @@ impl Engine {
             state: Arc::default(),
             waker: Waker::from(flag.clone()),
             flag,
-            driver: None,
-            spawned: Spawned::default(),
-            tasks: Vec::new(),
-            failure: None,
+            background: None,
         })
     }
 
-    pub(crate) fn state(&self) -> Arc<IoState> {
-        self.state.clone()
-    }
-
-    pub(crate) fn spawned(&self) -> Spawned {
-        self.spawned.clone()
-    }
-
-    /// Gives the engine the future that moves the connection's bytes.
-    pub(crate) fn set_driver(&mut self, driver: Driver) {
-        self.driver = Some(driver);
-    }
-
-    /// What ended the connection, if an error did.
-    pub(crate) fn take_failure(&mut self) -> Option<String> {
-        self.failure.take()
-    }
-
     /// Polls `future` and the connection until the future is done or the deadline has passed.
-    pub(crate) fn block_on<T>(
+    fn block_on<T>(
         &mut self,
         deadline: Instant,
         mut future: Pin<&mut dyn Future<Output = T>>,
@@ -123,7 +163,7 @@ impl Engine {
     }
 
     /// Takes in what happened while the connection was idle. False once it has ended.
-    pub(crate) fn is_alive(&mut self) -> bool {
+    fn is_alive(&mut self) -> bool {
         if self.poll.poll(&mut self.events, Some(core::time::Duration::ZERO)).is_err() {
             return false;
         }
@@ -131,20 +171,13 @@ impl Engine {
         self.state.allow_reads(usize::MAX);
         let waker = self.waker.clone();
         self.poll_background(&mut Context::from_waker(&waker));
-        self.driver.is_some()
+        self.background.as_ref().is_some_and(Background::is_alive)
     }
 
     fn poll_background(&mut self, context: &mut Context<'_>) {
-        if let Some(driver) = self.driver.as_mut()
-            && let Poll::Ready(outcome) = driver.as_mut().poll(context)
-        {
-            self.driver = None;
-            self.failure = outcome.err().map(|error| with_causes(&error));
-        }
-        self.tasks.append(&mut self.spawned.0.lock());
-        self.tasks.retain_mut(|task| task.as_mut().poll(context).is_pending());
-        if !self.spawned.0.lock().is_empty() {
-            context.waker().wake_by_ref();
+        if let Some(background) = &mut self.background {
+            // Whether it has ended is asked where it matters.
+            let _ = background.poll(context);
         }
     }
 

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 
 /// A request that got no answer. Never holds a path or a body: they carry telephone numbers.
 #[derive(Debug)]
@@ -21,6 +22,24 @@ pub enum ClientError {
         /// The resolver's reason.
         source: io::Error,
     },
+    /// The host's address may not be connected to, by the route's rule. No connection was attempted.
+    AddressRefused {
+        /// The host.
+        host: String,
+        /// Its address, the last that was refused.
+        address: IpAddr,
+        /// What the address is.
+        what: &'static str,
+    },
+    /// Too much is under way already. Nothing was sent.
+    Busy {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there may be.
+        count_max: usize,
+    },
+    /// The exchange was cancelled, or a broken invariant ended it.
+    Abandoned,
     /// No connection to the peer.
     Connect {
         /// The address or socket tried last.
@@ -93,6 +112,16 @@ impl fmt::Display for ClientError {
             Self::Resolve { host, source } => {
                 write!(f, "no address found for {host}: {source}; check the name and the resolver")
             }
+            Self::AddressRefused { host, address, what } => {
+                write!(
+                    f,
+                    "{host} has the address {address}: {what}; it was not connected to, allow the address if it is right"
+                )
+            }
+            Self::Busy { what, count_max } => {
+                write!(f, "{count_max} {what} are under way, which is the most; try again")
+            }
+            Self::Abandoned => f.write_str("the exchange was given up before its answer came"),
             Self::Connect { target, source } => {
                 write!(f, "cannot connect to {target}: {source}; check that the server runs and is reachable")
             }
