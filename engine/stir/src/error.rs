@@ -363,8 +363,10 @@ pub enum StirError {
     },
     /// A sealed placement that none of the keys opens. Which step failed is not said.
     Open,
-    /// More keys than [`OPENING_KEYS_MAX`](crate::limits::OPENING_KEYS_MAX).
+    /// No key to seal for, or more keys than [`OPENING_KEYS_MAX`](crate::limits::OPENING_KEYS_MAX).
     TooManyKeys(usize),
+    /// Keys of two suites to seal for.
+    MixedSuites,
     /// Not a PEM file of root certificates or revocation lists.
     Trust(&'static str),
     /// A TNAuthList that RFC 8226 does not allow.
@@ -388,11 +390,12 @@ impl fmt::Display for StirError {
                  or leave out claims"
             ),
             Self::Open => f.write_str("the placement does not open with these keys for this number"),
-            Self::TooManyKeys(count) => write!(
-                f,
-                "{count} keys to open with; at most {} are tried",
-                crate::limits::OPENING_KEYS_MAX
-            ),
+            Self::TooManyKeys(count) => {
+                write!(f, "{count} keys; seal for 1 to {0}, open with up to {0}", crate::limits::OPENING_KEYS_MAX)
+            }
+            Self::MixedSuites => {
+                f.write_str("keys of different suites; all placements of one service have the same suite")
+            }
             Self::Trust(what) => write!(f, "no usable {what} in PEM form"),
             Self::TnAuthList => f.write_str(
                 "not a TNAuthList; it needs 1 or more entries, codes in ASCII, ranges of 2 or more digits-only \

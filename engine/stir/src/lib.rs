@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+pub mod bundle;
 mod certificate;
 mod error;
 mod es256;
@@ -67,6 +68,6 @@ pub use json::Json;
 pub use number_map::{NumberMap, NumberSet};
 pub use passport::{Attestation, CertificateReference, Claims, Identity, Leniency, Passport, PassportType};
 pub use random::SystemRandom;
-pub use seal::{SealingKey, SealingPublicKey, Suite, open, seal};
+pub use seal::{SealingKey, SealingPublicKey, Suite, open, seal, seal_for};
 pub use sip::{Originator, SipPolicy, SipRequest};
 pub use verify::{Accepted, CallFacts, Verdict, VerificationPolicy};

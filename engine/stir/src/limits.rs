@@ -79,3 +79,38 @@ pub const RECIPIENT_KEYS_MAX: usize = 8;
 pub const DIRECTORY_ENTRIES_MAX: usize = 65_536;
 /// Characters of a stranger's reason that an error repeats. The rest is left out.
 pub const IO_DETAIL_CHARS_MAX: usize = 256;
+
+/// Bytes of a key bundle: what one request to an engine may carry. An owner of more numbers signs several. A longer
+/// one is refused unread.
+pub const KEY_BUNDLE_BYTES_MAX: usize = 8 * 1024;
+/// Entries of one key bundle, so that one costs little to index. More are refused.
+pub const KEY_BUNDLE_ENTRIES_MAX: usize = 128;
+/// Call Placement Services of one key bundle. More are refused.
+pub const KEY_BUNDLE_CPS_MAX: usize = 8;
+/// Seconds a key bundle may live: so long a key that was taken back may still be used. A longer life is refused.
+pub const KEY_BUNDLE_LIFETIME_MAX_S: u64 = 24 * 3600;
+/// Key bundles of one table when nothing is configured: some 400 MB at their largest. One more is refused.
+pub const KEY_BUNDLES_MAX_DEFAULT: usize = 50_000;
+/// Decimal prefixes that the bundles of one table are found by, for each bundle it may hold. A bundle of one number
+/// or round block takes one, the worst range 240. Beyond it a bundle is refused.
+pub const KEY_PREFIXES_PER_BUNDLE: usize = 16;
+/// Bundles under one prefix or code of a table: those of its owner, of who it is delegated from and to. One more is
+/// refused.
+pub const KEY_BUNDLES_PER_PLACE_MAX: usize = 32;
+/// Bundles of one answer to a request for keys. With more, the answer says so, and a longer prefix is to be asked.
+pub const KEY_BUNDLES_PER_ANSWER_MAX: usize = 128;
+/// Bytes of one answer to a request for keys, from which on it is full, as with too many bundles.
+pub const KEY_ANSWER_BYTES_MAX: usize = 512 * 1024;
+/// Signs of a prefix at least. A shorter one is most of a country; asking for it is refused.
+pub const KEY_PREFIX_SIGNS_MIN: usize = 3;
+
+/// Signs of a number that a request for keys leaves out at first: it hides among 10,000.
+pub const KEY_AREA_FREE_SIGNS: usize = 4;
+/// Areas (prefixes, codes) of one directory of keys. Beyond it the one not used for longest is forgotten.
+pub const KEY_AREAS_MAX: usize = 4096;
+/// Seconds at most that what was fetched is taken as it is: a key that appears is used that late.
+pub const KEY_FRESH_MAX_S: u64 = 3600;
+/// Seconds at least between two requests for one area: also how long "there are no keys" is believed.
+pub const KEY_FRESH_MIN_S: u64 = 60;
+/// Seconds after which an area is asked again when a request failed, and how long one may stay unanswered.
+pub const KEY_RETRY_S: u64 = 15;

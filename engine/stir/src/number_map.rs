@@ -29,10 +29,10 @@ pub struct NumberMap<V> {
 }
 
 /// Numbers with one beginning: its word, 0 for none, and how many signs they have, 0 for any number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Piece {
-    beginning: u64,
-    sign_count: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Piece {
+    pub(crate) beginning: u64,
+    pub(crate) sign_count: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -104,14 +104,14 @@ const fn any_length(beginning: u64) -> Piece {
 }
 
 /// The part of a number's word that its first `length` signs take.
-const fn beginning_mask(length: usize) -> u64 {
+pub(crate) const fn beginning_mask(length: usize) -> u64 {
     const WORD_BITS: u32 = 4 * NUMBER_SIGNS_MAX as u32;
     let free_bits = WORD_BITS - 4 * length as u32;
     !0u64 << free_bits
 }
 
 /// The largest blocks of one beginning that make up `block`.
-fn pieces(block: NumberBlock) -> Vec<Piece> {
+pub(crate) fn pieces(block: NumberBlock) -> Vec<Piece> {
     let sign_count = block.first().sign_count();
     let text = block.first().to_string();
     let mut next: u64 = text.parse().expect("a block's first number is all digits");

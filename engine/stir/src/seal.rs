@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::error::StirError;
 use crate::json::Json;
-use crate::limits::{OPENING_KEYS_MAX, SEALED_LENGTH_BYTES};
+use crate::limits::{OPENING_KEYS_MAX, RECIPIENT_KEYS_MAX, SEALED_LENGTH_BYTES};
 use crate::random::Drawn;
 
 const INFO_PREFIX: &[u8] = b"stir-oob-passport v1\0";
@@ -43,6 +43,14 @@ impl Suite {
         match self {
             Self::X25519 => 32,
             Self::P256 => 65,
+        }
+    }
+
+    /// Its name among the JOSE algorithms of HPKE (draft-ietf-jose-hpke-encrypt), as `alg` of a JWK says it.
+    pub const fn jose_name(self) -> &'static str {
+        match self {
+            Self::X25519 => "HPKE-3",
+            Self::P256 => "HPKE-0",
         }
     }
 
@@ -84,13 +92,14 @@ impl SealingKey {
     /// # Errors
     /// [`StirError::SealingKey`] if it is no such key, or its public part is not that of its private part.
     pub fn from_jwk(jwk: &str) -> Result<Self, StirError> {
-        let members = Jwk::parse(jwk)?;
-        let secret = Zeroizing::new(members.bytes("d")?);
-        let key = Self(match members.suite()? {
+        let jwk = Jwk::parse(jwk)?;
+        let members = jwk.members()?;
+        let secret = Zeroizing::new(bytes(members, "d")?);
+        let key = Self(match suite(members)? {
             Suite::X25519 => Private::X25519(private_key::<X25519HkdfSha256>(&secret)?),
             Suite::P256 => Private::P256(private_key::<DhP256HkdfSha256>(&secret)?),
         });
-        let same = key.public_key() == SealingPublicKey::from_members(&members)?;
+        let same = key.public_key() == SealingPublicKey::from_members(members)?;
         if same { Ok(key) } else { Err(StirError::SealingKey) }
     }
 
@@ -153,11 +162,16 @@ impl SealingPublicKey {
     /// # Errors
     /// [`StirError::SealingKey`] if it is no such key.
     pub fn from_jwk(jwk: &str) -> Result<Self, StirError> {
-        Self::from_members(&Jwk::parse(jwk)?)
+        Self::from_members(Jwk::parse(jwk)?.members()?)
     }
 
     /// The key as a public JWK.
     pub fn to_jwk(&self) -> String {
+        Json::Object(self.to_members()).to_text().expect("a JWK holds texts only")
+    }
+
+    /// The members of its JWK.
+    pub(crate) fn to_members(&self) -> BTreeMap<String, Json> {
         let bytes = self.to_bytes();
         let (crv, kty, x, y) = match self.suite() {
             Suite::X25519 => ("X25519", "OKP", &bytes[..], None),
@@ -171,7 +185,7 @@ impl SealingPublicKey {
         if let Some(y) = y {
             members.insert("y".into(), Json::Text(URL_SAFE_NO_PAD.encode(y)));
         }
-        Json::Object(members).to_text().expect("a JWK holds texts only")
+        members
     }
 
     /// The key in the form of RFC 9180 §7.1.1: 32 bytes, or 65 with P-256.
@@ -202,18 +216,19 @@ impl SealingPublicKey {
         }
     }
 
-    fn from_members(members: &Jwk) -> Result<Self, StirError> {
-        let x = members.bytes("x")?;
-        match members.suite()? {
+    /// Reads the members of a JWK.
+    pub(crate) fn from_members(members: &BTreeMap<String, Json>) -> Result<Self, StirError> {
+        let x = bytes(members, "x")?;
+        match suite(members)? {
             Suite::X25519 => Self::from_bytes(Suite::X25519, &x),
             Suite::P256 => {
-                Self::from_bytes(Suite::P256, &[[4].as_slice(), &x, &members.bytes("y")?].concat())
+                Self::from_bytes(Suite::P256, &[[4].as_slice(), &x, &bytes(members, "y")?].concat())
             }
         }
     }
 }
 
-/// The members of a JWK.
+/// A JWK that may be private.
 struct Jwk(Json);
 
 impl Jwk {
@@ -221,20 +236,8 @@ impl Jwk {
         Json::parse(text.as_bytes()).map(Self).map_err(|_| StirError::SealingKey)
     }
 
-    fn text(&self, name: &str) -> Result<&str, StirError> {
-        self.0.as_object().and_then(|members| members.get(name)?.as_text()).ok_or(StirError::SealingKey)
-    }
-
-    fn bytes(&self, name: &str) -> Result<Vec<u8>, StirError> {
-        URL_SAFE_NO_PAD.decode(self.text(name)?).map_err(|_| StirError::SealingKey)
-    }
-
-    fn suite(&self) -> Result<Suite, StirError> {
-        match (self.text("kty")?, self.text("crv")?) {
-            ("OKP", "X25519") => Ok(Suite::X25519),
-            ("EC", "P-256") => Ok(Suite::P256),
-            _ => Err(StirError::SealingKey),
-        }
+    fn members(&self) -> Result<&BTreeMap<String, Json>, StirError> {
+        self.0.as_object().ok_or(StirError::SealingKey)
     }
 }
 
@@ -245,6 +248,22 @@ impl Drop for Jwk {
         {
             zeroize::Zeroize::zeroize(secret);
         }
+    }
+}
+
+fn text<'a>(members: &'a BTreeMap<String, Json>, name: &str) -> Result<&'a str, StirError> {
+    members.get(name).and_then(Json::as_text).ok_or(StirError::SealingKey)
+}
+
+fn bytes(members: &BTreeMap<String, Json>, name: &str) -> Result<Vec<u8>, StirError> {
+    URL_SAFE_NO_PAD.decode(text(members, name)?).map_err(|_| StirError::SealingKey)
+}
+
+fn suite(members: &BTreeMap<String, Json>) -> Result<Suite, StirError> {
+    match (text(members, "kty")?, text(members, "crv")?) {
+        ("OKP", "X25519") => Ok(Suite::X25519),
+        ("EC", "P-256") => Ok(Suite::P256),
+        _ => Err(StirError::SealingKey),
     }
 }
 
@@ -269,8 +288,33 @@ pub fn seal(
     sealed.ok_or(StirError::SealingKey)
 }
 
-/// Opens a placement found under `number` with the first of `keys` that fits: up to
-/// [`OPENING_KEYS_MAX`] key agreements.
+/// Seals `passport` once for each of `keys`, to be placed under `number` (RFC 8816 §8.1 step 4): one sealed
+/// placement a key, in the order of `keys`, a repeated key left out.
+///
+/// # Errors
+/// As [`seal`], and nothing is sealed. [`StirError::TooManyKeys`], also for no key at all;
+/// [`StirError::MixedSuites`], since the placements of one CPS have one suite.
+pub fn seal_for(
+    passport: &str,
+    number: TelephoneNumber,
+    keys: &[SealingPublicKey],
+    random: &dyn Random,
+) -> Result<Vec<Vec<u8>>, StirError> {
+    if keys.is_empty() || keys.len() > RECIPIENT_KEYS_MAX {
+        return Err(StirError::TooManyKeys(keys.len()));
+    }
+    if keys.iter().any(|key| key.suite() != keys[0].suite()) {
+        return Err(StirError::MixedSuites);
+    }
+    let is_first = |&(index, key): &(usize, &SealingPublicKey)| !keys[..index].contains(key);
+    keys.iter().enumerate().filter(is_first).map(|(_, key)| seal(passport, number, key, random)).collect()
+}
+
+/// Opens a placement found under `number` with whichever of `keys` fits: one key agreement for each, up to
+/// [`OPENING_KEYS_MAX`].
+///
+/// All keys are tried, the fitting one too, so the time tells how many keys there are and not which one fits. It
+/// also tells, by the microseconds of deciphering, that one does: who hands out what was opened tells that anyway.
 ///
 /// # Errors
 /// [`StirError::Open`], whatever the cause: every retrieval holds cover that opens with no key.
@@ -283,7 +327,12 @@ pub fn open(sealed: &[u8], number: TelephoneNumber, keys: &[SealingKey]) -> Resu
         return Err(StirError::Open);
     }
     let info = info(number);
-    keys.iter().find_map(|key| unpad(&key.decrypt(sealed, &info)?)).ok_or(StirError::Open)
+    let mut opened = None;
+    for key in keys {
+        let plaintext = key.decrypt(sealed, &info);
+        opened = opened.or(plaintext.and_then(|plaintext| unpad(&plaintext)));
+    }
+    opened.ok_or(StirError::Open)
 }
 
 fn info(number: TelephoneNumber) -> Vec<u8> {

@@ -11,7 +11,7 @@ use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::{
     Attestation, Authority, CertificateReference, Claims, Fault, Identity, Json, PassportType, SealingKey,
     SealingPublicKey, SigningKey, StirError, Suite, SystemRandom, TnAuthList, TnEntry, TnRange, TrustStore,
-    VerificationPolicy, open, seal,
+    VerificationPolicy, open, seal, seal_for,
 };
 
 const T0: u64 = 1_795_300_000;
@@ -70,6 +70,30 @@ fn what_is_signed_and_sealed_is_opened_and_believed() {
         assert_eq!(opened, token);
         assert_eq!(house.verify(&opened, &issued), Ok(Authority::Number));
     }
+}
+
+#[test]
+fn a_copy_for_each_key_opens_with_that_key_wherever_it_stands() {
+    for suite in [Suite::X25519, Suite::P256] {
+        let keys: Vec<_> = (0..3).map(|_| SealingKey::generate(suite, &SystemRandom)).collect();
+        let mut public: Vec<_> = keys.iter().map(SealingKey::public_key).collect();
+        public.push(public[0].clone());
+        let copies = seal_for("a token", number(CALLED), &public, &SystemRandom).unwrap();
+        assert_eq!(copies.len(), 3, "a repeated key gets no second copy");
+        for (index, copy) in copies.iter().enumerate() {
+            assert_eq!(open(copy, number(CALLED), &keys[index..=index]).unwrap(), "a token");
+            assert_eq!(open(copy, number(CALLED), &keys).unwrap(), "a token");
+            let mut others = keys.clone();
+            others.remove(index);
+            assert_eq!(open(copy, number(CALLED), &others), Err(StirError::Open));
+        }
+        assert_eq!(seal_for("a", number(CALLED), &[], &SystemRandom), Err(StirError::TooManyKeys(0)));
+        let nine = vec![public[0].clone(); 9];
+        assert_eq!(seal_for("a", number(CALLED), &nine, &SystemRandom), Err(StirError::TooManyKeys(9)));
+    }
+    let mixed =
+        [Suite::X25519, Suite::P256].map(|suite| SealingKey::generate(suite, &SystemRandom).public_key());
+    assert_eq!(seal_for("a", number(CALLED), &mixed, &SystemRandom), Err(StirError::MixedSuites));
 }
 
 #[test]

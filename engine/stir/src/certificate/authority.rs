@@ -38,7 +38,7 @@ impl VerifiedChain<'_> {
     /// [`Fault::NotCovered`], or another of the stages cert and authz if a list cannot be understood.
     pub fn authority(&self, party: &Identity) -> Result<Authority, Fault> {
         let mut codes: Option<Vec<&str>> = None;
-        for list in core::iter::once(self.chain.signer_numbers()).chain(self.issuer_lists()) {
+        for list in self.lists() {
             let list = list?;
             match (coverage(list, party), &mut codes) {
                 (Coverage::NotCovered, _) => return Err(Fault::NotCovered),
@@ -54,6 +54,11 @@ impl VerifiedChain<'_> {
             Some(codes) if codes.is_empty() => Err(Fault::NotCovered),
             Some(codes) => Ok(Authority::OnlyBySpc(codes.into_iter().map(str::to_owned).collect())),
         }
+    }
+
+    /// The lists along the chain, the signer's first.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = Result<&TnAuthList, Fault>> {
+        core::iter::once(self.chain.signer_numbers()).chain(self.issuer_lists())
     }
 
     fn issuer_lists(&self) -> impl Iterator<Item = Result<&TnAuthList, Fault>> {

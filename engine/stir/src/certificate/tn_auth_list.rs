@@ -49,6 +49,11 @@ impl TnRange {
         self.0.count()
     }
 
+    /// The same numbers as a block.
+    pub(crate) const fn block(&self) -> NumberBlock {
+        self.0
+    }
+
     /// Whether `number` is one of them.
     pub fn contains(&self, number: TelephoneNumber) -> bool {
         self.0.contains(number)

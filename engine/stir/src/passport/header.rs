@@ -39,6 +39,31 @@ impl CertificateReference {
         }
         Ok(Self::Inline(chain))
     }
+
+    /// Puts it among the members of a JOSE header.
+    pub(crate) fn write(&self, members: &mut BTreeMap<String, Json>) {
+        match self {
+            Self::Url(url) => members.insert("x5u".into(), Json::Text(url.clone())),
+            Self::Inline(chain) => {
+                let texts = chain.iter().map(|der| Json::Text(STANDARD.encode(der))).collect();
+                members.insert("x5c".into(), Json::Array(texts))
+            }
+        };
+    }
+
+    /// Reads it from the members of a JOSE header.
+    pub(crate) fn read(members: &BTreeMap<String, Json>, leniency: &Leniency) -> Result<Self, Fault> {
+        if let Some(chain) = members.get("x5c") {
+            return read_inline(chain).map(Self::Inline);
+        }
+        let url = members.get("x5u").ok_or(Fault::NoCertificateReference)?;
+        let url = url.as_text().ok_or(Fault::X5u)?;
+        if url.is_empty() {
+            return Err(Fault::NoCertificateReference);
+        }
+        check_url(url, leniency)?;
+        Ok(Self::Url(url.to_owned()))
+    }
 }
 
 /// Writes the header in the form of RFC 8225 §9.
@@ -50,13 +75,7 @@ pub(super) fn write(certificate: &CertificateReference, ppt: Option<&str>) -> St
     if let Some(ppt) = ppt {
         members.insert("ppt".into(), Json::Text(ppt.into()));
     }
-    match certificate {
-        CertificateReference::Url(url) => members.insert("x5u".into(), Json::Text(url.clone())),
-        CertificateReference::Inline(chain) => {
-            let texts = chain.iter().map(|der| Json::Text(STANDARD.encode(der))).collect();
-            members.insert("x5c".into(), Json::Array(texts))
-        }
-    };
+    certificate.write(&mut members);
     Json::Object(members).to_text().expect("a header holds texts only")
 }
 
@@ -84,27 +103,11 @@ pub(super) fn read(members: &BTreeMap<String, Json>, leniency: &Leniency) -> Res
         Some(Json::Text(ppt)) if !ppt.is_empty() => Some(ppt.clone()),
         Some(_) => return Err(Fault::HeaderMember("ppt")),
     };
-    Ok(Header { ppt, certificate: read_certificate(members, leniency)? })
+    Ok(Header { ppt, certificate: CertificateReference::read(members, leniency)? })
 }
 
 fn text<'a>(members: &'a BTreeMap<String, Json>, name: &str) -> Option<&'a str> {
     members.get(name).and_then(Json::as_text)
-}
-
-fn read_certificate(
-    members: &BTreeMap<String, Json>,
-    leniency: &Leniency,
-) -> Result<CertificateReference, Fault> {
-    if let Some(chain) = members.get("x5c") {
-        return read_inline(chain).map(CertificateReference::Inline);
-    }
-    let url = members.get("x5u").ok_or(Fault::NoCertificateReference)?;
-    let url = url.as_text().ok_or(Fault::X5u)?;
-    if url.is_empty() {
-        return Err(Fault::NoCertificateReference);
-    }
-    check_url(url, leniency)?;
-    Ok(CertificateReference::Url(url.to_owned()))
 }
 
 fn read_inline(chain: &Json) -> Result<Vec<Vec<u8>>, Fault> {
@@ -118,7 +121,7 @@ fn read_inline(chain: &Json) -> Result<Vec<Vec<u8>>, Fault> {
 }
 
 /// A sane URL to fetch a certificate from: http or https, a host, no user information, visible ASCII.
-fn check_url(url: &str, leniency: &Leniency) -> Result<(), Fault> {
+pub(crate) fn check_url(url: &str, leniency: &Leniency) -> Result<(), Fault> {
     if url.len() > X5U_BYTES_MAX || !url.bytes().all(|sign| sign.is_ascii_graphic() && sign != b'\\') {
         return Err(Fault::X5u);
     }

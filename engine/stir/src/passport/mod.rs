@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use header::CertificateReference;
+pub(crate) use header::check_url;
 pub use identity::Identity;
 pub use kind::{Attestation, PassportType};
 pub use parse::Passport;
