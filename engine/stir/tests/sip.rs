@@ -86,6 +86,7 @@ fn a_party_is_a_canonical_number_or_a_normal_uri() {
         ("<sip:%2B12355551212@example.com;user=phone>", tn("12355551212")),
         ("<sips:12355551212;rn=+15555550000:secret@[::1]:5061;USER=Phone?a=b>", tn("12355551212")),
         ("<sip:+1.235.(555).1212;verstat=TN-Validation-Passed@example.com>", tn("12355551212")),
+        ("<sip:%31235@example.com>", tn("1235")),
         ("<sip:1.235@example.com>", uri("sip:1.235@example.com")),
         ("<sip:1-800-FLOWERS@example.com;user=phone>", uri("sip:1-800-flowers@example.com")),
         ("<sip:12345678901234567@example.com>", uri("sip:12345678901234567@example.com")),

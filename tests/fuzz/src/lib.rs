@@ -14,6 +14,7 @@ pub mod passport;
 pub mod path_query;
 pub mod request;
 pub mod sealed;
+pub mod sip;
 
 mod contract;
 mod fixed;

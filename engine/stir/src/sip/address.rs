@@ -131,8 +131,9 @@ impl<'a> SipUri<'a> {
     fn identity(&self, scheme: &str, bare_numbers: bool) -> Result<Identity, Fault> {
         let host = self.host.to_ascii_lowercase();
         let Some(user) = self.user else { return Ok(Identity::Uri(format!("{scheme}:{host}"))) };
-        if (self.is_phone || bare_numbers && is_bare_number(user))
-            && let Some(number) = number(user)
+        let user = normalized(user)?;
+        if (self.is_phone || bare_numbers && is_bare_number(&user))
+            && let Some(number) = number(&user)
         {
             return Ok(Identity::Tn(number));
         }
@@ -140,7 +141,7 @@ impl<'a> SipUri<'a> {
             return Err(Fault::Anonymous);
         }
         // RFC 8224 §8.1: what is no number after all is treated as a URI.
-        Ok(Identity::Uri(format!("{scheme}:{}@{host}", normalized(user)?)))
+        Ok(Identity::Uri(format!("{scheme}:{user}@{host}")))
     }
 }
 
