@@ -26,6 +26,19 @@ struct Parameters<'a> {
 }
 
 impl<'a> IdentityHeader<'a> {
+    /// The field value that carries `passport` in full form, to be inserted into a request (RFC 8224 §4). `None`
+    /// if a field cannot carry it: its certificate is within (`x5c`) and the field must name a URL, or its URL or
+    /// type has signs that would end the field's parameter.
+    pub fn write(passport: &Passport) -> Option<String> {
+        let CertificateReference::Url(url) = passport.certificate() else { return None };
+        let ppt = passport.claims().kind.ppt();
+        if url.contains(['<', '>', '"']) || ppt.is_some_and(|ppt| !ppt.chars().all(is_token_sign)) {
+            return None;
+        }
+        let ppt = ppt.map(|ppt| format!(";ppt=\"{ppt}\"")).unwrap_or_default();
+        Some(format!("{};info=<{url}>;alg=ES256{ppt}", passport.to_token()))
+    }
+
     /// Splits a field value at its first semicolon.
     pub fn new(value: &'a [u8]) -> Self {
         let end = value.iter().position(|&sign| sign == b';').unwrap_or(value.len());

@@ -5,7 +5,10 @@
 mod common;
 
 use common::{Seeded, call, identity};
-use herald_stir::{Attestation, CertificateReference, Claims, Fault, IdentityHeader, Leniency, SigningKey};
+use herald_stir::{
+    Attestation, CertificateReference, Claims, Fault, IdentityHeader, Leniency, Passport, PassportType,
+    SigningKey,
+};
 
 const T0: i64 = 1_795_300_000;
 const X5U: &str = "https://certs.example.net/a.pem";
@@ -104,4 +107,30 @@ fn a_compact_form_is_rebuilt_from_the_call_and_its_date() {
     assert_eq!(rebuild("12155551213", Some(T0)), Err(Fault::Signature));
     let no_date = rebuild("12155551212", None).unwrap_err();
     assert_eq!(no_date, Fault::IdentityHeader("Date beside a compact PASSporT"));
+}
+
+#[test]
+fn a_passport_is_written_as_it_is_read_or_not_at_all() {
+    let written = |claims: &Claims, x5u: &str| {
+        let token = claims.sign(&CertificateReference::Url(x5u.into()), &key()).unwrap();
+        let passport = Passport::parse(token.as_bytes(), &Leniency::STRICT).unwrap();
+        assert_eq!(passport.to_token(), token);
+        IdentityHeader::write(&passport).map(|value| value.strip_prefix(&token).unwrap().to_owned())
+    };
+    let unknown = |ppt: &str| Claims { kind: PassportType::Unknown(ppt.into()), ..base() };
+    for (claims, x5u, expected) in [
+        (shaken(), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256;ppt=\"shaken\"")),
+        (base(), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256")),
+        (unknown("new"), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256;ppt=\"new\"")),
+        (unknown("a\"\r\nFrom: b"), X5U, None),
+        (base(), "https://certs.example.net/a>;alg=none;b=<.pem", None),
+    ] {
+        let written = written(&claims, x5u);
+        assert_eq!(written.as_deref(), expected, "{x5u}");
+        if claims.kind.ppt() != Some("new")
+            && let Some(parameters) = written
+        {
+            assert_eq!(judge(&(sign(&claims) + &parameters), &Leniency::STRICT), None);
+        }
+    }
 }

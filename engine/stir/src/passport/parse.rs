@@ -5,6 +5,7 @@ use core::fmt;
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{CertificateReference, Claims, Identity, Leniency, PassportType, header, identity};
@@ -60,6 +61,11 @@ impl Passport {
     /// Where the signer's certificate is.
     pub const fn certificate(&self) -> &CertificateReference {
         &self.certificate
+    }
+
+    /// The token in full form, as it was received but for padding.
+    pub fn to_token(&self) -> String {
+        format!("{}.{}", self.signing_input, URL_SAFE_NO_PAD.encode(self.signature))
     }
 
     /// Verifies the signature over the bytes received.
