@@ -137,6 +137,31 @@ pub trait PlacementStore {
         visit: &mut dyn FnMut(PlacementRef<'_>),
     );
 
+    /// Visits the ids of what [`for_each_live`](Self::for_each_live) visits; faster where bodies are far away.
+    fn for_each_live_id(
+        &mut self,
+        number: TelephoneNumber,
+        now: Timestamp,
+        visit: &mut dyn FnMut(PlacementId),
+    ) {
+        self.for_each_live(number, now, &mut |placement| visit(placement.id));
+    }
+
+    /// Visits the one with this `id` of what [`for_each_live`](Self::for_each_live) visits, if it is there.
+    fn find_live(
+        &mut self,
+        number: TelephoneNumber,
+        id: PlacementId,
+        now: Timestamp,
+        visit: &mut dyn FnMut(PlacementRef<'_>),
+    ) {
+        self.for_each_live(number, now, &mut |placement| {
+            if placement.id == id {
+                visit(placement);
+            }
+        });
+    }
+
     /// Keeps each of `placements`, or says at its place in `results` why not: as [`append`](Self::append) for one
     /// after the other, and faster where memory is the limit.
     ///

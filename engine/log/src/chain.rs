@@ -9,18 +9,29 @@
 use herald_core::Timestamp;
 
 use crate::arena::Bytes;
+use crate::beyond::KeptPlace;
+use crate::config::Place;
 use crate::log::PlacementLog;
 use crate::pins::Pin;
 use crate::record::{HEADER_BYTES, Header};
 
-/// A record in the arena, lent while the pin lasts.
+/// A record, lent while the pin lasts.
 pub(crate) struct Record<'a> {
     pub(crate) header: Header,
-    pub(crate) body: Bytes<'a>,
+    pub(crate) body: Body<'a>,
+}
+
+/// Where the body of a record is.
+pub(crate) enum Body<'a> {
+    /// In the arena.
+    Here(Bytes<'a>),
+    /// It has left memory.
+    Kept(KeptPlace),
 }
 
 /// The records of a chain that live at a moment, newest first. Ends at the first that has expired, which a segment
-/// can tell that has been taken back or holds nothing that lives; all behind have expired too. O(1) a record.
+/// can tell that has been taken back or holds nothing that lives; all behind have expired too. Leads through records that
+/// have left memory. O(1) a record, O(log records of a segment) for one that has left.
 pub(crate) struct Chain<'a> {
     log: &'a PlacementLog,
     pin: &'a Pin<'a>,
@@ -47,10 +58,17 @@ impl<'a> Iterator for Chain<'a> {
             return None;
         }
         let place = self.log.geometry.place(address);
-        let readable = self.log.segments.readable_generation(place.segment_index, self.pin, self.now)?;
-        if readable != place.generation {
-            return None;
-        }
+        let readable = self.log.segments.readable_generation(place.segment_index, self.pin, self.now);
+        let record = if readable == Some(place.generation) { self.here(place) } else { self.beyond(place) }?;
+        self.address = record.header.previous;
+        Some(record)
+    }
+}
+
+impl<'a> Chain<'a> {
+    /// The record at a place whose segment has just been readable with its generation, if it lives.
+    #[inline]
+    fn here(&self, place: Place) -> Option<Record<'a>> {
         let offset = self.log.geometry.arena_offset(place.segment_index, place.offset);
         // SAFETY: the address was published with Release after the record was written and came here by Acquire
         // loads, from the bucket or from a younger record whose writer had so acquired it; records don't change
@@ -64,7 +82,12 @@ impl<'a> Iterator for Chain<'a> {
         let body_bytes = usize::try_from(header.body_bytes).expect("usize has 64 bits");
         // SAFETY: as above; the body follows its header in the same segment.
         let body = unsafe { self.log.arena.bytes(offset + HEADER_BYTES, body_bytes) };
-        self.address = header.previous;
-        Some(Record { header, body })
+        Some(Record { header, body: Body::Here(body) })
+    }
+
+    /// The record that was at a place whose segment has been taken back, if it lives.
+    fn beyond(&self, place: Place) -> Option<Record<'a>> {
+        let (header, kept) = self.log.beyond.as_ref()?.find(place, self.pin)?;
+        (header.expires_at > self.now).then_some(Record { header, body: Body::Kept(kept) })
     }
 }

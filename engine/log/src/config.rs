@@ -51,6 +51,11 @@ pub enum LogError {
         /// The least it may be with the segments and handles asked for.
         arena_bytes_min: usize,
     },
+    /// More is to live beyond memory than may.
+    Beyond {
+        /// The size asked for.
+        beyond_bytes: usize,
+    },
     /// The operating system does not give the memory.
     Map {
         /// The size asked for.
@@ -80,6 +85,11 @@ impl fmt::Display for LogError {
             Self::Arena { arena_bytes, arena_bytes_min } => write!(
                 f,
                 "an arena of {arena_bytes} bytes; give whole segments, {arena_bytes_min} to {} bytes",
+                limits::ARENA_BYTES_MAX
+            ),
+            Self::Beyond { beyond_bytes } => write!(
+                f,
+                "{beyond_bytes} bytes of records beyond memory; give at most {}",
                 limits::ARENA_BYTES_MAX
             ),
             Self::Map { arena_bytes, os_error } => write!(
@@ -118,7 +128,8 @@ pub(crate) const LINE_BYTES: usize = 64;
 pub(crate) const ADDRESS_BITS: u32 = 56;
 
 impl Geometry {
-    pub(crate) fn new(config: &LogConfig) -> Result<Self, LogError> {
+    /// `beyond_bytes` of records may live besides those in the arena.
+    pub(crate) fn new(config: &LogConfig, beyond_bytes: usize) -> Result<Self, LogError> {
         let &LogConfig { arena_bytes, segment_bytes, handles_max, .. } = config;
         if !(1..=limits::HANDLES_MAX).contains(&handles_max) {
             return Err(LogError::Handles { handles_max });
@@ -132,12 +143,16 @@ impl Geometry {
         if !arena_bytes.is_multiple_of(segment_bytes) || !arena_bounds.contains(&arena_bytes) {
             return Err(LogError::Arena { arena_bytes, arena_bytes_min });
         }
+        if beyond_bytes > limits::ARENA_BYTES_MAX {
+            return Err(LogError::Beyond { beyond_bytes });
+        }
         let segment_count = arena_bytes / segment_bytes;
+        let buckets = (arena_bytes + beyond_bytes) / limits::ARENA_BYTES_PER_BUCKET;
         Ok(Self {
             arena_bytes,
             segment_bytes,
             segment_count,
-            bucket_count: (arena_bytes / limits::ARENA_BYTES_PER_BUCKET).max(1).next_power_of_two(),
+            bucket_count: buckets.max(1).next_power_of_two(),
             handles_max,
             line_bits: (segment_bytes / LINE_BYTES).ilog2(),
             segment_bits: segment_count.next_power_of_two().ilog2(),
@@ -205,7 +220,7 @@ mod tests {
 
     fn geometry(arena_bytes: usize, segment_bytes: usize) -> Geometry {
         let config = LogConfig { arena_bytes, segment_bytes, hash_key: [0; 32], handles_max: 1 };
-        Geometry::new(&config).expect("a valid configuration")
+        Geometry::new(&config, 0).expect("a valid configuration")
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::segments::Published;
 /// How much a drain has seen: one entry per segment. A fresh cursor has seen nothing.
 ///
 /// Going back to an older clone sees what came after it again, as far as it has not expired and been taken
-/// back.
+/// back. What has left memory for the disk is not seen again.
 #[derive(Clone, Debug, Default)]
 pub struct DrainCursor {
     seen: Vec<Seen>,
@@ -45,6 +45,13 @@ pub struct LogRange<'a> {
     pub bytes: &'a [u8],
     /// All of them have expired by then.
     pub expires_max: Timestamp,
+}
+
+impl DrainCursor {
+    /// Whether it has seen this much of the segment that was opened as the `sequence`th.
+    pub(crate) fn has_seen(&self, index: usize, sequence: u64, bytes: u64) -> bool {
+        self.seen.get(index).is_some_and(|seen| seen.sequence == sequence && seen.bytes == bytes)
+    }
 }
 
 impl PlacementLog {

@@ -8,16 +8,20 @@ use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use herald_core::{NewPlacement, PlacementRef, PlacementStore, Refusal, TelephoneNumber, Timestamp};
+use herald_core::{
+    NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal, TelephoneNumber, Timestamp,
+};
 
 use crate::append::{Quota, checked_record_bytes};
+use crate::beyond::KeptPlace;
+use crate::chain::{Body, Record};
 use crate::config::{LINE_BYTES, Place};
 use crate::full::FullNumbers;
 use crate::index::{Bucket, BucketIndex};
 use crate::limits::{BATCH_PART, OPEN_SEGMENT_AGE_SHARE, RECORD_BYTES_COMMON, RETIRE_STEP};
 use crate::log::PlacementLog;
 use crate::pins::Pin;
-use crate::record::HEADER_BYTES;
+use crate::record::{HEADER_BYTES, Header};
 use crate::segments::{Claimed, Source};
 
 /// One thread's way into a [`PlacementLog`]: a [`PlacementStore`] that shares the log with the other handles.
@@ -54,6 +58,12 @@ pub(crate) struct OpenSegment {
     expires_max: Timestamp,
     /// When it was opened.
     opened_at: Timestamp,
+}
+
+/// A record that is shown when the pin is gone.
+enum Later {
+    Kept(KeptPlace),
+    Copied { id: PlacementId, expires_at: Timestamp, body: Vec<u8> },
 }
 
 impl LogHandle {
@@ -211,10 +221,54 @@ impl PlacementStore for LogHandle {
         self.forget(now);
         let index = self.log.index.of(number);
         self.log.index.prefetch(index);
+        let mut later = Vec::new();
+        {
+            let pin = self.log.pins.pin(self.pin_slot);
+            let bucket = self.log.bucket(index);
+            self.log.prefetch_record(bucket.newest());
+            self.log.visit_live(&pin, bucket, number, now, (0, &mut later), visit);
+        }
+        self.log.visit_later(&later, &mut |_, placement| visit(placement));
+    }
+
+    /// See [`PlacementStore::for_each_live_id`]. Reads no bodies.
+    fn for_each_live_id(
+        &mut self,
+        number: TelephoneNumber,
+        now: Timestamp,
+        visit: &mut dyn FnMut(PlacementId),
+    ) {
+        self.forget(now);
+        let bucket = self.log.bucket(self.log.index.of(number));
         let pin = self.log.pins.pin(self.pin_slot);
-        let bucket = self.log.bucket(index);
-        self.log.prefetch_record(bucket.newest());
-        self.log.visit_live(&pin, bucket, number, now, visit);
+        let of_number = |header: &Header| header.number_bits == number.to_bits();
+        let headers = self.log.chain(&pin, bucket.newest(), now).map(|record| record.header);
+        headers.filter(of_number).for_each(|header| visit(header.id));
+    }
+
+    /// See [`PlacementStore::find_live`]. Reads no other body.
+    fn find_live(
+        &mut self,
+        number: TelephoneNumber,
+        id: PlacementId,
+        now: Timestamp,
+        visit: &mut dyn FnMut(PlacementRef<'_>),
+    ) {
+        self.forget(now);
+        let bucket = self.log.bucket(self.log.index.of(number));
+        let mut later = None;
+        {
+            let pin = self.log.pins.pin(self.pin_slot);
+            let mut chain = self.log.chain(&pin, bucket.newest(), now);
+            let found =
+                chain.find(|Record { header, .. }| header.number_bits == number.to_bits() && header.id == id);
+            match found.map(|record| (record.header.expires_at, record.body)) {
+                Some((expires_at, Body::Here(body))) => visit(PlacementRef { id, expires_at, body: &body }),
+                Some((_, Body::Kept(place))) => later = Some((0, Later::Kept(place))),
+                None => {}
+            }
+        }
+        self.log.visit_later(later.as_slice(), &mut |_, placement| visit(placement));
     }
 
     /// See [`PlacementStore::for_each_live_batch`]. In parts of [`BATCH_PART`](crate::limits::BATCH_PART), whose
@@ -233,6 +287,7 @@ impl PlacementStore for LogHandle {
                 *index = log.index.of(*number);
                 log.index.prefetch(*index);
             }
+            let mut later = Vec::new();
             let pin = log.pins.pin(self.pin_slot);
             let mut buckets = [Bucket::default(); BATCH_PART];
             for (bucket, index) in buckets[..numbers.len()].iter_mut().zip(indexes) {
@@ -244,8 +299,11 @@ impl PlacementStore for LogHandle {
             }
             for (place, (&number, bucket)) in numbers.iter().zip(buckets).enumerate() {
                 let place = part * BATCH_PART + place;
-                log.visit_live(&pin, bucket, number, now, &mut |placement| visit(place, placement));
+                let visit = &mut |placement: PlacementRef<'_>| visit(place, placement);
+                log.visit_live(&pin, bucket, number, now, (place, &mut later), visit);
             }
+            drop(pin);
+            log.visit_later(&later, visit);
         }
     }
 }
@@ -287,7 +345,8 @@ impl PlacementLog {
         }
     }
 
-    /// Visits the records of `number` in its bucket that are live at `now`.
+    /// Visits the records of `number` in its bucket that are live at `now`, up to the first that has left memory. That
+    /// one and what is behind it are added to `later` under a place, as is everything if something is there already.
     #[inline]
     fn visit_live(
         &self,
@@ -295,12 +354,38 @@ impl PlacementLog {
         bucket: Bucket,
         number: TelephoneNumber,
         now: Timestamp,
+        (place, later): (usize, &mut Vec<(usize, Later)>),
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
         for record in self.chain(pin, bucket.newest(), now) {
             if record.header.number_bits == number.to_bits() {
                 let (id, expires_at) = (record.header.id, record.header.expires_at);
-                visit(PlacementRef { id, expires_at, body: &record.body });
+                match record.body {
+                    Body::Here(body) if later.is_empty() => {
+                        visit(PlacementRef { id, expires_at, body: &body })
+                    }
+                    Body::Here(body) => {
+                        later.push((place, Later::Copied { id, expires_at, body: body.to_vec() }));
+                    }
+                    Body::Kept(kept) => later.push((place, Later::Kept(kept))),
+                }
+            }
+        }
+    }
+
+    /// Visits what `visit_live` left, each with its place. The caller holds no pin: to read may take a disk.
+    #[inline]
+    fn visit_later(&self, later: &[(usize, Later)], visit: &mut dyn FnMut(usize, PlacementRef<'_>)) {
+        for (place, record) in later {
+            match record {
+                Later::Copied { id, expires_at, body } => {
+                    visit(*place, PlacementRef { id: *id, expires_at: *expires_at, body });
+                }
+                Later::Kept(kept) => {
+                    let KeptPlace { id, expires_at, .. } = *kept;
+                    let beyond = self.beyond.as_ref().expect("only there do records leave memory");
+                    beyond.read(kept, &mut |body| visit(*place, PlacementRef { id, expires_at, body }));
+                }
             }
         }
     }

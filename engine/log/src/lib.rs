@@ -12,6 +12,10 @@
 //! 4. [`PlacementLog::drain`] lends the journal every published byte once, and [`records`] reads such bytes
 //!    back after a restart.
 //!
+//! 5. A log made with [`create_beyond`](PlacementLog::create_beyond) may hold more than its memory:
+//!    [`evict`](PlacementLog::evict) lets the oldest segments that a drain has seen leave early. Their headers stay,
+//!    so chains lead through them as before; their bodies are read by the [`Keeper`] when they are asked for.
+//!
 //! # What must stay true
 //! - **An address means one record for ever.** It holds the generation of its segment, which goes up when the
 //!   segment is taken back; so an old address is recognised, not followed.
@@ -59,9 +63,11 @@
 
 mod append;
 mod arena;
+mod beyond;
 mod chain;
 mod config;
 mod drain;
+mod evict;
 mod full;
 mod handle;
 mod index;
@@ -74,6 +80,7 @@ mod siphash;
 mod sync;
 mod twin;
 
+pub use beyond::{BeyondConfig, BeyondRecord, Keeper, KeptPlace, Origin};
 pub use config::{LogConfig, LogError};
 pub use drain::{DrainCursor, LogRange};
 pub use handle::LogHandle;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use herald_core::Timestamp;
 
 use crate::arena::Arena;
+use crate::beyond::{Beyond, BeyondConfig};
 use crate::config::{Geometry, LogConfig, LogError};
 use crate::handle::LogHandle;
 use crate::index::Index;
@@ -26,6 +27,8 @@ pub struct PlacementLog {
     /// Held for the length of a drain, which uses the last pin slot.
     pub(crate) drain_turn: Mutex<()>,
     pub(crate) index: Index,
+    /// What stays of records that have left memory, in a log that lets them.
+    pub(crate) beyond: Option<Beyond>,
     /// The latest expiry any record was given, in milliseconds.
     expires_latest: Padded<AtomicU64>,
 }
@@ -41,6 +44,10 @@ pub struct LogStats {
     pub segments_free: usize,
     /// Segments opened since the log was made, so how often memory went round.
     pub segments_opened: u64,
+    /// Records that have left memory and may live.
+    pub records_beyond: u64,
+    /// Records that have left memory and could not be read when they were asked for, since the log was made.
+    pub records_unread: u64,
 }
 
 impl PlacementLog {
@@ -50,12 +57,27 @@ impl PlacementLog {
     /// # Errors
     /// [`LogError`]: a value of the configuration is out of bounds, or the system refuses the memory.
     pub fn create(config: LogConfig) -> Result<Arc<Self>, LogError> {
-        let geometry = Geometry::new(&config)?;
+        Self::make(&config, None)
+    }
+
+    /// As [`create`](Self::create), a log from which records may leave memory while they live; see
+    /// [`evict`](Self::evict). Besides the arena it maps the memory that `beyond` says.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_beyond(config: LogConfig, beyond: &BeyondConfig) -> Result<Arc<Self>, LogError> {
+        Self::make(&config, Some(beyond))
+    }
+
+    fn make(config: &LogConfig, beyond: Option<&BeyondConfig>) -> Result<Arc<Self>, LogError> {
+        let geometry = Geometry::new(config, beyond.map_or(0, |beyond| beyond.bytes))?;
         let arena_bytes = geometry.arena_bytes;
         let no_memory = |os_error| LogError::Map { arena_bytes, os_error };
         let index = Index::map(geometry.bucket_count, SipKey::from_secret(&config.hash_key));
         let pins = Pins::new(geometry.handles_max + 1);
+        let beyond = beyond.map(|beyond| Beyond::map(&geometry, beyond)).transpose().map_err(no_memory)?;
         Ok(Arc::new(Self {
+            beyond,
             arena: Arena::map(arena_bytes).map_err(no_memory)?,
             index: index.map_err(no_memory)?,
             expires_latest: Padded(AtomicU64::new(0)),
@@ -83,6 +105,8 @@ impl PlacementLog {
             segments_total: self.segments.count(),
             segments_free: self.segments.free_count(),
             segments_opened: self.segments.opened_count(),
+            records_beyond: self.beyond.as_ref().map_or(0, Beyond::stub_count),
+            records_unread: self.beyond.as_ref().map_or(0, Beyond::unread_count),
         }
     }
 

@@ -99,6 +99,15 @@ pub(crate) struct Claimed {
     pub(crate) generation: u64,
 }
 
+/// A sealed segment of appended records that have not all expired.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Full {
+    pub(crate) index: usize,
+    pub(crate) generation: u64,
+    pub(crate) sequence: u64,
+    pub(crate) bytes: u64,
+}
+
 /// What a drain needs to know of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Published {
@@ -184,6 +193,26 @@ impl Segments {
         Some(Published { sequence, bytes, expires_max })
     }
 
+    /// The segment, if it is sealed, was appended to, may be used once more, and holds what lives at `now`.
+    pub(crate) fn full(&self, index: usize, now: Timestamp) -> Option<Full> {
+        let (tenure, segment) = (self.tenure(index), &self.segments[index].0);
+        let generation = tenure.generation();
+        if tenure.state() != State::Sealed(Source::Appended) || generation >= self.generation_max {
+            return None;
+        }
+        // Relaxed, all: belong to the sealed tenure just acquired, or to a later one; `give_up` fails then.
+        let sequence = segment.sequence.load(Ordering::Relaxed);
+        let bytes = segment.published_bytes.load(Ordering::Relaxed);
+        let lives = segment.expires_max.load(Ordering::Relaxed) > now.as_millis();
+        lives.then_some(Full { index, generation, sequence, bytes })
+    }
+
+    /// Takes back a sealed segment, whatever lives in it, if it still is as it was. Whoever sees that it has been taken
+    /// back sees what the caller did before.
+    pub(crate) fn give_up(&self, index: usize, generation: u64, source: Source, pins: &Pins) {
+        self.retire(index, Tenure::new(generation, State::Sealed(source)), pins);
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.segments.len()
     }
@@ -213,8 +242,9 @@ impl Segments {
     fn hold(&self, index: usize, from: Tenure, generation: u64) -> bool {
         let held = Tenure::new(generation, State::Held);
         // Acquire: pairs with the Release of `set`; what its last holder or owner did comes before what this
-        // thread will do. Relaxed on failure: nothing is done then.
-        let step = self.tenures[index].compare_exchange(from.0, held.0, Ordering::Acquire, Ordering::Relaxed);
+        // thread will do. Release: pairs with the Acquire of `tenure`; who sees the segment held sees the stubs that
+        // stand for it. Relaxed on failure: nothing is done then.
+        let step = self.tenures[index].compare_exchange(from.0, held.0, Ordering::AcqRel, Ordering::Relaxed);
         step.is_ok()
     }
 
@@ -232,17 +262,23 @@ impl Segments {
 
     fn retire_if_expired(&self, index: usize, pins: &Pins, now: Timestamp) {
         let (tenure, segment) = (self.tenure(index), &self.segments[index].0);
-        let next = tenure.generation() + 1;
         // With its addresses used up it is laid aside: sealed for ever, expired, never written again.
-        if !matches!(tenure.state(), State::Sealed(_)) || next > self.generation_max {
+        if !matches!(tenure.state(), State::Sealed(_)) || tenure.generation() >= self.generation_max {
             return;
         }
         // Relaxed: belongs to the sealed tenure just acquired, and `hold` fails if that is over.
-        let expired = segment.expires_max.load(Ordering::Relaxed) <= now.as_millis();
-        if expired && self.hold(index, tenure, next) {
+        if segment.expires_max.load(Ordering::Relaxed) <= now.as_millis() {
+            self.retire(index, tenure, pins);
+        }
+    }
+
+    /// Makes the segment free under the next generation, if it still is as in `sealed`.
+    fn retire(&self, index: usize, sealed: Tenure, pins: &Pins) {
+        let next = sealed.generation() + 1;
+        if self.hold(index, sealed, next) {
             let epoch = pins.advance();
             // Relaxed: the Release of `set` hands it over.
-            segment.retired_at.store(epoch, Ordering::Relaxed);
+            self.segments[index].0.retired_at.store(epoch, Ordering::Relaxed);
             self.set(index, next, State::Free);
         }
     }

@@ -25,7 +25,7 @@ pub(crate) use self::plain::*;
 pub use self::weak::{Weakening, weakened};
 #[cfg(any(loom, shuttle, tsan))]
 pub(crate) use self::weak::{
-    drained_order, expiry_is_raised, link_order, publish_order, show_entered, unpin_order,
+    drained_order, expiry_is_raised, link_order, publish_order, show_entered, stubs_come_first, unpin_order,
 };
 
 /// A value on cache lines of its own, so that writers of its neighbours don't take it away. 128 bytes: x86
@@ -68,6 +68,12 @@ mod plain {
         true
     }
 
+    /// Whether the stubs of a segment can be found before it is taken back.
+    #[inline]
+    pub(crate) const fn stubs_come_first() -> bool {
+        true
+    }
+
     /// Shows that a reader has entered at `epoch`, before its first look at a segment.
     #[inline]
     pub(crate) fn show_entered(entered: &AtomicU64, epoch: u64) {
@@ -107,6 +113,8 @@ mod weak {
         Drained,
         /// Records keep the expiry they were given, whatever they are linked behind.
         Expiry,
+        /// A segment that leaves memory is taken back before its stubs can be found.
+        Stubs,
         /// A reader shows nobody that it is inside.
         Pin,
         /// A compare-and-swap compares first and stores later. Only shuttle's can.
@@ -178,6 +186,10 @@ mod weak {
 
     pub(crate) fn expiry_is_raised() -> bool {
         !is_weakened(Weakening::Expiry)
+    }
+
+    pub(crate) fn stubs_come_first() -> bool {
+        !is_weakened(Weakening::Stubs)
     }
 
     /// As in a plain build for other processors than x86: the store, and the fence that goes with it. The exchange that

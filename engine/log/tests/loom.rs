@@ -8,7 +8,10 @@ use core::ops::ControlFlow;
 use std::sync::Arc;
 
 use herald_core::{NewPlacement, PlacementId, PlacementStore, Refusal, TelephoneNumber, Timestamp};
-use herald_log::{DrainCursor, LogConfig, LogHandle, PlacementLog, Weakening, records, weakened};
+use herald_log::{
+    BeyondConfig, DrainCursor, Keeper, KeptPlace, LogConfig, LogHandle, PlacementLog, Weakening, records,
+    weakened,
+};
 use loom::thread;
 
 const SEGMENT_BYTES: usize = 64;
@@ -21,6 +24,24 @@ fn log_of(segment_bytes: usize, segments: usize, handles_max: usize) -> Arc<Plac
     let arena_bytes = segments * segment_bytes;
     PlacementLog::create(LogConfig { arena_bytes, segment_bytes, hash_key: [1; 32], handles_max })
         .expect("a valid configuration")
+}
+
+/// Knows the bodies of these scenes without having been told.
+struct Knowing;
+
+impl Keeper for Knowing {
+    fn read(&self, place: &KeptPlace, visit: &mut dyn FnMut(&[u8])) -> bool {
+        visit(&place.id.as_bytes()[..8]);
+        true
+    }
+}
+
+/// A log that may go beyond its memory by as much again.
+fn log_beyond(segments: usize, handles_max: usize) -> Arc<PlacementLog> {
+    let arena_bytes = segments * SEGMENT_BYTES;
+    let config = LogConfig { arena_bytes, segment_bytes: SEGMENT_BYTES, hash_key: [1; 32], handles_max };
+    let beyond = BeyondConfig { bytes: arena_bytes, keeper: Arc::new(Knowing) };
+    PlacementLog::create_beyond(config, &beyond).expect("a valid configuration")
 }
 
 fn handle(log: &Arc<PlacementLog>) -> LogHandle {
@@ -265,6 +286,56 @@ fn reclaim_and_drain() {
     assert!(seen.iter().filter(|&&name| name == 1).count() <= 1, "{seen:?}");
 }
 
+/// A record leaves memory, and its place is written again, while a reader walks.
+fn leave_and_walk() {
+    let log = log_beyond(2, 2);
+    let (mut writer, mut reader) = (handle(&log), handle(&log));
+    put(&mut writer, 1, 9, 0, 10).expect("room");
+    put(&mut writer, 2, 9, 0, 10).expect("room");
+    let mut cursor = DrainCursor::default();
+    drain(&log, &mut cursor);
+    let leaving = thread::spawn({
+        let log = Arc::clone(&log);
+        move || {
+            let left = log.evict(&cursor, 1, at(5));
+            (left, put(&mut writer, 3, 9, 5, 15).is_ok())
+        }
+    });
+    let seen = names(&mut reader, 5);
+    assert!(seen == [2, 1] || seen == [3, 2, 1], "{seen:?}");
+    let (left, written) = leaving.join().expect("no panic");
+    assert_eq!(left, 1);
+    assert_eq!(names(&mut reader, 5), if written { vec![3, 2, 1] } else { vec![2, 1] });
+    assert_eq!(names(&mut reader, 10), if written { vec![3] } else { vec![] });
+}
+
+/// What has left memory expires, and its stub is written again, while a reader walks.
+fn stubs_go_and_walk() {
+    let log = log_beyond(1, 2);
+    let (mut writer, mut reader) = (handle(&log), handle(&log));
+    let mut cursor = DrainCursor::default();
+    let mut leave = |handle: &mut LogHandle, name, now, expires_at| {
+        put(handle, name, 9, now, expires_at)?;
+        // Seals the segment, unless there is another.
+        assert_eq!(put(handle, 0, 9, now, expires_at), Err(Refusal::StoreFull));
+        drain(&log, &mut cursor);
+        Ok::<_, Refusal>(log.evict(&cursor, 1, at(now)))
+    };
+    assert_eq!((leave(&mut writer, 1, 0, 10), leave(&mut writer, 2, 1, 11)), (Ok(1), Ok(1)));
+    let walking = thread::spawn(move || {
+        let seen = names(&mut reader, 9);
+        (seen, reader)
+    });
+    let third = leave(&mut writer, 3, 11, 20);
+    let fourth = leave(&mut writer, 4, 12, 20);
+    let (seen, mut reader) = walking.join().expect("no panic");
+    let is_live = |seen: &[u8]| seen.is_sorted_by(|newer, older| newer > older) && !seen.contains(&0);
+    assert!(is_live(&seen), "{seen:?}");
+    let kept: Vec<u8> =
+        [(4, fourth), (3, third)].iter().filter(|(_, kept)| kept.is_ok()).map(|(name, _)| *name).collect();
+    assert_eq!(names(&mut reader, 12), kept);
+}
+
 fn drain(log: &PlacementLog, cursor: &mut DrainCursor) -> Vec<u8> {
     let mut names = Vec::new();
     let _ = log.drain(cursor, &mut |range| {
@@ -345,6 +416,30 @@ fn beside_a_writer_everything_is_drained_once() {
 #[test]
 fn a_segment_is_not_written_while_it_is_drained() {
     loom::model(reclaim_and_drain);
+}
+
+#[test]
+fn a_record_that_leaves_memory_is_found_all_the_time() {
+    loom::model(leave_and_walk);
+}
+
+#[test]
+fn a_stub_is_not_written_while_somebody_reads_it() {
+    loom::model(stubs_go_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "[2]")]
+fn a_segment_taken_back_before_its_stubs_are_there_would_be_noticed() {
+    weakened(Weakening::Stubs);
+    loom::model(leave_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_reader_of_stubs_that_shows_nobody_it_is_inside_would_be_noticed() {
+    weakened(Weakening::Pin);
+    loom::model(stubs_go_and_walk);
 }
 
 #[test]

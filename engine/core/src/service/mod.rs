@@ -173,10 +173,8 @@ impl Service {
     ) -> Option<Item> {
         self.cover.advance(now);
         let mut found = None;
-        store.for_each_live(number, now, &mut |real| {
-            if real.id == id {
-                found = Some(Item { id, expires_at: real.expires_at, body: real.body.to_vec() });
-            }
+        store.find_live(number, id, now, &mut |real| {
+            found = Some(Item { id, expires_at: real.expires_at, body: real.body.to_vec() });
         });
         let dummy = self.cover.live(number, now).into_iter().find(|dummy| dummy.id == id);
         match (&found, dummy) {
@@ -202,7 +200,7 @@ impl Service {
     ) -> Vec<PlacementId> {
         self.cover.advance(now);
         let mut ids: Vec<_> = self.cover.live(number, now).iter().map(|dummy| dummy.id).collect();
-        store.for_each_live(number, now, &mut |real| ids.push(real.id));
+        store.for_each_live_id(number, now, &mut |id| ids.push(id));
         ids.sort_unstable();
         ids
     }

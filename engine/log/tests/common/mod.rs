@@ -1,6 +1,8 @@
 //! What the tests share: a random source with a seed to print, numbers, and bodies that tell whose they are.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod kept;
+
 use herald_core::{NewPlacement, PlacementId, TelephoneNumber, Timestamp};
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
