@@ -79,6 +79,11 @@ pub const RECIPIENT_KEYS_MAX: usize = 8;
 pub const DIRECTORY_ENTRIES_MAX: usize = 65_536;
 /// Characters of a stranger's reason that an error repeats. The rest is left out.
 pub const IO_DETAIL_CHARS_MAX: usize = 256;
+/// Documents fetched to find the service and keys of one number: a bundle of keys, and once more if it was out of
+/// date. Beyond it the number counts as one that cannot be looked up.
+pub const DISCOVERY_FETCHES_MAX: usize = 3;
+/// How long placing a call may take, in ms, when nothing is said: the call waits for it.
+pub const PLACE_DEADLINE_DEFAULT_MS: u64 = 4_000;
 
 /// Bytes of a key bundle: what one request to an engine may carry. An owner of more numbers signs several. A longer
 /// one is refused unread.

@@ -40,7 +40,7 @@ pub enum Lookup<T> {
 
 /// Finds the Call Placement Service of a number (RFC 8816 §10). Never blocks. Any thread.
 pub trait CpsDiscovery: Send + Sync {
-    /// The services of `number`, the preferred one first.
+    /// The services of `number`, the preferred one first. `now` is the wall clock's.
     fn cps_for(&self, number: TelephoneNumber, side: Side, now: Timestamp) -> Lookup<Vec<CpsUri>>;
 
     /// Takes in the document that a [`Lookup::Fetch`] named, which may be kept for `fresh_s` seconds. What it
@@ -50,7 +50,7 @@ pub trait CpsDiscovery: Send + Sync {
 
 /// Finds the public keys of a called number (RFC 8816 §11). Never blocks. Any thread.
 pub trait KeyDiscovery: Send + Sync {
-    /// All keys that placements for `number` are sealed for.
+    /// All keys that placements for `number` are sealed for, at most [`RECIPIENT_KEYS_MAX`]. `now` is the wall clock's.
     fn keys_for(&self, number: TelephoneNumber, now: Timestamp) -> Lookup<Vec<SealingPublicKey>>;
 
     /// As [`CpsDiscovery::learn`].

@@ -61,12 +61,25 @@ pub struct Ticket(u32);
 #[derive(Debug, Default)]
 pub struct Tickets(u32);
 
-impl Tickets {
-    /// Appends the ask for `what` to `asks` and returns its ticket.
-    pub fn ask(&mut self, what: Asked, asks: &mut Vec<Ask>) -> Ticket {
-        let ticket = Ticket(self.0);
-        self.0 = self.0.wrapping_add(1);
-        asks.push(Ask { ticket, what });
+/// One call into a machine, as its parts see it: the time, and where asks go.
+pub struct Turn<'a> {
+    /// The time.
+    pub now: Moment,
+    tickets: &'a mut Tickets,
+    asks: &'a mut Vec<Ask>,
+}
+
+impl<'a> Turn<'a> {
+    /// The turn at `now` of the machine that owns `tickets`; asks are appended to `asks`.
+    pub const fn new(now: Moment, tickets: &'a mut Tickets, asks: &'a mut Vec<Ask>) -> Self {
+        Self { now, tickets, asks }
+    }
+
+    /// Asks for `what`. Returns the ticket that comes back with the answer.
+    pub fn ask(&mut self, what: Asked) -> Ticket {
+        let ticket = Ticket(self.tickets.0);
+        self.tickets.0 = self.tickets.0.wrapping_add(1);
+        self.asks.push(Ask { ticket, what });
         ticket
     }
 }

@@ -16,10 +16,18 @@
 //!
 //! A call takes as long as its cryptography (some 50 µs a key, 100 µs a signature) and never blocks.
 
+pub mod authentication;
+pub mod delivery;
 pub mod discovery;
 pub mod io;
 
+pub use authentication::{
+    AuthenticationService, Credential, PlaceCall, PlaceFailure, PlaceFault, PlaceRequest, Placed, new_origid,
+};
+pub use delivery::{Delivery, DeliveryFault, Discoveries, PlacedCopy};
 pub use discovery::{
     CpsDiscovery, Destination, Directory, DirectoryError, KeyDiscovery, Lookup, Selector, Side,
 };
-pub use io::{Answer, Ask, Asked, CpsUri, CpsUriError, Fetched, IoFault, Machine, Moment, Ticket, Tickets};
+pub use io::{
+    Answer, Ask, Asked, CpsUri, CpsUriError, Fetched, IoFault, Machine, Moment, Ticket, Tickets, Turn,
+};

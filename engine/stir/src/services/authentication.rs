@@ -1,0 +1,343 @@
+//! The authentication service (RFC 8816 §8.1): signs a call's PASSporT, seals a copy for every key of the called side
+//! and stores them, so that the call may go out. It does not know the host's callers: that the originator may claim
+//! the number (step 2) is the host's word, which the attestation carries.
+
+use core::fmt;
+use std::sync::Arc;
+
+use herald_core::{Random, TelephoneNumber, Timestamp};
+
+use super::delivery::{Delivery, DeliveryFault, Discoveries, PlacedCopy};
+use super::io::{Answer, Ask, Machine, Moment, Ticket, Tickets, Turn};
+use crate::certificate::{Authority, CertificateChain, TrustStore};
+use crate::error::{Fault, StirError};
+use crate::es256::SigningKey;
+use crate::limits::PLACE_DEADLINE_DEFAULT_MS;
+use crate::passport::{Attestation, CertificateReference, Claims, Identity};
+
+/// A signer's key with the certificate that goes with it.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    key: SigningKey,
+    reference: CertificateReference,
+    chain: Arc<CertificateChain>,
+}
+
+impl Credential {
+    /// The credential of `key`, whose PASSporTs carry `reference`: a URL that serves `chain_pem`, or the chain itself.
+    ///
+    /// # Errors
+    /// [`Fault::SignerKey`] if the signer's certificate is not for `key`; another of the stage cert if the chain
+    /// cannot be read, or is not in the order that strict verifiers demand.
+    pub fn new(key: SigningKey, reference: CertificateReference, chain_pem: &[u8]) -> Result<Self, Fault> {
+        let chain = CertificateChain::from_pem(chain_pem)?;
+        if !chain.is_in_order() {
+            return Err(Fault::ChainOrder);
+        }
+        if *chain.signer_key()? != key.verifying_key() {
+            return Err(Fault::SignerKey);
+        }
+        Ok(Self { key, reference, chain: Arc::new(chain) })
+    }
+
+    /// Step 1: whether it may sign for `orig` at `wall`. With `trust` the chain is followed to a root, as
+    /// verifiers will do; without, only its own list is read.
+    ///
+    /// # Errors
+    /// [`Fault`] of the stages cert and authz.
+    pub fn authority(
+        &self,
+        orig: &Identity,
+        trust: Option<&TrustStore>,
+        wall: Timestamp,
+    ) -> Result<Authority, Fault> {
+        match trust {
+            Some(trust) => self.chain.verify(trust, wall)?.authority(orig),
+            None if self.chain.is_out_of_reach(orig)? => Err(Fault::NotCovered),
+            None => Ok(Authority::Number),
+        }
+    }
+}
+
+/// What all calls of one authentication service have in common.
+pub struct AuthenticationService {
+    /// What it may sign with: the first that may sign for a caller does.
+    pub credentials: Vec<Credential>,
+    /// The roots its own certificates are checked against before it signs, if it has them.
+    pub trust: Option<TrustStore>,
+    /// Finds services and keys.
+    pub discoveries: Discoveries,
+    /// For seals.
+    pub random: Arc<dyn Random>,
+}
+
+/// A call to be placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceRequest {
+    /// What is signed; `iat` is the moment of signing, whatever stands here. Every destination must be a telephone
+    /// number, and gets copies of its own.
+    pub claims: Claims,
+    /// How long it may take from its begin, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+impl PlaceRequest {
+    /// A `shaken` PASSporT (RFC 8588) with a new `origid`.
+    pub fn shaken(
+        orig: TelephoneNumber,
+        dest: TelephoneNumber,
+        attest: Attestation,
+        random: &dyn Random,
+    ) -> Self {
+        Self::new(Claims::shaken(orig.into(), dest.into(), 0, attest, new_origid(random)))
+    }
+
+    /// Any PASSporT.
+    pub const fn new(claims: Claims) -> Self {
+        Self { claims, deadline_ms: PLACE_DEADLINE_DEFAULT_MS }
+    }
+}
+
+/// A random UUID (RFC 9562 version 4), for `origid`.
+pub fn new_origid(random: &dyn Random) -> String {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    let value = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | (4 << 76) | (2 << 62);
+    let hex = format!("{value:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// A call whose PASSporT waits for the called side: now it may go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The PASSporT in full form, which may go in band as well.
+    pub passport: String,
+    /// The copies, one for each key of each destination, every one acknowledged by its service.
+    pub copies: Vec<PlacedCopy>,
+}
+
+/// Why a call was not placed.
+///
+/// Copies that were stored before stay at their services until they expire: who holds the key of one finds it. Whether
+/// the call goes out nevertheless is the host's decision; RFC 8816 §8.1 wants every copy stored first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceFailure {
+    /// Why.
+    pub cause: PlaceFault,
+    /// The copies that were stored.
+    pub stored: Vec<PlacedCopy>,
+    /// How many there should be; 0 if it did not come to that.
+    pub copies_count: usize,
+}
+
+/// The step of RFC 8816 §8.1 that failed, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaceFault {
+    /// Step 1: no credential may sign for the caller; why the last one may not.
+    NotAuthoritative(Fault),
+    /// Step 3: a destination is no telephone number, so no service is found under it.
+    NotANumber,
+    /// Step 4: the PASSporT could not be signed.
+    Sign(StirError),
+    /// Step 3 and the end of step 4: it does not reach the called side.
+    Delivery(DeliveryFault),
+    /// The time was over.
+    Deadline,
+    /// The host cancelled it.
+    Cancelled,
+}
+
+impl From<DeliveryFault> for PlaceFault {
+    fn from(fault: DeliveryFault) -> Self {
+        Self::Delivery(fault)
+    }
+}
+
+impl fmt::Display for PlaceFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAuthoritative(fault) => write!(f, "no credential may sign for the caller: {fault}"),
+            Self::NotANumber => {
+                f.write_str("a called party is no telephone number; only those have a service")
+            }
+            Self::Sign(error) => error.fmt(f),
+            Self::Delivery(fault) => fault.fmt(f),
+            Self::Deadline => f.write_str("the time to place the call was over"),
+            Self::Cancelled => f.write_str("placing the call was cancelled"),
+        }
+    }
+}
+
+impl fmt::Display for PlaceFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)?;
+        match self.stored.len() {
+            0 => Ok(()),
+            stored => write!(f, "; {stored} of {} copies were stored", self.copies_count),
+        }
+    }
+}
+
+impl core::error::Error for PlaceFailure {}
+
+impl AuthenticationService {
+    /// The machine that places the call of `request`.
+    pub fn place(self: Arc<Self>, request: PlaceRequest) -> PlaceCall {
+        PlaceCall {
+            service: self,
+            request,
+            tickets: Tickets::default(),
+            deadline: Timestamp::default(),
+            passport: String::new(),
+            delivery: Delivery::default(),
+            outcome: None,
+            is_done: false,
+        }
+    }
+
+    fn credential_for(&self, orig: &Identity, wall: Timestamp) -> Result<&Credential, PlaceFault> {
+        let mut last = Fault::NoCertificate;
+        for credential in &self.credentials {
+            match credential.authority(orig, self.trust.as_ref(), wall) {
+                Ok(_) => return Ok(credential),
+                Err(fault) => last = fault,
+            }
+        }
+        Err(PlaceFault::NotAuthoritative(last))
+    }
+}
+
+/// One call being placed. Its outcome is [`Placed`] only after every copy was acknowledged.
+pub struct PlaceCall {
+    service: Arc<AuthenticationService>,
+    request: PlaceRequest,
+    tickets: Tickets,
+    /// On the steady clock, once it has begun.
+    deadline: Timestamp,
+    passport: String,
+    delivery: Delivery,
+    outcome: Option<Result<Placed, PlaceFailure>>,
+    is_done: bool,
+}
+
+impl Machine for PlaceCall {
+    type Outcome = Result<Placed, PlaceFailure>;
+
+    fn begin(&mut self, now: Moment, asks: &mut Vec<Ask>) {
+        self.deadline = now.steady.plus_millis(self.request.deadline_ms);
+        let result = self.find_credential(now).and_then(|()| self.discover(now, asks));
+        self.note(result);
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer, now: Moment, asks: &mut Vec<Ask>) {
+        if !self.is_done && self.delivery.awaits(ticket) {
+            let result = self.take(ticket, answer, now, asks);
+            self.note(result);
+        }
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        let first = self.delivery.wake_at().map_or(self.deadline, |at| at.min(self.deadline));
+        (!self.is_done).then_some(first)
+    }
+
+    fn wake(&mut self, now: Moment, asks: &mut Vec<Ask>) {
+        if self.is_done {
+            return;
+        }
+        if now.steady >= self.deadline {
+            return self.fail(PlaceFault::Deadline);
+        }
+        let result = self.delivery.wake(self.deadline, &mut Turn::new(now, &mut self.tickets, asks));
+        self.note(result.map_err(PlaceFault::from));
+    }
+
+    fn cancel(&mut self) {
+        if !self.is_done {
+            self.fail(PlaceFault::Cancelled);
+        }
+    }
+
+    fn outcome(&mut self) -> Option<Self::Outcome> {
+        self.outcome.take()
+    }
+}
+
+impl PlaceCall {
+    /// Step 1. That the originator may claim the number, step 2, the host has said by asking.
+    fn find_credential(&mut self, now: Moment) -> Result<(), PlaceFault> {
+        let claims = &self.request.claims;
+        self.service.credential_for(&claims.orig, now.wall)?;
+        let numbers = claims.dest.iter().map(Identity::number).collect::<Option<Vec<_>>>();
+        self.delivery = Delivery::to(numbers.ok_or(PlaceFault::NotANumber)?);
+        Ok(())
+    }
+
+    /// Step 3, and when nothing is left to find, step 4.
+    fn discover(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), PlaceFault> {
+        let is_found = self
+            .delivery
+            .discover(&self.service.discoveries, &mut Turn::new(now, &mut self.tickets, asks))?;
+        if is_found { self.sign_and_store(now, asks) } else { Ok(()) }
+    }
+
+    /// Step 4, and the stores.
+    fn sign_and_store(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), PlaceFault> {
+        let claims = &mut self.request.claims;
+        claims.iat_s = now.wall_s();
+        let credential = self.service.credential_for(&claims.orig, now.wall)?;
+        self.passport = claims.sign(&credential.reference, &credential.key).map_err(PlaceFault::Sign)?;
+        let random = &*self.service.random;
+        self.delivery.store(
+            &[&self.passport],
+            random,
+            self.deadline,
+            &mut Turn::new(now, &mut self.tickets, asks),
+        )?;
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer,
+        now: Moment,
+        asks: &mut Vec<Ask>,
+    ) -> Result<(), PlaceFault> {
+        let by = &self.service.discoveries;
+        self.delivery.answer(
+            ticket,
+            answer,
+            by,
+            self.deadline,
+            &mut Turn::new(now, &mut self.tickets, asks),
+        )?;
+        if self.passport.is_empty() {
+            return self.discover(now, asks);
+        }
+        if self.delivery.is_complete() {
+            let copies = core::mem::take(&mut self.delivery).into_stored();
+            let passport = core::mem::take(&mut self.passport);
+            self.finish(Ok(Placed { passport, copies }));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, result: Result<(), PlaceFault>) {
+        if let Err(cause) = result {
+            self.fail(cause);
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, cause: PlaceFault) {
+        let delivery = core::mem::take(&mut self.delivery);
+        let copies_count = delivery.copies_count();
+        self.finish(Err(PlaceFailure { cause, stored: delivery.into_stored(), copies_count }));
+    }
+
+    fn finish(&mut self, outcome: Result<Placed, PlaceFailure>) {
+        self.is_done = true;
+        self.outcome = Some(outcome);
+    }
+}
