@@ -326,6 +326,12 @@ impl NumberBlock {
         number.sign_count() == self.first.sign_count() && (first..first + self.count).contains(&value)
     }
 
+    /// The number at `index`, counted from 0.
+    pub fn number_at(&self, index: u64) -> Option<TelephoneNumber> {
+        let value = self.first.digits_value()?.checked_add(index)?;
+        (index < self.count).then(|| TelephoneNumber::from_digits_value(value, self.first.sign_count()))?
+    }
+
     /// Its numbers in order.
     pub fn numbers(self) -> impl Iterator<Item = TelephoneNumber> {
         let sign_count = self.first.sign_count();

@@ -84,6 +84,11 @@ pub const IO_DETAIL_CHARS_MAX: usize = 256;
 pub const DISCOVERY_FETCHES_MAX: usize = 3;
 /// How long placing a call may take, in ms, when nothing is said: the call waits for it.
 pub const PLACE_DEADLINE_DEFAULT_MS: u64 = 4_000;
+/// Cover stores of one authentication service an hour: ten a second, as of a large one's calls. A plan for more is
+/// refused.
+pub const COVER_PER_HOUR_MAX: u32 = 36_000;
+/// Cover stores under way at a time. At the bound one is left out, which only a service that does not answer causes.
+pub const COVER_UNDER_WAY_MAX: usize = 64;
 
 /// Bytes of a key bundle: what one request to an engine may carry. An owner of more numbers signs several. A longer
 /// one is refused unread.

@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Seeded, at_s, identity, number};
 use herald_core::limits::BODY_BUCKETS_BYTES;
-use herald_core::{TelephoneNumber, Timestamp};
+use herald_core::{NumberBlock, TelephoneNumber, Timestamp};
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
+use herald_stir::limits::COVER_PER_HOUR_MAX;
 use herald_stir::services::{
-    Asked, AuthenticationService, CpsDiscovery, Credential, DeliveryFault, Destination, Directory,
-    Discoveries, Fetched, IoFault, KeyDiscovery, Lookup, Machine, PlaceFault, PlaceRequest,
+    Asked, AuthenticationService, CoverPlan, CoverReport, CpsDiscovery, Credential, DeliveryFault,
+    Destination, Directory, Discoveries, Fetched, IoFault, KeyDiscovery, Lookup, Machine, PlaceFault,
+    PlaceRequest,
 };
 use herald_stir::{
     Attestation, CertificateReference, Claims, Fault, Leniency, Passport, SealingKey, SealingPublicKey,
@@ -234,5 +236,78 @@ fn what_must_be_fetched_to_find_a_destination_is_fetched_once_and_not_for_ever()
         assert_eq!(outcome.is_ok(), is_placed, "{document:?}");
         let gets = world.asked.iter().filter(|asked| matches!(asked, Asked::Get { .. })).count();
         assert_eq!(gets, fetches, "{document:?}");
+    }
+}
+
+/// Drives a cover storer for `hours` of virtual time. Returns the moments of its stores, in ms.
+fn cover_moments(house: &House, world: &mut World, per_hour: u32, hours: u64) -> (Vec<u64>, CoverReport) {
+    let service = house.service(Discoveries::by(Arc::new(house.directory())));
+    let plan = CoverPlan::new(vec![format!("{CALLED}-1").parse_block()], per_hour).unwrap();
+    let mut machine = service.cover(plan).unwrap();
+    let mut moments = Vec::new();
+    let began = world.now.steady;
+    let mut asks = Vec::new();
+    machine.begin(world.now, &mut asks);
+    while world.now.steady.millis_since(began) < hours * 3_600_000 {
+        world.now.steady = machine.wake_at().unwrap();
+        machine.wake(world.now, &mut asks);
+        for (index, ask) in std::mem::take(&mut asks).into_iter().enumerate() {
+            if index == 0 {
+                moments.push(world.now.steady.millis_since(began));
+            }
+            let answer = world.answer(&ask.what);
+            machine.answer(ask.ticket, answer, world.now, &mut asks);
+        }
+    }
+    machine.cancel();
+    (moments, machine.outcome().unwrap())
+}
+
+trait ParseBlock {
+    fn parse_block(&self) -> NumberBlock;
+}
+
+impl ParseBlock for String {
+    fn parse_block(&self) -> NumberBlock {
+        NumberBlock::parse(self.as_bytes()).unwrap()
+    }
+}
+
+#[test]
+fn cover_looks_like_calls_opens_with_no_key_and_comes_at_moments_that_tell_nothing() {
+    let house = House::new();
+    let mut world = World::at(at_s(T0));
+    let (moments, report) = cover_moments(&house, &mut world, 120, 20);
+    assert_eq!(report.stored_count, moments.len() as u64);
+    assert_eq!(report.failed_count, 0);
+
+    // A Poisson process: intervals with the mean of the plan, whose deviation is as large as their mean.
+    let intervals: Vec<f64> = moments.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1000.0).collect();
+    let mean = intervals.iter().sum::<f64>() / intervals.len() as f64;
+    let variance = intervals.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / intervals.len() as f64;
+    assert!((27.0..33.0).contains(&mean), "{mean} s instead of 30");
+    assert!((0.9..1.1).contains(&(variance.sqrt() / mean)), "{} of {mean}", variance.sqrt());
+
+    let cover = world.items(FIRST, number(CALLED));
+    assert!(cover.iter().all(|item| open(item, number(CALLED), &house.keys).is_err()));
+    let service = house.service(Discoveries::by(Arc::new(house.directory())));
+    let mut other = World::at(at_s(T0));
+    other.run(&mut service.place(request())).unwrap();
+    let real = other.items(FIRST, number(CALLED));
+    assert_eq!(cover.len(), moments.len() * real.len(), "as many copies");
+    assert!(cover.iter().all(|item| item.len() == real[0].len()), "of the same size");
+}
+
+#[test]
+fn cover_goes_on_while_services_fail_and_its_rate_is_bounded() {
+    let house = House::new();
+    let mut world = World::at(at_s(T0)).with(FIRST, Manners::Down).with(SECOND, Manners::Down);
+    let (_, report) = cover_moments(&house, &mut world, 600, 1);
+    assert_eq!(report.stored_count, 0);
+    assert!(report.failed_count > 400, "{report:?}");
+    let block = || vec![format!("{CALLED}-1").parse_block()];
+    assert!(CoverPlan::new(block(), COVER_PER_HOUR_MAX).is_some());
+    for (numbers, per_hour) in [(block(), COVER_PER_HOUR_MAX + 1), (block(), 0), (Vec::new(), 1)] {
+        assert_eq!(CoverPlan::new(numbers, per_hour), None);
     }
 }

@@ -40,6 +40,14 @@ impl Credential {
         Ok(Self { key, reference, chain: Arc::new(chain) })
     }
 
+    /// Signs `claims`, whether or not it has the authority to.
+    ///
+    /// # Errors
+    /// [`StirError::Claims`].
+    pub fn sign(&self, claims: &Claims) -> Result<String, StirError> {
+        claims.sign(&self.reference, &self.key)
+    }
+
     /// Step 1: whether it may sign for `orig` at `wall`. With `trust` the chain is followed to a root, as
     /// verifiers will do; without, only its own list is read.
     ///
@@ -286,7 +294,7 @@ impl PlaceCall {
         let claims = &mut self.request.claims;
         claims.iat_s = now.wall_s();
         let credential = self.service.credential_for(&claims.orig, now.wall)?;
-        self.passport = claims.sign(&credential.reference, &credential.key).map_err(PlaceFault::Sign)?;
+        self.passport = credential.sign(claims).map_err(PlaceFault::Sign)?;
         let random = &*self.service.random;
         self.delivery.store(
             &[&self.passport],

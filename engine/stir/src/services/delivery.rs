@@ -12,7 +12,7 @@ use super::discovery::{CpsDiscovery, KeyDiscovery, Lookup, Side};
 use super::io::{Answer, Asked, CpsUri, IoFault, Moment, Ticket, Turn};
 use crate::error::StirError;
 use crate::limits::{CPS_URIS_MAX, DISCOVERY_FETCHES_MAX};
-use crate::seal::{SealingPublicKey, seal_for};
+use crate::seal::{SealingKey, SealingPublicKey, seal_for};
 
 /// Who finds services and keys.
 #[derive(Clone)]
@@ -129,6 +129,14 @@ impl Delivery {
             leg.discover(by, turn)?;
         }
         Ok(self.legs.iter().all(Leg::is_found))
+    }
+
+    /// Puts a new key in the place of each that was found, of the same suite, whose private part nobody has: what is
+    /// sealed then is cover.
+    pub(super) fn forget_recipients(&mut self, random: &dyn Random) {
+        for key in self.legs.iter_mut().flat_map(|leg| &mut leg.keys) {
+            *key = SealingKey::generate(key.suite(), random).public_key();
+        }
     }
 
     /// Seals each of `passports` for each key of each destination and sends the copies to the preferred services. What

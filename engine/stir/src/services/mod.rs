@@ -17,6 +17,7 @@
 //! A call takes as long as its cryptography (some 50 µs a key, 100 µs a signature) and never blocks.
 
 pub mod authentication;
+pub mod cover;
 pub mod delivery;
 pub mod discovery;
 pub mod io;
@@ -24,6 +25,7 @@ pub mod io;
 pub use authentication::{
     AuthenticationService, Credential, PlaceCall, PlaceFailure, PlaceFault, PlaceRequest, Placed, new_origid,
 };
+pub use cover::{CoverPlan, CoverReport, CoverStorer};
 pub use delivery::{Delivery, DeliveryFault, Discoveries, PlacedCopy};
 pub use discovery::{
     CpsDiscovery, Destination, Directory, DirectoryError, KeyDiscovery, Lookup, Selector, Side,

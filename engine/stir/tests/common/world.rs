@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, asked: &Asked) -> Answer {
+    pub(crate) fn answer(&mut self, asked: &Asked) -> Answer {
         if self.manners_of(asked) == Manners::Down {
             return Answer::Failed(IoFault::Unreachable("nobody listens".into()));
         }
