@@ -159,11 +159,11 @@ mod memory {
             }
         }
 
-        /// Has the `length` bytes at `offset` fetched, as far as they are within the arena: a hint, and no access.
+        /// Has `LINES` lines from `offset` on fetched: a hint, and no access, so that it may pass the arena's end.
         #[inline]
-        pub(crate) fn prefetch(&self, offset: usize, length: usize) {
-            let end = (offset + length).min(self.bytes);
-            (offset..end).step_by(LINE_BYTES).for_each(|line| fetch(self.base.as_ptr().wrapping_add(line)));
+        pub(crate) fn prefetch<const LINES: usize>(&self, offset: usize) {
+            let start = self.base.as_ptr().wrapping_add(offset);
+            (0..LINES).for_each(|line| fetch(start.wrapping_add(line * LINE_BYTES)));
         }
 
         fn advise(&self, advice: libc::c_int) -> Result<(), i32> {
@@ -347,7 +347,7 @@ mod memory {
         pub(crate) fn settle(&self) {}
 
         #[expect(clippy::unused_self, reason = "the mapping's has one")]
-        pub(crate) fn prefetch(&self, _offset: usize, _length: usize) {}
+        pub(crate) fn prefetch<const LINES: usize>(&self, _offset: usize) {}
     }
 }
 

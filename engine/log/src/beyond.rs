@@ -255,8 +255,12 @@ impl Beyond {
                 taken.retired_at = Some(pins.advance());
             }
         }
-        let horizon = pins.horizon();
-        while ring.taken.front().and_then(|taken| taken.retired_at).is_some_and(|epoch| epoch <= horizon) {
+        let oldest = |ring: &Ring| ring.taken.front().and_then(|taken| taken.retired_at);
+        let mut horizon = pins.horizon();
+        if oldest(&ring).is_some_and(|epoch| epoch > horizon.settled) {
+            horizon = pins.settle();
+        }
+        while oldest(&ring).is_some_and(|epoch| epoch <= horizon.reached) {
             let taken = ring.taken.pop_front().expect("there is a first one");
             ring.is_taken[taken.table] = false;
         }

@@ -21,7 +21,7 @@ use crate::index::{Bucket, BucketIndex};
 use crate::limits::{BATCH_PART, OPEN_SEGMENT_AGE_SHARE, RECORD_BYTES_COMMON, RETIRE_STEP};
 use crate::log::PlacementLog;
 use crate::pins::Pin;
-use crate::record::{HEADER_BYTES, Header};
+use crate::record::Header;
 use crate::segments::{Claimed, Source};
 
 /// One thread's way into a [`PlacementLog`]: a [`PlacementStore`] that shares the log with the other handles.
@@ -332,7 +332,7 @@ impl PlacementLog {
     fn prefetch_record(&self, address: u64) {
         let place = self.geometry.place(address);
         let offset = self.geometry.arena_offset(place.segment_index, place.offset);
-        self.arena.prefetch(offset, RECORD_BYTES_COMMON);
+        self.arena.prefetch::<{ RECORD_BYTES_COMMON / LINE_BYTES }>(offset);
     }
 
     /// Has the header behind the newest record fetched, if that lives: often there is one, of this number or another.
@@ -341,7 +341,7 @@ impl PlacementLog {
         if let Some(newest) = self.chain(pin, bucket.newest(), now).next() {
             let place = self.geometry.place(newest.header.previous);
             let offset = self.geometry.arena_offset(place.segment_index, place.offset);
-            self.arena.prefetch(offset, HEADER_BYTES);
+            self.arena.prefetch::<1>(offset);
         }
     }
 

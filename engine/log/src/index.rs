@@ -5,7 +5,7 @@
 use herald_core::TelephoneNumber;
 
 use crate::arena::Words;
-use crate::config::{ADDRESS_BITS, narrow, wide};
+use crate::config::ADDRESS_BITS;
 use crate::siphash::{SipKey, hash_word};
 use crate::sync::AtomicU64;
 
@@ -13,7 +13,7 @@ use crate::sync::AtomicU64;
 pub(crate) struct Index {
     key: SipKey,
     words: Words,
-    mask: u64,
+    count: usize,
 }
 
 /// Which bucket a number belongs to.
@@ -36,16 +36,17 @@ impl BucketIndex {
 pub(crate) struct Bucket(u64);
 
 impl Index {
-    /// `bucket_count` empty buckets, a power of two; the error is the operating system's number.
+    /// `bucket_count` empty buckets, at least one; the error is the operating system's number.
     pub(crate) fn map(bucket_count: usize, key: SipKey) -> Result<Self, i32> {
-        debug_assert!(bucket_count.is_power_of_two());
-        Ok(Self { key, words: Words::map(bucket_count)?, mask: wide(bucket_count) - 1 })
+        Ok(Self { key, words: Words::map(bucket_count)?, count: bucket_count })
     }
 
     /// The bucket of `number`. Touches no memory of the index.
     #[inline]
     pub(crate) fn of(&self, number: TelephoneNumber) -> BucketIndex {
-        BucketIndex(narrow(hash_word(self.key, number.to_bits()) & self.mask))
+        // The hash as a share of all there can be, and that share of the buckets: no count need be a power of two.
+        let product = u128::from(hash_word(self.key, number.to_bits())) * (self.count as u128);
+        BucketIndex((product >> u64::BITS) as usize)
     }
 
     /// The bucket's word, a [`Bucket`].

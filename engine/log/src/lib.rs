@@ -63,6 +63,7 @@
 
 mod append;
 mod arena;
+mod barrier;
 mod beyond;
 mod chain;
 mod config;

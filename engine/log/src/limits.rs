@@ -43,9 +43,10 @@ pub const OPEN_SEGMENT_AGE_SHARE: u64 = 8;
 /// Handles of one log: one per thread, and taking back a segment looks at each. More is refused at creation.
 pub const HANDLES_MAX: usize = 1024;
 
-/// Bytes of arena for each bucket of the index, before rounding the count up to a power of two: the smallest
-/// record of sealed traffic, so that chains hold about one number each even when the arena is full.
-pub const ARENA_BYTES_PER_BUCKET: usize = RECORD_BYTES_COMMON;
+/// Bytes of arena for each bucket of the index: a quarter of the smallest record of sealed traffic. With four buckets
+/// for each record a full arena can hold, a walk seldom meets a record of another number, each of which it would have
+/// to wait for; the index then takes 32 bytes a record.
+pub const ARENA_BYTES_PER_BUCKET: usize = RECORD_BYTES_COMMON / 4;
 
 /// Bytes of a record that a walk has fetched at once when it knows the address only: the smallest record of sealed
 /// traffic. A longer one comes in as it is read.

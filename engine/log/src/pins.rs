@@ -3,20 +3,21 @@
 //!
 //! A thread *pins* before it looks at a segment and *unpins* when it has let go of everything it read. Taking
 //! a segment back is: (1) raise the segment's generation, so that addresses into it are seen to be stale;
-//! (2) [`advance`](Pins::advance) the epoch and note the new one on the segment; (3) write to the segment only
-//! when [`horizon`](Pins::horizon) has reached that epoch. Why no thread that read the old generation is left
-//! then:
+//! (2) [`advance`](Pins::advance) the epoch and note the new one on the segment; (3) [`settle`](Pins::settle) the
+//! epoch, the reclaimer's half of a [`Barrier`], once for many segments; (4) write to the segment only when
+//! [`horizon`](Pins::horizon) has reached the noted epoch. Why no thread that read the old generation is left then:
 //! - its pin was seen by `horizon`: then the pin is older than the noted epoch (a pin of that epoch or a later
 //!   one acquires from `advance`, so it would have seen the new generation), and `horizon` stays below;
-//! - its pin was not seen: then by the two `SeqCst` fences it pinned after `advance`'s fence and saw the new
-//!   generation.
+//! - its pin was not seen: then by the barrier it pinned after the `settle` that `horizon` acquired from, and saw what
+//!   was written before that: the new generation.
 //!
 //! Nothing is ever queued: a thread that stays pinned only keeps `horizon` from moving. Knows nothing of
 //! segments or records.
 
 use core::sync::atomic::Ordering;
 
-use crate::sync::{AtomicBool, AtomicU64, Padded, fence, show_entered, unpin_order};
+use crate::barrier::Barrier;
+use crate::sync::{AtomicBool, AtomicU64, Padded, unpin_order};
 
 /// The epoch of a thread that reads nothing.
 const IDLE: u64 = u64::MAX;
@@ -24,12 +25,24 @@ const IDLE: u64 = u64::MAX;
 /// The epoch and everybody's pins.
 pub(crate) struct Pins {
     epoch: Padded<AtomicU64>,
+    /// The latest epoch for which the reclaimer's half of the barrier was passed.
+    settled: Padded<AtomicU64>,
     slots: Box<[Padded<Slot>]>,
+    barrier: Barrier,
 }
 
 struct Slot {
     entered: AtomicU64,
     taken: AtomicBool,
+}
+
+/// How far reuse may go.
+#[derive(Clone, Copy)]
+pub(crate) struct Horizon {
+    /// What was given up at a later epoch waits for [`Pins::settle`].
+    pub(crate) settled: u64,
+    /// Everybody who is inside entered at this epoch or later.
+    pub(crate) reached: u64,
 }
 
 /// A thread is inside; dropping this is leaving.
@@ -40,7 +53,12 @@ pub(crate) struct Pin<'a> {
 impl Pins {
     pub(crate) fn new(slot_count: usize) -> Self {
         let slot = || Slot { entered: AtomicU64::new(IDLE), taken: AtomicBool::new(false) };
-        Self { epoch: Padded(AtomicU64::new(0)), slots: (0..slot_count).map(|_| Padded(slot())).collect() }
+        Self {
+            epoch: Padded(AtomicU64::new(0)),
+            settled: Padded(AtomicU64::new(0)),
+            slots: (0..slot_count).map(|_| Padded(slot())).collect(),
+            barrier: Barrier::cheapest(),
+        }
     }
 
     /// Takes one of the first `slot_count` slots that nobody has.
@@ -64,28 +82,37 @@ impl Pins {
         let slot = &self.slots[slot_index].0;
         // Acquire: pairs with the Release of `advance`; who pins at an epoch sees all generations raised for it.
         let epoch = self.epoch.0.load(Ordering::Acquire);
-        show_entered(&slot.entered, epoch);
+        self.barrier.enter(&slot.entered, epoch);
         Pin { slot }
     }
 
     /// Begins a new epoch and returns it: at least 1. What the caller stored before is seen by every thread that pins at
     /// this epoch or later.
     pub(crate) fn advance(&self) -> u64 {
-        // SeqCst: pairs with the fence of `show_entered`.
-        fence(Ordering::SeqCst);
-        // Release: pairs with the Acquire loads of the epoch in `pin` and `horizon`.
+        // Release: pairs with the Acquire loads of the epoch in `pin` and `settle`.
         self.epoch.0.fetch_add(1, Ordering::Release) + 1
     }
 
-    /// The epoch that everybody who is inside has entered at or after. O(slots).
-    pub(crate) fn horizon(&self) -> u64 {
-        // Acquire: pairs with the Release of `advance`. Read before the pins: a segment given up after this
-        // line carries a later epoch and is not covered by the pins seen below.
+    /// Passes the reclaimer's half of the barrier for every epoch begun so far, which may enter the kernel, and looks
+    /// again. O(slots).
+    #[cold]
+    pub(crate) fn settle(&self) -> Horizon {
+        // Acquire: pairs with the Release of `advance`; the generations raised for these epochs come before the barrier.
         let epoch = self.epoch.0.load(Ordering::Acquire);
-        // SeqCst: pairs with the fence of `show_entered`.
-        fence(Ordering::SeqCst);
-        // Acquire: pairs with the Release of `show_entered` and of the unpin; the reads of whoever left are over.
-        self.slots.iter().map(|slot| slot.0.entered.load(Ordering::Acquire)).fold(epoch, u64::min)
+        if self.barrier.pass() {
+            // Release: pairs with the Acquire of `horizon`; the barrier comes before its look at the pins.
+            self.settled.0.fetch_max(epoch, Ordering::Release);
+        }
+        self.horizon()
+    }
+
+    /// Who may still be inside. O(slots).
+    pub(crate) fn horizon(&self) -> Horizon {
+        // Acquire: pairs with the Release of `settle`. Read before the pins.
+        let settled = self.settled.0.load(Ordering::Acquire);
+        // Acquire: pairs with the Release of `Barrier::enter` and of the unpin; the reads of whoever left are over.
+        let entered = self.slots.iter().map(|slot| slot.0.entered.load(Ordering::Acquire));
+        Horizon { settled, reached: entered.fold(settled, u64::min) }
     }
 }
 

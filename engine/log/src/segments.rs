@@ -145,10 +145,18 @@ impl Segments {
     /// Opens a free segment for the caller alone, who must not be pinned; looks from `first_index` on, round to
     /// the one before it. O(segments + handles), but all but one of them when nearly all are in use only.
     pub(crate) fn claim(&self, pins: &Pins, source: Source, first_index: usize) -> Option<Claimed> {
-        let horizon = pins.horizon();
+        let (mut horizon, mut may_settle) = (pins.horizon(), true);
         let mut indexes = (first_index..self.count()).chain(0..first_index);
         indexes.find_map(|index| {
-            let generation = self.hold_free(index, horizon)?;
+            let (tenure, retired_at) = self.free(index)?;
+            if retired_at > horizon.settled && core::mem::take(&mut may_settle) {
+                // Once for all that have been given up since the last time: mostly those that come next in turn.
+                horizon = pins.settle();
+            }
+            let generation = tenure.generation();
+            if retired_at > horizon.reached || !self.hold(index, tenure, generation) {
+                return None;
+            }
             // Relaxed: only the value counts, no two may be equal.
             let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
             self.segments[index].0.begin(sequence);
@@ -248,16 +256,12 @@ impl Segments {
         step.is_ok()
     }
 
-    /// Holds the segment if it is free and everybody inside came after it was given up. Returns its generation.
-    fn hold_free(&self, index: usize, horizon: u64) -> Option<u64> {
+    /// The tenure of the segment if it is free, and the epoch at which it was given up.
+    fn free(&self, index: usize) -> Option<(Tenure, u64)> {
         let tenure = self.tenure(index);
-        if tenure.state() != State::Free {
-            return None;
-        }
         // Relaxed: belongs to the tenure just acquired, and `hold` fails if that is over.
-        let passed = self.segments[index].0.retired_at.load(Ordering::Relaxed) <= horizon;
-        let held = passed && self.hold(index, tenure, tenure.generation());
-        held.then(|| tenure.generation())
+        let retired_at = || self.segments[index].0.retired_at.load(Ordering::Relaxed);
+        (tenure.state() == State::Free).then(|| (tenure, retired_at()))
     }
 
     fn retire_if_expired(&self, index: usize, pins: &Pins, now: Timestamp) {

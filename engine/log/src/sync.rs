@@ -4,8 +4,10 @@
 //! Orderings, a fence and steps that the proofs weaken or leave out on purpose are named here. Only a build with one
 //! of these or `--cfg tsan` can weaken them.
 
+#[cfg(tsan)]
+use core::sync::atomic::fence;
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicU64, fence};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU64};
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use parking_lot::Mutex;
 
@@ -25,7 +27,8 @@ pub(crate) use self::plain::*;
 pub use self::weak::{Weakening, weakened};
 #[cfg(any(loom, shuttle, tsan))]
 pub(crate) use self::weak::{
-    drained_order, expiry_is_raised, link_order, publish_order, show_entered, stubs_come_first, unpin_order,
+    drained_order, expiry_is_raised, fence_readers, link_order, publish_order, show_entered,
+    stubs_come_first, unpin_order,
 };
 
 /// A value on cache lines of its own, so that writers of its neighbours don't take it away. 128 bytes: x86
@@ -74,13 +77,19 @@ mod plain {
         true
     }
 
-    /// Shows that a reader has entered at `epoch`, before its first look at a segment.
+    /// The reclaimer's half of a barrier that is two fences.
+    pub(crate) fn fence_readers() {
+        // SeqCst: pairs with the fence of `show_entered`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// The reader's half of a barrier that is two fences: shows that it has entered at `epoch`.
     #[inline]
     pub(crate) fn show_entered(entered: &AtomicU64, epoch: u64) {
         // Release: pairs with the Acquire of `horizon`, which may see this pin instead of the unpin before it; what
         // was read under the earlier pin is over.
-        // SeqCst: pairs with the fences of `advance` and `horizon`: either they see the pin or this thread sees the
-        // generation raised before them.
+        // SeqCst: pairs with the fence of `fence_readers`: either whoever looks at the pins behind that fence sees this
+        // one, or this thread sees the generations raised before it.
         if cfg!(target_arch = "x86_64") {
             // There an exchange is a fence as well, and one that lets later reads begin meanwhile.
             entered.swap(epoch, Ordering::SeqCst);
@@ -107,6 +116,8 @@ mod weak {
         Link,
         /// No fence between a reader's pin and its first look at a segment.
         PinFence,
+        /// No fence between giving up segments and looking at the pins.
+        ReclaimFence,
         /// A reader says with `Relaxed` that it has left.
         Unpin,
         /// Bytes are offered to a drain with `Relaxed`.
@@ -190,6 +201,12 @@ mod weak {
 
     pub(crate) fn stubs_come_first() -> bool {
         !is_weakened(Weakening::Stubs)
+    }
+
+    pub(crate) fn fence_readers() {
+        if !is_weakened(Weakening::ReclaimFence) {
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// As in a plain build for other processors than x86: the store, and the fence that goes with it. The exchange that

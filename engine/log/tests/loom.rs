@@ -458,6 +458,13 @@ fn a_pin_without_its_fence_would_be_noticed() {
 
 #[test]
 #[should_panic(expected = "Causality violation")]
+fn reuse_without_the_reclaimer_s_fence_would_be_noticed() {
+    weakened(Weakening::ReclaimFence);
+    loom::model(reclaim_and_walk);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
 fn a_relaxed_unpin_would_be_noticed() {
     weakened(Weakening::Unpin);
     loom::model(reclaim_and_walk);
