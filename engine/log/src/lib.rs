@@ -33,7 +33,8 @@
 //!
 //! This crate does not know HTTP, disks, clocks (every call is given the time), how long placements live (each
 //! brings its expiry) or what their bytes mean. It allocates, locks and enters the kernel when a log or a
-//! handle is made and in `drain`, never in append or walk.
+//! handle is made and in `drain`, never in a walk, and in an append only to pass a barrier for all readers, at most once
+//! for each segment that is opened (the module `barrier` of the source).
 //!
 //! ```
 //! use herald_core::{NewPlacement, PlacementId, PlacementStore, Timestamp};
