@@ -7,6 +7,7 @@
 pub mod batch;
 mod cover;
 pub mod limits;
+mod name;
 mod number;
 mod placement;
 mod random;
@@ -14,6 +15,7 @@ mod service;
 mod time;
 
 pub use cover::{CoverSchedule, CoverSecret, Dummy, SealingSuite, X25519Suite};
+pub use name::nearest_name;
 pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};
 pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal};
 pub use random::Random;

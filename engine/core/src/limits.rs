@@ -61,3 +61,6 @@ pub const BATCH_NUMBERS_PER_STEP: usize = 8;
 /// Bytes of results at which a step of a batch ends. The result that reaches it goes beyond it, by what one number
 /// brings: [`RECORDS_PER_NUMBER_MAX`] bodies and a few of cover, some 2 MiB.
 pub const BATCH_STEP_BYTES: usize = 16 * 1024;
+
+/// Signs of a mistyped name that are compared with those there are. What stands behind them is not looked at.
+pub const NAME_SIGNS_MAX: usize = 64;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herald_core::Retention;
+use herald_core::nearest_name;
 use herald_journal::Durability;
 
 use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, REACTORS_MAX};
@@ -265,8 +266,7 @@ impl ConfigError {
 
     #[cold]
     fn unknown(name: &str) -> Self {
-        let nearest = PROPERTIES.iter().min_by_key(|property| distance(property.name, name));
-        let nearest = nearest.map_or("", |property| property.name);
+        let nearest = nearest_name(name, PROPERTIES.iter().map(|property| property.name)).unwrap_or("");
         Self::new(format!("there is no property {name:?}; the nearest is {nearest:?}"))
     }
 
@@ -348,20 +348,4 @@ fn value_words(value: &toml::de::DeValue<'_>) -> Option<String> {
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
-}
-
-/// Levenshtein distance, for names of a few signs.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, sign) in left.chars().enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for (index, other) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(sign != *other);
-            diagonal = row[index + 1];
-            row[index + 1] = replaced.min(diagonal + 1).min(row[index] + 1);
-        }
-    }
-    row[right.len()]
 }

@@ -28,8 +28,10 @@ pub enum Stage {
     Authority,
     /// The signature.
     Signature,
-    /// PASSporTs nested in this one (RFC 8946).
+    /// The PASSporTs a diversion leads back to (RFC 8946).
     Chain,
+    /// Whether it came with another call before.
+    Replay,
 }
 
 impl Stage {
@@ -48,6 +50,7 @@ impl Stage {
             Self::Authority => "authz",
             Self::Signature => "sig",
             Self::Chain => "chain",
+            Self::Replay => "replay",
         }
     }
 }
@@ -172,6 +175,18 @@ pub enum Fault {
     SignatureLength(usize),
     /// The signature is not one of this key over these bytes.
     Signature,
+    /// `msgi` or `rcdi` does not fit what it is the digest of.
+    Digest(&'static str),
+    /// Content that `rcd` refers to has no digest in `rcdi`, and the policy wants one (RFC 9795 §6).
+    NoDigest,
+    /// Content that `rcd` refers to was not given, and the policy wants it compared.
+    NoContent,
+    /// A PASSporT of a response (`rsp`, RFC 9970) came with a request.
+    OnlyInResponse,
+    /// The same PASSporT came with another call before.
+    Replayed,
+    /// The memory of PASSporTs is full of fresh ones, so nothing can be said about this one.
+    ReplayMemoryFull,
     /// The PASSporT within a `div-o` is about another caller, or not for the party that diverted the call.
     Diversion,
     /// More PASSporTs within one another than [`DIVERSION_DEPTH_MAX`](crate::limits::DIVERSION_DEPTH_MAX).
@@ -222,13 +237,20 @@ impl Fault {
             Self::InfoMismatch => (Stage::SipHeader, 436),
             Self::HeaderAlgorithm => (Stage::SipHeader, 437),
             Self::Algorithm | Self::AlgorithmOfSignature(_) => (Stage::Algorithm, 437),
-            Self::Type | Self::Critical | Self::HeaderMember(_) | Self::UnknownType => (Stage::Header, 438),
+            Self::Type
+            | Self::Critical
+            | Self::HeaderMember(_)
+            | Self::UnknownType
+            | Self::OnlyInResponse => (Stage::Header, 438),
             Self::NoAlgorithm => (Stage::Header, 437),
             Self::NoCertificateReference | Self::X5u => (Stage::Header, 436),
             Self::X5uScheme => (Stage::X5u, 436),
             Self::Iat | Self::Stale { .. } | Self::Ahead { .. } => (Stage::Iat, 403),
             Self::NoIdentity(_) | Self::OrigMismatch | Self::DestMismatch => (Stage::Claims, 403),
-            Self::NoClaim(_) | Self::Claim(_) => (Stage::Claims, 438),
+            Self::NoClaim(_) | Self::Claim(_) | Self::Digest(_) | Self::NoDigest | Self::NoContent => {
+                (Stage::Claims, 438)
+            }
+            Self::Replayed | Self::ReplayMemoryFull => (Stage::Replay, 438),
             Self::NotCanonical(_) => (Stage::Canonical, 438),
             Self::NoCertificate | Self::ChainUnreadable => (Stage::Certificate, 436),
             Self::ChainTooLong(_)
@@ -288,6 +310,7 @@ impl fmt::Display for Fault {
                 write!(f, "the number in {claim} is not canonical: digits, * and # only")
             }
             Self::ChainTooLong(count) => write!(f, "the certificate chain has {count} certificates"),
+            Self::Digest(claim) => write!(f, "the digest {claim} does not fit what came with it"),
             Self::Nested(fault) => write!(f, "in the PASSporT within: {fault}"),
             Self::SignatureLength(bytes) => write!(f, "the signature has {bytes} bytes; ES256 has 64"),
             _ => f.write_str(self.sentence()),
@@ -334,7 +357,12 @@ impl Fault {
             Self::TnAuthListByReference => "a TNAuthList is given by reference, which is not supported",
             Self::ClaimConstraints => "the certificate constrains the claims, which is not supported",
             Self::Signature => "the signature does not verify",
-            Self::Diversion => "the PASSporT within does not lead to this one",
+            Self::NoDigest => "content that rcd refers to has no digest in rcdi",
+            Self::NoContent => "content that rcd refers to is not at hand to be compared with rcdi",
+            Self::OnlyInResponse => "a PASSporT of a response came with a request",
+            Self::Replayed => "the PASSporT came with another call before",
+            Self::ReplayMemoryFull => "too many PASSporTs are remembered to tell whether this one is a copy",
+            Self::Diversion => "no PASSporT leads from the caller to who diverted the call",
             Self::DiversionDepth => "too many PASSporTs stand within one another",
             _ => "the PASSporT is not acceptable",
         }

@@ -1,9 +1,9 @@
 //! The Identity header field of SIP (RFC 8224 §4): a PASSporT, full or compact, with parameters that repeat part
 //! of it. It takes one unfolded field value; it does not know SIP messages.
 
+use crate::context::{CallContext, CallFacts};
 use crate::error::Fault;
-use crate::passport::{CertificateReference, Claims, Leniency, Passport};
-use crate::verify::CallFacts;
+use crate::passport::{Attestation, CertificateReference, Claims, Leniency, Passport, PassportType};
 
 /// One value of an Identity header field, split and not yet believed.
 #[derive(Clone, Copy)]
@@ -63,9 +63,19 @@ impl<'a> IdentityHeader<'a> {
         date_s: Option<i64>,
         leniency: &Leniency,
     ) -> Result<Passport, Fault> {
+        self.read(&CallContext { date_s, ..CallContext::of(call) }, None, leniency)
+    }
+
+    /// As [`passport`](Self::passport), of a call that is known in part. `shaken` completes a compact shaken one.
+    pub(crate) fn read(
+        &self,
+        context: &CallContext<'_>,
+        shaken: Option<&(Attestation, String)>,
+        leniency: &Leniency,
+    ) -> Result<Passport, Fault> {
         if self.is_compact() {
             let parameters = Parameters::read(self.parameters, leniency)?;
-            return self.rebuild(&parameters, call, date_s, leniency);
+            return self.rebuild(&parameters, context, shaken, leniency);
         }
         let passport = Passport::parse(self.digest, leniency)?;
         Parameters::read(self.parameters, leniency)?.compare(&passport, leniency)?;
@@ -75,15 +85,23 @@ impl<'a> IdentityHeader<'a> {
     fn rebuild(
         &self,
         parameters: &Parameters<'_>,
-        call: &CallFacts,
-        date_s: Option<i64>,
+        context: &CallContext<'_>,
+        shaken: Option<&(Attestation, String)>,
         leniency: &Leniency,
     ) -> Result<Passport, Fault> {
-        if parameters.ppt.is_some() {
-            return Err(Fault::CompactType);
-        }
-        let iat_s = date_s.ok_or(Fault::IdentityHeader("Date beside a compact PASSporT"))?;
-        let claims = Claims::base(call.orig.clone(), call.called_first().clone(), iat_s);
+        let kind = match (parameters.ppt, shaken) {
+            (None, _) => PassportType::Base,
+            (Some("shaken"), Some((attest, origid))) => {
+                PassportType::Shaken { attest: *attest, origid: origid.clone() }
+            }
+            (Some(_), _) => return Err(Fault::CompactType),
+        };
+        let missing = |what| Fault::IdentityHeader(what);
+        let orig = context.orig.ok_or(missing("caller beside a compact PASSporT"))?.clone();
+        let dest =
+            context.to.or(context.dest).ok_or(missing("called party beside a compact PASSporT"))?.clone();
+        let iat_s = context.date_s.ok_or(missing("Date beside a compact PASSporT"))?;
+        let claims = Claims { kind, ..Claims::base(orig, dest, iat_s) };
         let certificate = CertificateReference::Url(parameters.info.to_owned());
         let signature = core::str::from_utf8(&self.digest[2..]).map_err(|_| Fault::Base64("signature"))?;
         let input = claims.signing_input(&certificate).map_err(|_| Fault::CompactForm)?;

@@ -42,7 +42,10 @@
 //! ```
 
 pub mod bundle;
+mod call;
 mod certificate;
+mod content;
+mod context;
 mod error;
 mod es256;
 mod identity_header;
@@ -51,23 +54,30 @@ mod json;
 pub mod limits;
 mod number_map;
 mod passport;
+mod policy;
 mod random;
+mod replay;
 mod seal;
 pub mod services;
 mod sip;
 mod verify;
 
+pub use call::{CallVerdict, PassportReport};
 pub use certificate::{
     Authority, CertificateChain, CertificateSource, ChainCache, Coverage, RangeError, TnAuthList, TnEntry,
     TnRange, TrustStore, VerifiedChain,
 };
+pub use content::{ContentPolicy, content_digest};
+pub use context::{CallContext, CallFacts, Carrier, IdentityValue, LinkedContent};
 pub use error::{Fault, Stage, StirError};
 pub use es256::{SigningKey, VerifyingKey};
 pub use identity_header::IdentityHeader;
 pub use json::Json;
 pub use number_map::{NumberMap, NumberSet};
 pub use passport::{Attestation, CertificateReference, Claims, Identity, Leniency, Passport, PassportType};
+pub use policy::{SETTINGS, Setting, SettingError};
 pub use random::SystemRandom;
+pub use replay::{CallToken, ReplayMemory};
 pub use seal::{SealingKey, SealingPublicKey, Suite, open, seal, seal_for};
 pub use sip::{Originator, SipPolicy, SipRequest};
-pub use verify::{Accepted, CallFacts, Verdict, VerificationPolicy};
+pub use verify::{Accepted, Verdict, VerificationPolicy};

@@ -3,8 +3,8 @@
 /// Bytes of a full-form PASSporT, when nothing is configured. What is sealed must fit the largest placement of
 /// 8192 bytes, so nothing longer can arrive out of band. A longer token is refused unread (438).
 pub const PASSPORT_BYTES_DEFAULT: usize = 8 * 1024;
-/// The most a configuration may allow: SIP stacks refuse larger messages anyway.
-pub const PASSPORT_BYTES_MAX: usize = 64 * 1024;
+/// The most a configuration may allow: larger than the 64 KiB that SIP stacks take as one message.
+pub const PASSPORT_BYTES_MAX: usize = 128 * 1024;
 /// Objects and arrays inside one another in a header or payload. Registered claims need 4 (`jcd` of RFC 9795
 /// needs 8); the reader recurses once a level, so the bound is also one on the stack. Deeper is refused (438).
 pub const JSON_DEPTH_MAX: usize = 16;
@@ -19,9 +19,20 @@ pub const ORIGID_BYTES_MAX: usize = 128;
 /// PASSporTs inside one another in a `div-o` (RFC 8946 §5): each level costs a third more bytes and one more
 /// signature. A deeper one is refused (438).
 pub const DIVERSION_DEPTH_MAX: usize = 4;
+/// Signs of a signature that a report repeats of a PASSporT it cannot read: one of ES512 has 176. A longer one is
+/// not repeated.
+pub const SIGNATURE_SIGNS_MAX: usize = 176;
 /// PASSporTs judged for one call: a shaken, an rcd, a div for each diversion, and the copies that came out of
 /// band. Each costs up to five signature verifications (a `div-o` of four levels). More are refused unread (438).
 pub const CALL_PASSPORTS_MAX: usize = 10;
+/// PASSporTs remembered against replay: 17,000 calls a second of one minute each, some 100 MB. At the bound new
+/// ones are refused (438): one that is forgotten could be replayed.
+pub const REPLAY_ENTRIES_MAX: usize = 1 << 20;
+/// Seconds tried for a compact PASSporT without a Date: the whole of the usual window, some 7 ms. Moments
+/// further back are not tried, and the signature counts as wrong (438).
+pub const COMPACT_SECONDS_MAX: u64 = 121;
+/// Digests in one `rcdi`. Each costs a hash over what it covers. More are refused (438).
+pub const CONTENT_DIGESTS_MAX: usize = 32;
 
 /// Bytes of a SIP request's header. A UDP datagram holds no more, and no stack takes more on a stream. A longer
 /// one is refused (438).

@@ -7,34 +7,12 @@ use std::sync::Arc;
 use herald_core::Timestamp;
 
 use crate::certificate::{Authority, CertificateChain, CertificateSource, TrustStore};
+use crate::content::{self, ContentPolicy};
+use crate::context::{CallContext, CallFacts, IdentityValue};
 use crate::error::Fault;
-use crate::identity_header::IdentityHeader;
 use crate::limits::{AHEAD_DEFAULT_S, DIVERSION_DEPTH_MAX, FRESHNESS_DEFAULT_S};
-use crate::passport::{CertificateReference, Identity, Leniency, Passport, PassportType};
-
-/// What the signalling says about the call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallFacts {
-    /// The caller.
-    pub orig: Identity,
-    /// The called party: where the call goes now (in SIP, the Request-URI).
-    pub dest: Identity,
-    /// The party that was called at first, if it is another one (in SIP, the To header field). Compact
-    /// PASSporTs are about it (RFC 8224 §5.1), and so are those of a call that was diverted since.
-    pub to: Option<Identity>,
-}
-
-impl CallFacts {
-    /// A call that goes where it was meant to go.
-    pub const fn new(orig: Identity, dest: Identity) -> Self {
-        Self { orig, dest, to: None }
-    }
-
-    /// The party that was called at first.
-    pub fn called_first(&self) -> &Identity {
-        self.to.as_ref().unwrap_or(&self.dest)
-    }
-}
+use crate::passport::{Attestation, CertificateReference, Identity, Leniency, Passport, PassportType};
+use crate::sip::SipPolicy;
 
 /// What a PASSporT must satisfy.
 #[derive(Clone, Debug)]
@@ -45,11 +23,25 @@ pub struct VerificationPolicy {
     pub freshness_s: u64,
     /// How far `iat` may lie ahead, in seconds.
     pub ahead_s: u64,
+    /// How old `iat` of a PASSporT may be whose call was diverted since, in seconds. RFC 8946 §4.2 recommends the
+    /// same as for others, and up to three hours where transfers come from parties that are trusted.
+    pub diverted_freshness_s: u64,
     /// Whether a service provider code alone stands for a number. It does by default: nearly all certificates in
     /// use name a code only. Who knows which numbers a code has can look at the verdict's [`Authority`].
     pub accept_only_by_spc: bool,
+    /// What the digests of `rcdi` are asked for.
+    pub content: ContentPolicy,
+    /// The claims that complete a compact shaken PASSporT, if the signalling carries them elsewhere (3GPP TS
+    /// 24.229: Attestation-Info and Origination-Id). Without them such a PASSporT cannot be rebuilt, and RFC 8588
+    /// §7 has it in full form.
+    pub compact_shaken: Option<(Attestation, String)>,
+    /// Whether the moment of a compact PASSporT that comes without a Date is looked for, second by second within
+    /// the time it may have: a signature verification each, some 120 in all.
+    pub compact_without_date: bool,
     /// What is forgiven in form.
     pub leniency: Leniency,
+    /// How SIP requests are read.
+    pub sip: SipPolicy,
 }
 
 /// The answer: what was accepted, or why not.
@@ -73,17 +65,21 @@ impl VerificationPolicy {
             trust,
             freshness_s: FRESHNESS_DEFAULT_S,
             ahead_s: AHEAD_DEFAULT_S,
+            diverted_freshness_s: FRESHNESS_DEFAULT_S,
             accept_only_by_spc: true,
+            content: ContentPolicy::Given,
+            compact_shaken: None,
+            compact_without_date: false,
             leniency: Leniency::STRICT,
+            sip: SipPolicy::STRICT,
         }
     }
 
     /// Judges `token` for `call` at `now`. `certificates` answers with what an `x5u` serves; it is asked once
     /// for each PASSporT that has no `x5c`, the ones within a `div-o` included.
     ///
-    /// Of a `div` the certificate must stand for the party that diverted, and the PASSporT it diverted is
-    /// another token, which the caller must judge and compare itself. Digests of `rcdi`, `msgi` and stapled
-    /// answers are not judged.
+    /// Of a `div` the certificate must stand for the party that diverted, and the PASSporT it diverted is another
+    /// token: [`verify_call`](Self::verify_call) puts them together.
     ///
     /// # Errors
     /// The first [`Fault`], with its [`stage`](Fault::stage) and [`sip_code`](Fault::sip_code).
@@ -94,7 +90,7 @@ impl VerificationPolicy {
         call: &CallFacts,
         now: Timestamp,
     ) -> Verdict {
-        self.judge(Passport::parse(token, &self.leniency)?, certificates, call, now)
+        self.verify_one(IdentityValue::Token(token), &CallContext::of(call), certificates, now).into_verdict()
     }
 
     /// As [`verify`](Self::verify), of the value of an Identity header field (RFC 8224 §6.2), full or compact.
@@ -111,48 +107,83 @@ impl VerificationPolicy {
         date_s: Option<i64>,
         now: Timestamp,
     ) -> Verdict {
-        let passport = IdentityHeader::new(value).passport(call, date_s, &self.leniency)?;
-        self.judge(passport, certificates, call, now)
+        let context = CallContext { date_s, ..CallContext::of(call) };
+        self.verify_one(IdentityValue::Header(value), &context, certificates, now).into_verdict()
     }
 
-    fn judge(
+    /// Checks one PASSporT by itself and against the call, but for a chain of others beside it.
+    pub(crate) fn check(
         &self,
-        passport: Passport,
+        passport: &Passport,
+        target: Target<'_>,
+        freshness_s: u64,
         certificates: &dyn CertificateSource,
-        call: &CallFacts,
+        context: &CallContext<'_>,
         now: Timestamp,
-    ) -> Verdict {
-        self.check_alone(&passport, now)?;
-        if passport.claims().orig != call.orig {
+    ) -> Result<Checked, Fault> {
+        self.check_alone(passport, freshness_s, now)?;
+        let claims = passport.claims();
+        if context.orig.is_some_and(|orig| claims.orig != *orig) {
             return Err(Fault::OrigMismatch);
         }
-        if !passport.claims().dest.contains(&call.dest) {
+        if !target.is_met(&claims.dest) {
             return Err(Fault::DestMismatch);
         }
-        let authority = self.check_signer(&passport, certificates, now)?;
-        let original = self.follow_diversions(&passport, certificates, now)?;
-        Ok(Accepted { passport, authority, original })
+        let authority = self.check_signer(passport, certificates, now)?;
+        let within = self.follow_diversions(passport, certificates, now)?;
+        content::check(claims, self.content, context)?;
+        if let Some((memory, call)) = context.seen {
+            memory.note(passport, call, self.fresh_until(passport, freshness_s, now), now)?;
+        }
+        Ok(Checked { authority, within })
     }
 
     /// Checks what needs neither call nor certificate.
-    fn check_alone(&self, passport: &Passport, now: Timestamp) -> Result<(), Fault> {
+    fn check_alone(&self, passport: &Passport, freshness_s: u64, now: Timestamp) -> Result<(), Fault> {
         if matches!(passport.claims().kind, PassportType::Unknown(_)) {
             return Err(Fault::UnknownType);
         }
-        self.check_time(passport.claims().iat_s, now)
+        self.check_time(passport, freshness_s, now)
     }
 
-    fn check_time(&self, iat_s: i64, now: Timestamp) -> Result<(), Fault> {
-        let iat_s = u64::try_from(iat_s).map_err(|_| Fault::Iat)?;
+    /// Checks that `iat` is neither too old nor too far ahead.
+    pub(crate) fn check_time(
+        &self,
+        passport: &Passport,
+        freshness_s: u64,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let iat_s = u64::try_from(passport.claims().iat_s).map_err(|_| Fault::Iat)?;
         let now_s = now.as_millis() / 1000;
         let (age_s, ahead_s) = (now_s.saturating_sub(iat_s), iat_s.saturating_sub(now_s));
-        if age_s > self.freshness_s {
-            return Err(Fault::Stale { age_s, age_max_s: self.freshness_s });
+        if age_s > freshness_s {
+            return Err(Fault::Stale { age_s, age_max_s: freshness_s });
         }
         if ahead_s > self.ahead_s {
             return Err(Fault::Ahead { ahead_s, ahead_max_s: self.ahead_s });
         }
         Ok(())
+    }
+
+    /// Until when [`check_time`](Self::check_time) lets `passport`, which it let through at `now`, through again.
+    fn fresh_until(&self, passport: &Passport, freshness_s: u64, now: Timestamp) -> Timestamp {
+        let iat_s = u64::try_from(passport.claims().iat_s).unwrap_or(0);
+        let end_s = iat_s.saturating_add(freshness_s).saturating_add(1);
+        now.max(Timestamp::from_millis(end_s.saturating_mul(1000)))
+    }
+
+    /// The chain that should stand behind `passport`, not yet verified.
+    pub(crate) fn chain(
+        &self,
+        passport: &Passport,
+        certificates: &dyn CertificateSource,
+        now: Timestamp,
+    ) -> Result<Arc<CertificateChain>, Fault> {
+        let chain = match passport.certificate() {
+            CertificateReference::Inline(chain) => Arc::new(CertificateChain::from_der(chain)?),
+            CertificateReference::Url(url) => certificates.chain(url, now)?,
+        };
+        if chain.is_in_order() || self.leniency.chain_any_order { Ok(chain) } else { Err(Fault::ChainOrder) }
     }
 
     /// Checks certificate, signature and authority: what can fail without a signature verification comes first.
@@ -162,13 +193,7 @@ impl VerificationPolicy {
         certificates: &dyn CertificateSource,
         now: Timestamp,
     ) -> Result<Authority, Fault> {
-        let chain = match passport.certificate() {
-            CertificateReference::Inline(chain) => Arc::new(CertificateChain::from_der(chain)?),
-            CertificateReference::Url(url) => certificates.chain(url, now)?,
-        };
-        if !(chain.is_in_order() || self.leniency.chain_any_order) {
-            return Err(Fault::ChainOrder);
-        }
+        let chain = self.chain(passport, certificates, now)?;
         let key = chain.signer_key()?;
         let signed_for = signed_for(passport);
         if let Some(party) = signed_for
@@ -184,35 +209,72 @@ impl VerificationPolicy {
         }
     }
 
-    /// Verifies the PASSporTs within a `div-o`, outermost first (RFC 8946 §6), and returns the original.
+    /// Verifies the PASSporTs within a `div-o`, outermost first (RFC 8946 §6), and returns them in that order. The
+    /// last one is the original.
     fn follow_diversions(
         &self,
         outermost: &Passport,
         certificates: &dyn CertificateSource,
         now: Timestamp,
-    ) -> Result<Option<Passport>, Fault> {
+    ) -> Result<Vec<Passport>, Fault> {
         let nested = |fault| Fault::Nested(Box::new(fault));
-        let mut inner: Option<Passport> = None;
+        let mut within: Vec<Passport> = Vec::new();
         for _ in 0..DIVERSION_DEPTH_MAX {
-            let outer = inner.as_ref().unwrap_or(outermost).claims();
-            let PassportType::DivO { from, opt } = &outer.kind else { return Ok(inner) };
-            let within = Passport::parse(opt.as_bytes(), &self.leniency).map_err(nested)?;
-            self.check_alone(&within, now).map_err(nested)?;
-            if within.claims().orig != outer.orig || !within.claims().dest.contains(from) {
+            let outer = within.last().unwrap_or(outermost).claims();
+            let PassportType::DivO { from, opt } = &outer.kind else { return Ok(within) };
+            let inner = Passport::parse(opt.as_bytes(), &self.leniency).map_err(nested)?;
+            self.check_alone(&inner, self.diverted_freshness_s, now).map_err(nested)?;
+            let leads_here = inner.claims().orig == outer.orig && inner.claims().dest.contains(from);
+            // A div within has its original elsewhere, and elsewhere is not within.
+            if !leads_here || matches!(inner.claims().kind, PassportType::Div { .. }) {
                 return Err(Fault::Diversion);
             }
-            self.check_signer(&within, certificates, now).map_err(nested)?;
-            inner = Some(within);
+            self.check_signer(&inner, certificates, now).map_err(nested)?;
+            within.push(inner);
         }
         Err(Fault::DiversionDepth)
     }
 }
 
-/// Whom the signer must stand for: the caller, or who diverted the call (RFC 8946 §4). Nobody for a priority.
-const fn signed_for(passport: &Passport) -> Option<&Identity> {
+/// What [`check`](VerificationPolicy::check) found.
+pub(crate) struct Checked {
+    pub(crate) authority: Authority,
+    /// The PASSporTs within a `div-o`, outermost first.
+    pub(crate) within: Vec<Passport>,
+}
+
+/// Whom a PASSporT must name as called.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// Not compared: that is for who follows the chain it is part of.
+    Any,
+    /// One of these; with neither, anybody.
+    OneOf([Option<&'a Identity>; 2]),
+}
+
+impl<'a> Target<'a> {
+    /// Of a PASSporT that is all there is. One that was signed when the call was diverted is about where the call
+    /// goes now (RFC 8946 §4.2 step 1); any other may also name who was called at first (RFC 8224 §6.2 step 2).
+    pub(crate) fn of(passport: &Passport, context: &CallContext<'a>) -> Self {
+        let to = if passport.claims().kind.diverter().is_some() { None } else { context.to };
+        Self::OneOf([context.dest, to])
+    }
+
+    pub(crate) fn is_met(self, named: &[Identity]) -> bool {
+        match self {
+            Self::Any | Self::OneOf([None, None]) => true,
+            Self::OneOf(called) => called.into_iter().flatten().any(|called| named.contains(called)),
+        }
+    }
+}
+
+/// Whom the signer must stand for: the caller, who diverted the call (RFC 8946 §4), or in a response who was
+/// reached (RFC 9970). Nobody for a priority.
+fn signed_for(passport: &Passport) -> Option<&Identity> {
     let claims = passport.claims();
     match &claims.kind {
         PassportType::Rph => None,
+        PassportType::Rsp => claims.dest.first(),
         PassportType::Div { from } | PassportType::DivO { from, .. } => Some(from),
         _ => Some(&claims.orig),
     }

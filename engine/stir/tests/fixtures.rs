@@ -30,8 +30,7 @@ const LENIENT: &[(&str, Option<Stage>)] = &[
     ("h16-trailing-garbage", None),
     // What SIP does not carry cannot be forgiven.
     ("c01-compact-shaken", Some(Stage::SipHeader)),
-    // 80 kB are over the largest configurable size as well.
-    ("n8f-oversize", Some(Stage::Parse)),
+    ("n8f-oversize", None),
 ];
 
 type Row = BTreeMap<String, String>;

@@ -1,6 +1,7 @@
 //! The parties of a call as claims name them (RFC 8225 §5.2.1). It does not know who they are.
 
 use core::fmt;
+use core::str::FromStr;
 use std::collections::BTreeMap;
 
 use herald_core::TelephoneNumber;
@@ -19,6 +20,16 @@ pub enum Identity {
     Uri(String),
 }
 
+impl fmt::Display for Identity {
+    /// In full: for answers, never for a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tn(number) => write!(f, "{number}"),
+            Self::Uri(uri) => f.write_str(uri),
+        }
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -31,6 +42,16 @@ impl fmt::Debug for Identity {
 impl From<TelephoneNumber> for Identity {
     fn from(number: TelephoneNumber) -> Self {
         Self::Tn(number)
+    }
+}
+
+impl FromStr for Identity {
+    type Err = Fault;
+
+    /// Reads a number in any visual form, or a URI; a `tel` URI, and a `sip` URI whose user part is a number, name
+    /// that number (RFC 8224 §8).
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        text.parse().map_or_else(|_| crate::sip::identity_of_uri(text), |number| Ok(Self::Tn(number)))
     }
 }
 

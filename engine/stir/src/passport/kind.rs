@@ -64,6 +64,10 @@ pub enum PassportType {
     Rcd,
     /// `rph` (RFC 8443): a priority, not a number, is vouched for; the claim stays among the extra claims.
     Rph,
+    /// `msg` (RFC 9475): a message, not a call; the digest `msgi` stays among the extra claims.
+    Msg,
+    /// `rsp` (RFC 9970): who was reached, signed by them; only in responses.
+    Rsp,
     /// Any other: a verifier must ignore the PASSporT.
     Unknown(String),
 }
@@ -84,7 +88,17 @@ impl PassportType {
             Self::DivO { .. } => Some("div-o"),
             Self::Rcd => Some("rcd"),
             Self::Rph => Some("rph"),
+            Self::Msg => Some("msg"),
+            Self::Rsp => Some("rsp"),
             Self::Unknown(ppt) => Some(ppt),
+        }
+    }
+
+    /// Who diverted the call, for `div` and `div-o`.
+    pub const fn diverter(&self) -> Option<&Identity> {
+        match self {
+            Self::Div { from } | Self::DivO { from, .. } => Some(from),
+            _ => None,
         }
     }
 
@@ -110,6 +124,8 @@ impl PassportType {
             }
             Some("rcd") => require_object(claims, "rcd").map(|()| Self::Rcd),
             Some("rph") => require_object(claims, "rph").map(|()| Self::Rph),
+            Some("msg") => Ok(Self::Msg),
+            Some("rsp") => Ok(Self::Rsp),
             Some(ppt) => Ok(Self::Unknown(ppt.to_owned())),
         }
     }
@@ -126,7 +142,7 @@ impl PassportType {
                 claims.insert("div".into(), from.to_json());
                 claims.insert("opt".into(), Json::Text(opt.clone()));
             }
-            Self::Base | Self::Rcd | Self::Rph | Self::Unknown(_) => {}
+            Self::Base | Self::Rcd | Self::Rph | Self::Msg | Self::Rsp | Self::Unknown(_) => {}
         }
     }
 }

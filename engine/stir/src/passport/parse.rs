@@ -68,6 +68,17 @@ impl Passport {
         format!("{}.{}", self.signing_input, URL_SAFE_NO_PAD.encode(self.signature))
     }
 
+    /// What was signed, as it was received.
+    pub(crate) fn signing_input(&self) -> &str {
+        &self.signing_input
+    }
+
+    /// Its compact form (RFC 8225 §7): two dots and the signature. It names the PASSporT in a `Reason` header
+    /// (RFC 9410 §3) without telling what it says.
+    pub fn compact(&self) -> String {
+        format!("..{}", URL_SAFE_NO_PAD.encode(self.signature))
+    }
+
     /// Verifies the signature over the bytes received.
     ///
     /// # Errors

@@ -26,10 +26,10 @@ mod lines;
 use core::fmt;
 use std::borrow::Cow;
 
+use crate::context::CallFacts;
 use crate::error::Fault;
 use crate::limits::{SIP_ASSERTED_MAX, SIP_HEADER_BYTES_MAX, SIP_IDENTITIES_MAX};
 use crate::passport::Identity;
-use crate::verify::CallFacts;
 use address::Address;
 use lines::Lines;
 
@@ -269,6 +269,11 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// The party that a URI names, in canonical form; a user part of digits is a number.
+pub(crate) fn identity_of_uri(uri: &str) -> Result<Identity, Fault> {
+    Address::of_uri(uri.as_bytes())?.identity(true)
 }
 
 fn push<'a>(
