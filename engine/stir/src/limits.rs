@@ -135,3 +135,9 @@ pub const KEY_FRESH_MAX_S: u64 = 3600;
 pub const KEY_FRESH_MIN_S: u64 = 60;
 /// Seconds after which an area is asked again when a request failed, and how long one may stay unanswered.
 pub const KEY_RETRY_S: u64 = 15;
+/// Items fetched for one call: what four services with full numbers hold. More are left out, which a number that
+/// somebody fills with rubbish may come to.
+pub const COLLECTED_ITEMS_MAX: usize = 1056;
+/// Documents fetched to judge one call: a chain for each of its PASSporTs, most of which name the same one. More
+/// are not fetched, so that nobody has us ask a whole list of hosts; PASSporTs that need them are refused (436).
+pub const CALL_DOCUMENTS_MAX: usize = 16;

@@ -14,22 +14,29 @@
 //!    the driver gives up the asks still under way and drops it.
 //! 5. [`cancel`](Machine::cancel) ends it early; its outcome then says so.
 //!
+//! What several machines do is a part they share, which asks through them: [`Collection`] fetches what waits for a
+//! number, [`Gathering`] fetches certificates, [`Delivery`] brings PASSporTs to the called side.
+//!
 //! A call takes as long as its cryptography (some 50 µs a key, 100 µs a signature) and never blocks.
 
 pub mod authentication;
+pub mod collection;
 pub mod cover;
 pub mod delivery;
 pub mod discovery;
+pub mod gathering;
 pub mod io;
 
 pub use authentication::{
     AuthenticationService, Credential, PlaceCall, PlaceFailure, PlaceFault, PlaceRequest, Placed, new_origid,
 };
+pub use collection::{Collection, CollectionFault};
 pub use cover::{CoverPlan, CoverReport, CoverStorer};
 pub use delivery::{Delivery, DeliveryFault, Discoveries, PlacedCopy};
 pub use discovery::{
     CpsDiscovery, Destination, Directory, DirectoryError, KeyDiscovery, Lookup, Selector, Side,
 };
+pub use gathering::{Gathered, Gathering};
 pub use io::{
     Answer, Ask, Asked, CpsUri, CpsUriError, Fetched, IoFault, Machine, Moment, Ticket, Tickets, Turn,
 };

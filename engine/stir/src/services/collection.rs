@@ -1,0 +1,179 @@
+//! Fetching what waits for a called number: its services are found (RFC 8816 §8.2 step 1) and all of them are asked
+//! at once, since a caller may have used the next one while the first did not answer.
+//!
+//! It is a part of a machine: who uses it passes asks and answers through. It does not open what it fetched.
+
+use core::fmt;
+use std::collections::BTreeSet;
+
+use herald_core::{TelephoneNumber, Timestamp};
+
+use super::delivery::another_kind;
+use super::discovery::{CpsDiscovery, Lookup, Side};
+use super::io::{Answer, Asked, IoFault, Ticket, Turn};
+use crate::limits::{COLLECTED_ITEMS_MAX, CPS_URIS_MAX, DISCOVERY_FETCHES_MAX};
+
+/// Why nothing could be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CollectionFault {
+    /// No service is known for the number.
+    NoService,
+    /// What discovery needs could not be fetched, or did not help.
+    Discovery(IoFault),
+    /// No service of the number gave an answer; what the last one said.
+    Retrieve(IoFault),
+}
+
+impl fmt::Display for CollectionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoService => f.write_str("no Call Placement Service is known for the called number"),
+            Self::Discovery(fault) => write!(f, "the called number could not be looked up: {fault}"),
+            Self::Retrieve(fault) => write!(f, "no service of the called number gave an answer: {fault}"),
+        }
+    }
+}
+
+impl core::error::Error for CollectionFault {}
+
+/// What is under way for one number. First [`discover`](Self::discover) until it has asked, answers in between.
+#[derive(Debug)]
+pub struct Collection {
+    number: TelephoneNumber,
+    stage: Stage,
+    fetches_count: usize,
+    items: BTreeSet<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Looking,
+    /// A document is fetched first.
+    Fetching {
+        ticket: Ticket,
+        url: String,
+    },
+    Asking {
+        pending: Vec<Ticket>,
+        answers_count: usize,
+        last_fault: Option<IoFault>,
+        give_up_at: Timestamp,
+    },
+}
+
+impl Collection {
+    /// Everything under `number`.
+    pub const fn of(number: TelephoneNumber) -> Self {
+        Self { number, stage: Stage::Looking, fetches_count: 0, items: BTreeSet::new() }
+    }
+
+    /// Finds the services as far as it goes at once and asks them, or asks for what must be fetched first. Once
+    /// one of them has answered, the others are waited for until `give_up_at` on the steady clock.
+    ///
+    /// # Errors
+    /// [`CollectionFault`].
+    pub fn discover(
+        &mut self,
+        by: &dyn CpsDiscovery,
+        give_up_at: Timestamp,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), CollectionFault> {
+        let Stage::Looking = self.stage else { return Ok(()) };
+        self.stage = match by.cps_for(self.number, Side::Called, turn.now.wall) {
+            Lookup::Found(services) if !services.is_empty() => {
+                let ask = |cps| turn.ask(Asked::Retrieve { cps, number: self.number });
+                let pending = services.into_iter().take(CPS_URIS_MAX).map(ask).collect();
+                Stage::Asking { pending, answers_count: 0, last_fault: None, give_up_at }
+            }
+            Lookup::Found(_) | Lookup::NotFound => return Err(CollectionFault::NoService),
+            Lookup::Fetch { .. } if self.fetches_count == DISCOVERY_FETCHES_MAX => {
+                let fault = IoFault::Malformed("what was fetched does not help".into());
+                return Err(CollectionFault::Discovery(fault));
+            }
+            Lookup::Fetch { url, kind } => {
+                self.fetches_count += 1;
+                Stage::Fetching { ticket: turn.ask(Asked::Get { url: url.clone(), kind }), url }
+            }
+        };
+        Ok(())
+    }
+
+    /// Whether it waits for the answer to `ticket`.
+    pub fn awaits(&self, awaited: Ticket) -> bool {
+        match &self.stage {
+            Stage::Looking => false,
+            Stage::Fetching { ticket, .. } => *ticket == awaited,
+            Stage::Asking { pending, .. } => pending.contains(&awaited),
+        }
+    }
+
+    /// Takes an answer it [awaits](Self::awaits): after a document, [`discover`](Self::discover) again.
+    ///
+    /// # Errors
+    /// [`CollectionFault`].
+    pub fn answer(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer,
+        by: &dyn CpsDiscovery,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), CollectionFault> {
+        match &mut self.stage {
+            Stage::Looking => Ok(()),
+            Stage::Fetching { url, .. } => match answer {
+                Answer::Fetched { body, fresh_s } => {
+                    by.learn(url, &body, fresh_s, turn.now.wall);
+                    self.stage = Stage::Looking;
+                    Ok(())
+                }
+                Answer::Failed(fault) => Err(CollectionFault::Discovery(fault)),
+                _ => Err(CollectionFault::Discovery(another_kind())),
+            },
+            Stage::Asking { pending, answers_count, last_fault, .. } => {
+                pending.retain(|asked| *asked != ticket);
+                match answer {
+                    Answer::Items(items) => {
+                        *answers_count += 1;
+                        let room = COLLECTED_ITEMS_MAX.saturating_sub(self.items.len());
+                        self.items.extend(items.into_iter().take(room));
+                    }
+                    Answer::Failed(fault) => *last_fault = Some(fault),
+                    _ => *last_fault = Some(another_kind()),
+                }
+                match last_fault {
+                    Some(fault) if pending.is_empty() && *answers_count == 0 => {
+                        Err(CollectionFault::Retrieve(fault.clone()))
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// When it no longer waits for services that are slower than others.
+    pub const fn wake_at(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Asking { pending, answers_count, give_up_at, .. }
+                if *answers_count > 0 && !pending.is_empty() =>
+            {
+                Some(*give_up_at)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there is nothing more to wait for at `now` on the steady clock.
+    pub fn is_complete(&self, now: Timestamp) -> bool {
+        match &self.stage {
+            Stage::Asking { pending, answers_count, give_up_at, .. } => {
+                *answers_count > 0 && (pending.is_empty() || now >= *give_up_at)
+            }
+            _ => false,
+        }
+    }
+
+    /// What came, cover among it, each item once. Its order tells nothing.
+    pub fn into_items(self) -> impl Iterator<Item = Vec<u8>> {
+        self.items.into_iter()
+    }
+}

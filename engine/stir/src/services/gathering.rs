@@ -1,0 +1,79 @@
+//! Fetching the certificates that PASSporTs name, as far as a cache has not got them.
+//!
+//! It is a part of a machine: who uses it passes asks and answers through. It does not verify anything; what could
+//! not be had is a fault of whoever asks for it ([`Gathered`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use herald_core::Timestamp;
+
+use super::io::{Answer, Asked, Fetched, Ticket, Turn};
+use crate::certificate::{CertificateChain, CertificateSource, ChainCache};
+use crate::error::Fault;
+use crate::limits::CALL_DOCUMENTS_MAX;
+
+/// What is fetched for one call.
+#[derive(Debug, Default)]
+pub struct Gathering {
+    pending: BTreeMap<Ticket, String>,
+    asked: BTreeSet<String>,
+    faults: BTreeMap<String, Fault>,
+}
+
+impl Gathering {
+    /// Asks for the chains of `urls` that `cache` has not, each once. More than [`CALL_DOCUMENTS_MAX`] are not
+    /// asked for.
+    pub fn gather(
+        &mut self,
+        urls: impl IntoIterator<Item = String>,
+        cache: &ChainCache,
+        turn: &mut Turn<'_>,
+    ) {
+        for url in urls {
+            let is_missing = cache.chain(&url, turn.now.wall).is_err();
+            if is_missing && self.asked.len() < CALL_DOCUMENTS_MAX && self.asked.insert(url.clone()) {
+                let ticket = turn.ask(Asked::Get { url: url.clone(), kind: Fetched::Certificate });
+                self.pending.insert(ticket, url);
+            }
+        }
+    }
+
+    /// Whether it waits for the answer to `ticket`.
+    pub fn awaits(&self, ticket: Ticket) -> bool {
+        self.pending.contains_key(&ticket)
+    }
+
+    /// Takes an answer it [awaits](Self::awaits) into `cache`.
+    pub fn answer(&mut self, ticket: Ticket, answer: Answer, cache: &ChainCache, turn: &Turn<'_>) {
+        let Some(url) = self.pending.remove(&ticket) else { return };
+        let Answer::Fetched { body, fresh_s } = answer else { return };
+        match CertificateChain::from_pem(&body) {
+            Ok(chain) => cache.put(&url, Arc::new(chain), fresh_s.saturating_mul(1000), turn.now.wall),
+            Err(fault) => drop(self.faults.insert(url, fault)),
+        }
+    }
+
+    /// Whether everything asked for was answered.
+    pub fn is_complete(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The source of what was gathered and what `cache` had before.
+    pub const fn gathered<'a>(&'a self, cache: &'a ChainCache) -> Gathered<'a> {
+        Gathered { cache, faults: &self.faults }
+    }
+}
+
+/// A cache, and why it lacks what was fetched for this call in vain.
+#[derive(Clone, Copy, Debug)]
+pub struct Gathered<'a> {
+    cache: &'a ChainCache,
+    faults: &'a BTreeMap<String, Fault>,
+}
+
+impl CertificateSource for Gathered<'_> {
+    fn chain(&self, url: &str, now: Timestamp) -> Result<Arc<CertificateChain>, Fault> {
+        self.cache.chain(url, now).map_err(|fault| self.faults.get(url).cloned().unwrap_or(fault))
+    }
+}
