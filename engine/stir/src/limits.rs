@@ -95,6 +95,8 @@ pub const IO_DETAIL_CHARS_MAX: usize = 256;
 pub const DISCOVERY_FETCHES_MAX: usize = 3;
 /// How long placing a call may take, in ms, when nothing is said: the call waits for it.
 pub const PLACE_DEADLINE_DEFAULT_MS: u64 = 4_000;
+/// How long checking a call may take, in ms, when nothing is said: a phone waits to ring.
+pub const CHECK_DEADLINE_DEFAULT_MS: u64 = 3_000;
 /// Cover stores of one authentication service an hour: ten a second, as of a large one's calls. A plan for more is
 /// refused.
 pub const COVER_PER_HOUR_MAX: u32 = 36_000;

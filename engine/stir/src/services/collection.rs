@@ -43,6 +43,8 @@ pub struct Collection {
     stage: Stage,
     fetches_count: usize,
     items: BTreeSet<Vec<u8>>,
+    /// Those that were taken away.
+    taken_count: usize,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,7 @@ enum Stage {
 impl Collection {
     /// Everything under `number`.
     pub const fn of(number: TelephoneNumber) -> Self {
-        Self { number, stage: Stage::Looking, fetches_count: 0, items: BTreeSet::new() }
+        Self { number, stage: Stage::Looking, fetches_count: 0, items: BTreeSet::new(), taken_count: 0 }
     }
 
     /// Finds the services as far as it goes at once and asks them, or asks for what must be fetched first. Once
@@ -134,7 +136,7 @@ impl Collection {
                 match answer {
                     Answer::Items(items) => {
                         *answers_count += 1;
-                        let room = COLLECTED_ITEMS_MAX.saturating_sub(self.items.len());
+                        let room = COLLECTED_ITEMS_MAX.saturating_sub(self.taken_count + self.items.len());
                         self.items.extend(items.into_iter().take(room));
                     }
                     Answer::Failed(fault) => *last_fault = Some(fault),
@@ -169,6 +171,21 @@ impl Collection {
                 *answers_count > 0 && (pending.is_empty() || now >= *give_up_at)
             }
             _ => false,
+        }
+    }
+
+    /// Takes away what came so far, so that it can be looked at before all services have answered.
+    pub fn take_items(&mut self) -> BTreeSet<Vec<u8>> {
+        self.taken_count += self.items.len();
+        core::mem::take(&mut self.items)
+    }
+
+    /// What the service said that gave nothing, if there is one: then items may be missing.
+    pub fn missed(&self) -> Option<IoFault> {
+        match &self.stage {
+            Stage::Asking { last_fault: Some(fault), .. } => Some(fault.clone()),
+            Stage::Asking { pending, .. } if pending.is_empty() => None,
+            _ => Some(IoFault::TimedOut),
         }
     }
 

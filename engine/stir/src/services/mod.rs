@@ -26,6 +26,7 @@ pub mod delivery;
 pub mod discovery;
 pub mod gathering;
 pub mod io;
+pub mod verification;
 
 pub use authentication::{
     AuthenticationService, Credential, PlaceCall, PlaceFailure, PlaceFault, PlaceRequest, Placed, new_origid,
@@ -40,3 +41,4 @@ pub use gathering::{Gathered, Gathering};
 pub use io::{
     Answer, Ask, Asked, CpsUri, CpsUriError, Fetched, IoFault, Machine, Moment, Ticket, Tickets, Turn,
 };
+pub use verification::{CheckCall, CheckRequest, Checked, LookupFault, Step, StepName, VerificationService};

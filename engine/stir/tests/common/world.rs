@@ -117,7 +117,10 @@ impl World {
             Asked::Retrieve { cps, .. } | Asked::Store { cps, .. } => {
                 self.manners.get(cps).copied().unwrap_or(Manners::Good)
             }
-            Asked::Get { .. } => Manners::Good,
+            Asked::Get { url, .. } => {
+                let host: CpsUri = url.split('/').take(3).collect::<Vec<_>>().join("/").parse().unwrap();
+                self.manners.get(&host).copied().unwrap_or(Manners::Good)
+            }
         }
     }
 

@@ -1,0 +1,246 @@
+//! Checking a call (RFC 8816 §8.2): what is retrieved, how the set is narrowed, and what is asked of others for it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+#[path = "common/world.rs"]
+mod world;
+
+use std::sync::Arc;
+
+use common::{at_s, identity, number};
+use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
+use herald_stir::services::{
+    Asked, CheckRequest, Checked, CollectionFault, Destination, Directory, IoFault, LookupFault, Machine,
+    StepName, VerificationService, new_origid,
+};
+use herald_stir::{
+    Attestation, CallFacts, CallToken, CertificateReference, ChainCache, Claims, Fault, PassportType,
+    ReplayMemory, SealingKey, Suite, SystemRandom, TnAuthList, TnEntry, TrustStore, VerificationPolicy, seal,
+};
+use world::{Manners, World};
+
+const T0: u64 = 1_795_300_000;
+const CALLER: &str = "12155551212";
+const OTHER: &str = "12155559999";
+const CALLED: &str = "12355551212";
+const FIRST: &str = "https://one.example.net";
+const SECOND: &str = "https://two.example.net";
+const X5U: &str = "https://certs.example.net/signer.pem";
+const FORGED_X5U: &str = "https://certs.example.net/forger.pem";
+const CERTIFICATES: &str = "https://certs.example.net";
+const VALIDITY: Validity = Validity { from_s: T0 - 86_400, to_s: T0 + 86_400 };
+
+struct House {
+    authority: DevelopmentAuthority,
+    signer: Issued,
+    forger: Issued,
+    keys: Vec<SealingKey>,
+}
+
+impl House {
+    fn new() -> Self {
+        let authority = DevelopmentAuthority::new("Test issuing authority", VALIDITY, &SystemRandom).unwrap();
+        let stranger = DevelopmentAuthority::new("Somebody else", VALIDITY, &SystemRandom).unwrap();
+        let list = [CALLER, OTHER].map(|text| TnEntry::One(number(text)));
+        let numbers = TnAuthList::new(list.into()).unwrap();
+        let signer = authority.issue("Test signer", &numbers, VALIDITY, &SystemRandom).unwrap();
+        let forger = stranger.issue("Test signer", &numbers, VALIDITY, &SystemRandom).unwrap();
+        let keys = vec![SealingKey::generate(Suite::X25519, &SystemRandom)];
+        Self { authority, signer, forger, keys }
+    }
+
+    fn service(&self) -> Arc<VerificationService> {
+        let mut directory = Directory::new();
+        let cps = [FIRST, SECOND].map(|url| url.parse().unwrap()).into();
+        directory.add(&[CALLED.parse().unwrap()], Destination { cps, keys: Vec::new() }).unwrap();
+        let trust = TrustStore::from_pem(self.authority.root_pem().as_bytes()).unwrap();
+        Arc::new(VerificationService {
+            policy: VerificationPolicy::new(trust),
+            sealing_keys: self.keys.clone(),
+            cps: Arc::new(directory),
+            certificates: None,
+            chains: Arc::new(ChainCache::default()),
+            seen: ReplayMemory::default(),
+        })
+    }
+
+    fn world(&self) -> World {
+        let mut world = World::at(at_s(T0));
+        world.serve(X5U, self.signer.chain_pem.clone());
+        world.serve(FORGED_X5U, self.forger.chain_pem.clone());
+        world
+    }
+
+    fn token(&self, claims: &Claims) -> String {
+        claims.sign(&CertificateReference::Url(X5U.into()), &self.signer.key).unwrap()
+    }
+
+    fn good(&self) -> String {
+        self.token(&shaken(CALLER, T0))
+    }
+
+    fn forged(&self) -> String {
+        shaken(CALLER, T0).sign(&CertificateReference::Url(FORGED_X5U.into()), &self.forger.key).unwrap()
+    }
+
+    fn sealed(&self, token: &str) -> Vec<u8> {
+        seal(token, number(CALLED), &self.keys[0].public_key(), &SystemRandom).unwrap()
+    }
+}
+
+fn shaken(orig: &str, iat_s: u64) -> Claims {
+    let origid = new_origid(&SystemRandom);
+    Claims::shaken(identity(orig), identity(CALLED), iat_s as i64, Attestation::Full, origid)
+}
+
+fn request() -> CheckRequest {
+    CheckRequest::new(CallFacts::new(identity(CALLER), identity(CALLED)))
+}
+
+fn kept(checked: &Checked) -> Vec<usize> {
+    checked.trace.iter().map(|step| step.kept_count).collect()
+}
+
+fn fetched(world: &World) -> usize {
+    world.asked.iter().filter(|asked| matches!(asked, Asked::Get { .. })).count()
+}
+
+#[test]
+fn a_call_whose_passport_waits_is_accepted_and_its_certificate_is_fetched_once_for_many_calls() {
+    let (house, mut world) = (House::new(), House::new().world());
+    let service = house.service();
+    world.serve(X5U, house.signer.chain_pem.clone());
+    for fetches in [1, 1] {
+        world.keep(FIRST, number(CALLED), house.sealed(&house.good()));
+        world.keep(FIRST, number(CALLED), vec![7; 640]);
+        let checked = world.run(&mut service.clone().check(request()));
+        checked.verdict.outcome().unwrap();
+        assert_eq!(checked.verdict.attestation(), Some(Attestation::Full));
+        assert_eq!(fetched(&world), fetches);
+    }
+}
+
+#[test]
+fn each_step_takes_out_what_it_is_for_and_says_why() {
+    let house = House::new();
+    let tampered = {
+        let token = house.good();
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let (_, signature) =
+            house.token(&shaken(CALLER, T0)).rsplit_once('.').map(|(_, s)| ((), s.to_owned())).unwrap();
+        format!("{signed}.{signature}")
+    };
+    let unknown = PassportType::Unknown("nobody-knows".into());
+    let unknown = house.token(&Claims { kind: unknown, ..shaken(CALLER, T0) });
+    let cases: [(StepName, String, u16, usize); 5] = [
+        (StepName::Type, unknown, 438, 0),
+        (StepName::Call, house.token(&shaken(OTHER, T0)), 403, 0),
+        (StepName::Credentials, house.forged(), 437, 1),
+        (StepName::Freshness, house.token(&shaken(CALLER, T0 - 120)), 403, 0),
+        (StepName::Signature, tampered, 438, 1),
+    ];
+    for (step, token, sip_code, fetches) in cases {
+        let mut world = house.world();
+        world.keep(FIRST, number(CALLED), house.sealed(&token));
+        world.keep(FIRST, number(CALLED), vec![7; 640]);
+        let checked = world.run(&mut house.service().check(request()));
+        let fault = checked.verdict.outcome().unwrap_err();
+        assert_eq!(fault.sip_code(), sip_code, "{step:?}: {fault}");
+        for one in &checked.trace {
+            let gone = usize::from(one.name >= step);
+            assert_eq!(one.kept_count, 1 - gone, "{step:?} {:?}", checked.trace);
+            assert_eq!(one.dropped.is_empty(), one.name != step && one.name != StepName::Open);
+        }
+        assert_eq!(checked.trace[0].dropped, [("cover, or sealed for others".to_owned(), 1)]);
+        assert_eq!(fetched(&world), fetches, "{step:?}: nothing is fetched that cannot help");
+        let told = format!("{:?}", checked.trace);
+        assert!(![CALLER, OTHER, CALLED].iter().any(|number| told.contains(number)), "{told}");
+    }
+}
+
+#[test]
+fn all_services_of_a_number_are_asked_and_none_is_waited_for_once_the_call_is_accepted() {
+    use Manners::{Down, Good, Slow};
+    let nobody = || IoFault::Unreachable("nobody listens".into());
+    let down = || Err(LookupFault::Missed(nobody()));
+    let all_down = || Err(LookupFault::Nothing(CollectionFault::Retrieve(nobody())));
+    let silent = || Err(LookupFault::Missed(IoFault::TimedOut));
+    // Where the PASSporT is, how the services behave, whether it is found, what is said, and how long it takes at most.
+    let cases = [
+        (Some(SECOND), Down, Good, true, down(), 50),
+        (Some(SECOND), Slow(9_000), Good, true, Ok(()), 50),
+        (Some(FIRST), Slow(900), Good, true, Ok(()), 950),
+        (Some(FIRST), Slow(9_000), Good, false, silent(), 2_000),
+        (None, Good, Good, false, Ok(()), 50),
+        (None, Down, Down, false, all_down(), 50),
+    ];
+    let house = House::new();
+    for (place, first, second, is_found, lookup, patience_ms) in cases {
+        let mut world = house.world().with(FIRST, first).with(SECOND, second);
+        place.into_iter().for_each(|cps| world.keep(cps, number(CALLED), house.sealed(&house.good())));
+        let began = world.now.steady;
+        let checked = world.run(&mut house.service().check(request()));
+        let case = format!("{place:?} {first:?} {second:?}");
+        assert_eq!(checked.verdict.outcome().is_ok(), is_found, "{case}");
+        assert_eq!(checked.lookup, lookup, "{case}");
+        assert!(world.now.steady.millis_since(began) <= patience_ms, "{case}");
+    }
+}
+
+#[test]
+fn what_came_in_band_is_judged_too_and_a_copy_for_another_call_is_a_replay() {
+    let house = House::new();
+    let (service, token) = (house.service(), house.good());
+    let named = |name: &[u8], in_band: bool| CheckRequest {
+        name: Some(CallToken::of(name)),
+        in_band: in_band
+            .then(|| format!("{token};info=<{X5U}>;alg=ES256;ppt=shaken").into_bytes())
+            .into_iter()
+            .collect(),
+        ..request()
+    };
+    let mut world = house.world();
+    // In band alone, then both ways at once, for one call.
+    for _ in 0..2 {
+        let checked = world.run(&mut service.clone().check(named(b"a call", true)));
+        checked.verdict.outcome().unwrap();
+        world.keep(FIRST, number(CALLED), house.sealed(&token));
+    }
+    let checked = world.run(&mut service.check(named(b"another call", false)));
+    assert_eq!(checked.verdict.outcome().unwrap_err(), &Fault::Replayed);
+    assert_eq!(kept(&checked), [1, 1, 1, 1, 1, 0]);
+}
+
+#[test]
+fn a_flood_of_bad_passports_hides_no_good_one() {
+    let house = House::new();
+    let mut world = house.world();
+    for _ in 0..100 {
+        world.keep(FIRST, number(CALLED), house.sealed(&house.forged()));
+    }
+    world.keep(FIRST, number(CALLED), house.sealed(&house.good()));
+    let checked = world.run(&mut house.service().check(request()));
+    checked.verdict.outcome().unwrap();
+    assert_eq!(kept(&checked), [101, 10, 10, 1, 1, 1]);
+}
+
+#[test]
+fn a_check_ends_at_its_deadline_with_what_it_has_or_when_cancelled_with_nothing() {
+    let house = House::new();
+    let mut world = house.world().with(CERTIFICATES, Manners::Slow(60_000));
+    world.keep(FIRST, number(CALLED), house.sealed(&house.good()));
+    let began = world.now.steady;
+    let mut machine = house.service().check(CheckRequest { deadline_ms: 600, ..request() });
+    let checked = world.run(&mut machine);
+    assert_eq!(world.now.steady.millis_since(began), 600);
+    assert_eq!(checked.lookup, Err(LookupFault::Deadline));
+    assert_eq!(checked.verdict.outcome().unwrap_err().sip_code(), 436);
+
+    let (mut machine, mut asks) = (house.service().check(request()), Vec::new());
+    machine.begin(world.now, &mut asks);
+    machine.cancel();
+    let checked = machine.outcome().unwrap();
+    assert_eq!(checked.lookup, Err(LookupFault::Cancelled));
+    assert!(checked.verdict.outcome().is_err() && machine.outcome().is_none());
+}
