@@ -59,13 +59,15 @@ impl Span {
     }
 }
 
-/// Hands `visit` the blocks that a range of the log makes: one for each stretch of records of one generation.
+/// Hands `visit` the blocks that a range of the log makes: one for each stretch of records of one generation, cut behind
+/// the record with which it reaches `bytes_max`.
 ///
 /// Void records stay where they are; they have expired for whoever reads them back.
 pub(crate) fn for_each_block<E>(
     run: u64,
     span: Span,
     range: &LogRange<'_>,
+    bytes_max: usize,
     mut visit: impl FnMut(&Block<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut block = |ends_at, start: usize, end: usize| {
@@ -75,12 +77,12 @@ pub(crate) fn for_each_block<E>(
     let mut ends = generation_ends(span, range.bytes);
     // Along a segment expiry never falls, so one generation at both ends is one all through.
     let Some((_, first)) = ends.next() else { return Ok(()) };
-    if first == span.end_of(range.expires_max) {
+    if range.bytes.len() <= bytes_max && first == span.end_of(range.expires_max) {
         return block(first, 0, range.bytes.len());
     }
     let (mut start, mut current) = (0, first);
     for (at, ends_at) in ends {
-        if ends_at != current {
+        if ends_at != current || at - start >= bytes_max {
             block(current, start, at)?;
             (start, current) = (at, ends_at);
         }

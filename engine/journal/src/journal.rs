@@ -13,7 +13,7 @@ use herald_log::{DrainCursor, PlacementLog};
 
 use crate::block::{self, Span};
 use crate::commits::Commits;
-use crate::limits::{BATCH_BYTES, generation_ms};
+use crate::limits::{BATCH_BYTES, BLOCK_BYTES_BEYOND, FREE_SHARE, generation_ms};
 use crate::store::{BlockStore, Fault, Meta};
 
 /// When a store is acknowledged.
@@ -109,21 +109,32 @@ impl<S: BlockStore> Journal<S> {
         self.config.durability
     }
 
+    /// Where it keeps blocks.
+    pub const fn store(&mut self) -> &mut S {
+        &mut self.store
+    }
+
     /// The log it copies.
     pub const fn log(&self) -> &Arc<PlacementLog> {
         &self.log
     }
 
-    /// Writes everything appended before the call; with `sync`, returns when it is on disk. Tickets taken before
-    /// are committed once it is as durable as the journal promises. Then it does what nobody waits for: drops
-    /// what has expired and makes room for the generation to come.
+    /// Writes everything appended before the call; with `sync`, or when a log that lets records leave memory is short of
+    /// it, returns when it is on disk, and segments have left. Tickets taken before are committed once it is as durable
+    /// as the journal promises. Then it does what nobody waits for: drops what has expired and makes room for the
+    /// generation to come.
     ///
     /// # Errors
     /// The fault of the disk. If it came before the commit, tickets taken before count as failed; the next pass
     /// tries again.
     pub fn pass(&mut self, now: Timestamp, sync: bool) -> Result<PassOutcome, Fault> {
         let pass = self.commits.begin();
+        let sync = sync || self.log.goes_beyond() && self.log.segments_free() < self.free_min();
         let written = self.write_all(now, sync);
+        if written.is_ok() {
+            // Before anybody who was slowed goes on.
+            self.log.evict(&self.synced, self.free_min(), now);
+        }
         match &written {
             Ok(_) if sync || self.config.durability != Durability::Synced => self.commits.finish(pass, true),
             Ok(_) => {}
@@ -140,6 +151,11 @@ impl<S: BlockStore> Journal<S> {
             self.written = self.synced.clone();
         }
         outcome
+    }
+
+    /// How many segments of the log are to be free after a pass.
+    fn free_min(&self) -> usize {
+        self.log.segments_total() / FREE_SHARE
     }
 
     fn write_all(&mut self, now: Timestamp, sync: bool) -> Result<usize, Fault> {
@@ -190,12 +206,13 @@ impl<S: BlockStore> Journal<S> {
     fn put_batch(&mut self, now: Timestamp) -> Result<(usize, ControlFlow<()>), Fault> {
         let Self { log, store, written, begun, config, span, .. } = self;
         let run = config.opened_at.as_millis();
+        let block_bytes_max = if log.goes_beyond() { BLOCK_BYTES_BEYOND } else { usize::MAX };
         let (mut bytes, mut outcome) = (0, Ok(()));
         let flow = log.drain(written, &mut |range| {
             if range.expires_max <= now {
                 return ControlFlow::Continue(());
             }
-            outcome = block::for_each_block(run, *span, &range, |block| {
+            outcome = block::for_each_block(run, *span, &range, block_bytes_max, |block| {
                 if begun.insert(block.ends_at) {
                     store.open_generation(block.ends_at)?;
                     store.cut()?;

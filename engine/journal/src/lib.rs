@@ -7,12 +7,15 @@
 //! - [`BlockStore`] is the disk: `RocksStore` is the real one (feature `rocks`, on unless refused), tests bring
 //!   one that fails on purpose.
 //! - [`Journal`] turns the log into blocks, one pass at a time, without a thread or a clock of its own.
+//! - `RocksKeeper` (same feature) reads single records back, for a log that lets them leave memory.
 //! - [`Commits`] tells appenders when their placement is as durable as promised.
 //! - [`JournalThread`] drives passes, and slows those who store faster than the disk takes.
 
 mod block;
 mod commits;
 mod journal;
+#[cfg(feature = "rocks")]
+mod keeper;
 pub mod limits;
 #[cfg(feature = "rocks")]
 mod recovery;
@@ -24,6 +27,8 @@ mod thread;
 pub use block::BlockKey;
 pub use commits::{CommitState, Commits, Ticket};
 pub use journal::{Durability, Journal, JournalConfig, PassOutcome};
+#[cfg(feature = "rocks")]
+pub use keeper::RocksKeeper;
 #[cfg(feature = "rocks")]
 pub use rocks::{RocksFigures, RocksMeter, RocksStore};
 pub use store::{Block, BlockStore, Fault, FaultKind, Meta};

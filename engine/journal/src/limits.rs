@@ -17,6 +17,15 @@ pub const fn generation_ms(retention_ms: u64) -> u64 {
 /// Bytes of records handed over in one write, and a segment's more at most: large enough that what a write costs
 /// besides its bytes is nothing, small enough that its copies stay in the cache.
 pub const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of a block, and a record's more at most, where placements may leave memory: large enough that a read of the disk
+/// is worth its seek, small enough that a placement does not cost a segment's bytes to read.
+pub const BLOCK_BYTES_BEYOND: usize = 64 << 10;
+/// Where placements may leave memory, the share of the log's segments (one of this many) that a pass sees to being free.
+/// Only segments that are on the disk leave, so a pass that finds fewer forces its writes.
+pub const FREE_SHARE: usize = 4;
+/// Where placements may leave memory and fewer than one segment of this many is free, stores are acknowledged only once
+/// a pass has come by, whatever the durability: who stores is slowed to what the disk takes.
+pub const FREE_SHARE_SLOW: usize = 8;
 /// A pass that wrote this many bytes is followed by the next at once, in any durability: the log fills faster
 /// than passes by the clock would empty it.
 pub const BUSY_PASS_BYTES: usize = 4 << 20;

@@ -7,9 +7,10 @@
 use core::ops::Range;
 
 use herald_core::{NewPlacement, Timestamp};
-use herald_log::RecordRef;
+use herald_log::{BeyondRecord, RecordRef};
 
 use crate::block::BlockKey;
+use crate::keeper::RestoredSegment;
 
 /// The blocks of one generation. Its memory is used again for the next.
 #[derive(Default)]
@@ -33,42 +34,98 @@ impl Recovered {
 
     /// Visits what lives at `now`. Returns how many blocks were damaged; what came before the damage was visited.
     pub(crate) fn for_each_live(&self, now: Timestamp, visit: &mut dyn FnMut(&NewPlacement<'_>)) -> u64 {
-        let (mut live, mut damaged_count) = (Vec::new(), 0);
-        let mut furthest: Option<BlockKey> = None;
+        let mut live = Vec::new();
+        let mut reading = Reading::default();
         for (key, place) in &self.blocks {
-            let Some(key) = *key else {
-                damaged_count += 1;
-                continue;
-            };
-            let same = furthest.filter(|reached| (reached.run, reached.segment) == (key.run, key.segment));
-            let skipped = same.map_or(0, |reached| reached.offset.saturating_sub(key.offset));
-            let (reached, is_sound) = collect_live(&self.bytes[place.clone()], skipped, now, &mut live);
-            damaged_count += u64::from(!is_sound);
-            furthest = Some(BlockKey { offset: key.offset + reached.max(skipped), ..key });
+            reading.block(*key, &self.bytes[place.clone()], now, &mut |_, _, record| live.push(record));
         }
         // Each segment's records stand in order already, which this sort makes use of.
         live.sort_by_key(|record| record.expires_at);
         live.iter().filter_map(RecordRef::to_placement).for_each(|placement| visit(&placement));
-        damaged_count
+        reading.damaged_count
     }
 }
 
-/// Adds the live records of a block that begin `skipped` bytes from its start or behind. Returns how far it could be
-/// read, and whether that is all of it.
-fn collect_live<'a>(
-    block: &'a [u8],
-    skipped: u64,
-    now: Timestamp,
-    live: &mut Vec<RecordRef<'a>>,
-) -> (u64, bool) {
-    let mut records = herald_log::records(block);
-    loop {
-        let at = records.position() as u64;
-        match records.next() {
-            None => return (at, true),
-            Some(Err(_)) => return (at, false),
-            Some(Ok(record)) if at >= skipped && record.expires_at > now => live.push(record),
-            Some(Ok(_)) => {}
-        }
+/// What a generation holds, without the bodies: what it takes to find them again.
+#[derive(Default)]
+pub(crate) struct Indexed {
+    reading: Reading,
+    records: Vec<BeyondRecord>,
+    /// Where the records of this and earlier generations are.
+    pub(crate) segments: Vec<RestoredSegment>,
+}
+
+impl Indexed {
+    /// Takes the next block of the generation that is over at `ends_at`, in the order of keys; without a key it counts
+    /// as damaged.
+    pub(crate) fn add(&mut self, ends_at: Timestamp, key: Option<BlockKey>, records: &[u8], now: Timestamp) {
+        let Self { reading, records: live, segments } = self;
+        reading.block(key, records, now, &mut |key, at, record| {
+            let segment = RestoredSegment { ends_at, run: key.run, segment: key.segment };
+            if segments.last() != Some(&segment) {
+                segments.push(segment);
+            }
+            let origin = u32::try_from(segments.len() - 1).expect("fewer segments than that lie on a disk");
+            let RecordRef { number, id, expires_at, .. } = record;
+            live.push(BeyondRecord { number, id, expires_at, origin, offset: key.offset + at });
+        });
+    }
+
+    /// Ends a generation: its records in the order of expiry, none later than `latest`.
+    pub(crate) fn end(&mut self, latest: Timestamp) -> &[BeyondRecord] {
+        self.records.sort_by_key(|record| record.expires_at);
+        self.records.iter_mut().for_each(|record| record.expires_at = record.expires_at.min(latest));
+        &self.records
+    }
+
+    /// Begins the next generation.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.reading.furthest = None;
+    }
+
+    /// How many blocks were damaged so far.
+    pub(crate) const fn damaged_count(&self) -> u64 {
+        self.reading.damaged_count
+    }
+}
+
+/// How far blocks have been read, and how many were damaged.
+#[derive(Default)]
+struct Reading {
+    furthest: Option<BlockKey>,
+    damaged_count: u64,
+}
+
+impl Reading {
+    /// Hands `live` each record of the next block that lives and was not read before, with the block's key and how far
+    /// behind its start the record begins.
+    fn block<'a>(
+        &mut self,
+        key: Option<BlockKey>,
+        block: &'a [u8],
+        now: Timestamp,
+        live: &mut dyn FnMut(BlockKey, u64, RecordRef<'a>),
+    ) {
+        let Some(key) = key else {
+            self.damaged_count += 1;
+            return;
+        };
+        let same = self.furthest.filter(|reached| (reached.run, reached.segment) == (key.run, key.segment));
+        let skipped = same.map_or(0, |reached| reached.offset.saturating_sub(key.offset));
+        let mut records = herald_log::records(block);
+        let reached = loop {
+            let at = records.position() as u64;
+            match records.next() {
+                None => break at,
+                Some(Err(_)) => {
+                    self.damaged_count += 1;
+                    break at;
+                }
+                Some(Ok(record)) if at >= skipped && record.expires_at > now => live(key, at, record),
+                Some(Ok(_)) => {}
+            }
+        };
+        self.furthest = Some(BlockKey { offset: key.offset + reached.max(skipped), ..key });
     }
 }

@@ -6,17 +6,21 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use herald_core::{NewPlacement, Timestamp};
+use herald_core::{NewPlacement, Retention, Timestamp};
+use herald_log::BeyondRecord;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use rocksdb::statistics::{StatsLevel, Ticker};
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBRecoveryMode, Error, FlushOptions, LogLevel, Options, WriteBatch,
     WriteOptions,
 };
 
-use crate::block::BlockKey;
+use crate::block::{BlockKey, Span};
+use crate::keeper::{Db, RocksKeeper, SharedDb};
 use crate::limits::BATCH_BYTES;
-use crate::recovery::Recovered;
+use crate::recovery::{Indexed, Recovered};
 use crate::store::{Block, BlockStore, Fault, FaultKind, Meta};
 
 const FORMAT: u32 = 3;
@@ -30,8 +34,7 @@ pub struct RocksStore {
     generations: BTreeSet<Timestamp>,
     /// What the next write hands over.
     batch: WriteBatch,
-    /// None only while reopening has failed.
-    db: Option<DB>,
+    db: SharedDb,
     meter: RocksMeter,
 }
 
@@ -80,7 +83,7 @@ impl RocksStore {
             memory_bytes,
             generations,
             batch: new_batch(),
-            db: Some(db),
+            db: Arc::new(RwLock::new(Some(db))),
             meter: RocksMeter(options),
         };
         match store.meta(Meta::Format)? {
@@ -127,7 +130,7 @@ impl RocksStore {
         let (mut recovered, mut damaged_count) = (Recovered::default(), 0);
         for &ends_at in self.generations.range(now..) {
             recovered.clear();
-            self.read_generation(ends_at, &mut recovered)?;
+            self.read_generation(ends_at, &mut |key, records| recovered.add(key, records))?;
             damaged_count += recovered.for_each_live(now, &mut |placement| {
                 visit(&NewPlacement { expires_at: placement.expires_at.min(latest), ..*placement });
             });
@@ -135,19 +138,53 @@ impl RocksStore {
         Ok(damaged_count)
     }
 
-    fn read_generation(&self, ends_at: Timestamp, recovered: &mut Recovered) -> Result<(), Fault> {
+    /// What reads single records of this store, for a log whose life begins at `opened_at`.
+    pub fn keeper(&self, retention: Retention, opened_at: Timestamp) -> Arc<RocksKeeper> {
+        Arc::new(RocksKeeper::new(Arc::clone(&self.db), Span::of(retention), opened_at))
+    }
+
+    /// As [`for_each_live`](Self::for_each_live), without the bodies, which `keeper` then reads: hands `visit` many at
+    /// once, in the order they expire. Takes memory for what it hands over of one generation, and 24 bytes for each
+    /// segment of the log they were in.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn index_live(
+        &self,
+        now: Timestamp,
+        retention_ms: u64,
+        keeper: &RocksKeeper,
+        visit: &mut dyn FnMut(&[BeyondRecord]),
+    ) -> Result<u64, Fault> {
+        let mut indexed = Indexed::default();
+        for &ends_at in self.generations.range(now..) {
+            indexed.clear();
+            self.read_generation(ends_at, &mut |key, records| indexed.add(ends_at, key, records, now))?;
+            visit(indexed.end(now.plus_millis(retention_ms)));
+        }
+        let damaged_count = indexed.damaged_count();
+        keeper.know(indexed.segments);
+        Ok(damaged_count)
+    }
+
+    fn read_generation(
+        &self,
+        ends_at: Timestamp,
+        visit: &mut dyn FnMut(Option<BlockKey>, &[u8]),
+    ) -> Result<(), Fault> {
         let (db, name) = (self.db()?, family_name(ends_at));
-        let mut blocks = db.raw_iterator_cf(db.cf_handle(&name).ok_or_else(|| missing(&name))?);
+        let mut blocks = db.raw_iterator_cf(&db.cf_handle(&name).ok_or_else(|| missing(&name))?);
         blocks.seek_to_first();
         while let Some((key, records)) = blocks.item() {
-            recovered.add(BlockKey::from_bytes(key), records);
+            visit(BlockKey::from_bytes(key), records);
             blocks.next();
         }
         blocks.status().map_err(fault)
     }
 
-    fn db(&self) -> Result<&DB, Fault> {
-        self.db.as_ref().ok_or_else(closed)
+    /// The database, unless reopening it has failed.
+    fn db(&self) -> Result<MappedRwLockReadGuard<'_, Db>, Fault> {
+        RwLockReadGuard::try_map(self.db.read(), Option::as_ref).map_err(|_| closed())
     }
 
     fn write_format(&mut self) -> Result<(), Fault> {
@@ -156,9 +193,13 @@ impl RocksStore {
     }
 
     fn replace_db(&mut self, create: bool) -> Result<(), Fault> {
-        (self.db, self.batch) = (None, new_batch());
+        // Whoever reads waits for neither, and finds nothing meanwhile.
+        let old = self.db.write().take();
+        drop(old);
+        self.batch = new_batch();
         let (db, generations) = open_db(&self.path, self.memory_bytes, &self.meter.0, create)?;
-        (self.db, self.generations) = (Some(db), generations);
+        *self.db.write() = Some(db);
+        self.generations = generations;
         Ok(())
     }
 }
@@ -169,8 +210,7 @@ impl BlockStore for RocksStore {
             return Ok(());
         }
         let options = family_options(self.memory_bytes);
-        let db = self.db.as_mut().ok_or_else(closed)?;
-        db.create_cf(family_name(ends_at), &options).map_err(fault)?;
+        self.db()?.create_cf(family_name(ends_at), &options).map_err(fault)?;
         self.generations.insert(ends_at);
         Ok(())
     }
@@ -185,9 +225,9 @@ impl BlockStore for RocksStore {
 
     fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
         let name = family_name(block.ends_at);
-        let db = self.db.as_ref().ok_or_else(closed)?;
+        let db = RwLockReadGuard::try_map(self.db.read(), Option::as_ref).map_err(|_| closed())?;
         let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
-        self.batch.put_cf(family, block.key.to_bytes(), block.records);
+        self.batch.put_cf(&family, block.key.to_bytes(), block.records);
         Ok(())
     }
 
@@ -206,7 +246,7 @@ impl BlockStore for RocksStore {
 
     fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
         let mut is_dropped = false;
-        let db = self.db.as_mut().ok_or_else(closed)?;
+        let db = RwLockReadGuard::try_map(self.db.read(), Option::as_ref).map_err(|_| closed())?;
         while let Some(&oldest) = self.generations.first().filter(|&&ends_at| ends_at <= now) {
             db.drop_cf(&family_name(oldest)).map_err(fault)?;
             self.generations.remove(&oldest);
@@ -229,10 +269,19 @@ impl BlockStore for RocksStore {
     }
 
     fn recreate(&mut self) -> Result<(), Fault> {
-        self.db = None;
+        let old = self.db.write().take();
+        drop(old);
         DB::destroy(&Options::default(), &self.path).map_err(fault)?;
         self.replace_db(true)?;
         self.write_format()
+    }
+}
+
+impl Drop for RocksStore {
+    /// Whoever still reads finds nothing from now on, and the folder may be opened by another.
+    fn drop(&mut self) {
+        let old = self.db.write().take();
+        drop(old);
     }
 }
 
@@ -264,7 +313,7 @@ fn open_db(
     memory_bytes: usize,
     options: &Options,
     create: bool,
-) -> Result<(DB, BTreeSet<Timestamp>), Fault> {
+) -> Result<(Db, BTreeSet<Timestamp>), Fault> {
     let mut options = options.clone();
     options.create_if_missing(create);
     let names = match path.join("CURRENT").exists() {
@@ -276,7 +325,7 @@ fn open_db(
         let options = if name == DEFAULT_FAMILY { Options::default() } else { family_options(memory_bytes) };
         ColumnFamilyDescriptor::new(name, options)
     });
-    Ok((DB::open_cf_descriptors(&options, path, families).map_err(fault)?, generations))
+    Ok((Db::open_cf_descriptors(&options, path, families).map_err(fault)?, generations))
 }
 
 /// A generation: few large values, read once if ever. Sealed bytes do not compress.
@@ -290,7 +339,7 @@ fn family_options(memory_bytes: usize) -> Options {
     options
 }
 
-fn family_name(ends_at: Timestamp) -> String {
+pub(crate) fn family_name(ends_at: Timestamp) -> String {
     format!("g{:016x}", ends_at.as_millis())
 }
 

@@ -14,7 +14,7 @@ use crate::commits::Commits;
 use crate::journal::{Durability, Journal, PassOutcome};
 use crate::limits::{
     BUFFERED_LAG_MS, BUFFERED_LAG_SHARE, BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS,
-    BUSY_PASS_BYTES, COMMIT_WAIT_MS, IDLE_PASS_MS, RETRY_MS,
+    BUSY_PASS_BYTES, COMMIT_WAIT_MS, FREE_SHARE_SLOW, IDLE_PASS_MS, RETRY_MS,
 };
 use crate::store::{BlockStore, Fault};
 
@@ -91,7 +91,11 @@ impl JournalThread {
             Durability::Memory => Pace::AtOnce,
             // A disk that hangs reports nothing.
             Durability::Synced if lag_ms < COMMIT_WAIT_MS => Pace::Committed,
-            Durability::Buffered if lag_ms < BUFFERED_LAG_MS && self.backlog_is_small() => Pace::AtOnce,
+            Durability::Buffered
+                if lag_ms < BUFFERED_LAG_MS && self.backlog_is_small() && self.has_room() =>
+            {
+                Pace::AtOnce
+            }
             Durability::Buffered if lag_ms < BUFFERED_WINDOW_MS => Pace::Committed,
             Durability::Synced | Durability::Buffered => Pace::Never,
         }
@@ -102,6 +106,11 @@ impl JournalThread {
         let seen = self.progress.good_segments.load(Ordering::Relaxed);
         let opened = self.log.segments_opened();
         opened.saturating_sub(seen) * BUFFERED_LAG_SHARE <= self.log.segments_total() as u64
+    }
+
+    /// Whether there is memory enough until the next pass makes room, in a log that lets records leave it.
+    fn has_room(&self) -> bool {
+        !self.log.goes_beyond() || self.log.segments_free() * FREE_SHARE_SLOW > self.log.segments_total()
     }
 
     /// Writes what is left, durably, and ends the thread; dropping does the same. A second call does nothing.

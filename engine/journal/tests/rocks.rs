@@ -5,9 +5,9 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Held, RETENTION_MS, append, body, id, new_journal, new_log, number};
+use common::{Failing, Held, RETENTION_MS, append, body, id, new_journal, new_log, number};
 use herald_core::Timestamp;
-use herald_journal::{Block, BlockStore, Fault, FaultKind, Meta, RocksStore};
+use herald_journal::{BlockStore, FaultKind, Meta, RocksStore};
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 const MEMORY: usize = 64 << 20;
@@ -121,60 +121,20 @@ fn a_folder_in_use_another_format_and_a_reopen_are_told_apart() {
     assert_eq!(refused.kind(), FaultKind::Format, "{refused}");
 }
 
-/// A disk on which syncing fails on command.
-struct Unsyncable(RocksStore, Arc<std::sync::atomic::AtomicBool>);
-
-impl BlockStore for Unsyncable {
-    fn open_generation(&mut self, ends_at: Timestamp) -> Result<(), Fault> {
-        self.0.open_generation(ends_at)
-    }
-    fn cut(&mut self) -> Result<(), Fault> {
-        self.0.cut()
-    }
-    fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
-        self.0.put(block)
-    }
-    fn put_meta(&mut self, meta: Meta, value: &[u8]) {
-        self.0.put_meta(meta, value);
-    }
-    fn write(&mut self) -> Result<(), Fault> {
-        self.0.write()
-    }
-    fn sync(&mut self) -> Result<(), Fault> {
-        match self.1.load(std::sync::atomic::Ordering::Relaxed) {
-            true => Err(Fault::new(FaultKind::Io, "says the test")),
-            false => self.0.sync(),
-        }
-    }
-    fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
-        self.0.drop_over(now)
-    }
-    fn forget_overwritten(&mut self) -> Result<(), Fault> {
-        self.0.forget_overwritten()
-    }
-    fn reopen(&mut self) -> Result<(), Fault> {
-        self.0.reopen()
-    }
-    fn recreate(&mut self) -> Result<(), Fault> {
-        self.0.recreate()
-    }
-}
-
 #[test]
 fn placements_written_again_after_a_failed_sync_come_back_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = new_log();
     let mut handle = log.handle().unwrap();
-    let failing = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let store = Unsyncable(RocksStore::open(folder.path(), MEMORY).unwrap(), failing.clone());
+    let store = Failing::new(RocksStore::open(folder.path(), MEMORY).unwrap());
     let mut journal = new_journal(log, store, Arc::default(), START);
     for index in 0..40 {
         let now = START.plus_millis(index * 700);
         append(&mut handle, index, now);
-        failing.store(index % 8 == 7, std::sync::atomic::Ordering::Relaxed);
+        journal.store().fail(index % 8 == 7);
         assert_eq!(journal.pass(now, index % 4 == 3).is_err(), index % 8 == 7);
     }
-    failing.store(false, std::sync::atomic::Ordering::Relaxed);
+    journal.store().fail(false);
     journal.pass(START.plus_millis(28_000), true).unwrap();
     drop(journal);
     assert_eq!(live(folder.path(), START.plus_millis(28_000)).len(), 40);

@@ -98,7 +98,7 @@ impl PlacementLog {
         Ok(LogHandle::new(Arc::clone(self), slot))
     }
 
-    /// How full it is. O(segments).
+    /// How full it is. O(1).
     pub fn stats(&self) -> LogStats {
         LogStats {
             arena_bytes: self.geometry.arena_bytes,
@@ -113,6 +113,16 @@ impl PlacementLog {
     /// Segments opened since the log was made. One load.
     pub fn segments_opened(&self) -> u64 {
         self.segments.opened_count()
+    }
+
+    /// Segments that are not in use. A segment counts as in use until it is taken back.
+    pub fn segments_free(&self) -> usize {
+        self.segments.free_count()
+    }
+
+    /// Whether records may leave memory while they live.
+    pub const fn goes_beyond(&self) -> bool {
+        self.beyond.is_some()
     }
 
     /// Segments in all.

@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering;
 
 use herald_core::Timestamp;
 
-use crate::config::wide;
+use crate::config::{narrow, wide};
 use crate::pins::{Pin, Pins};
 use crate::sync::{AtomicU64, Padded, drained_order};
 
@@ -76,6 +76,8 @@ pub(crate) struct Segments {
     tenures: Box<[AtomicU64]>,
     segments: Box<[Padded<Segment>]>,
     sequence: AtomicU64,
+    /// Segments taken back since the log was made.
+    retired: AtomicU64,
     generation_max: u64,
 }
 
@@ -123,6 +125,7 @@ impl Segments {
             tenures: (0..segment_count).map(|_| tenure()).collect(),
             segments: (0..segment_count).map(|_| Padded(Segment::new())).collect(),
             sequence: AtomicU64::new(0),
+            retired: AtomicU64::new(0),
             generation_max,
         }
     }
@@ -226,7 +229,10 @@ impl Segments {
     }
 
     pub(crate) fn free_count(&self) -> usize {
-        (0..self.count()).filter(|&index| self.tenure(index).state() == State::Free).count()
+        // Relaxed, both: a figure. Read in this order it never counts too few in use.
+        let retired = self.retired.load(Ordering::Relaxed);
+        let used = self.sequence.load(Ordering::Relaxed).saturating_sub(retired);
+        self.count().saturating_sub(narrow(used))
     }
 
     pub(crate) fn opened_count(&self) -> u64 {
@@ -284,6 +290,8 @@ impl Segments {
             // Relaxed: the Release of `set` hands it over.
             self.segments[index].0.retired_at.store(epoch, Ordering::Relaxed);
             self.set(index, next, State::Free);
+            // Relaxed: a figure.
+            self.retired.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

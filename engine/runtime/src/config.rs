@@ -109,11 +109,24 @@ pub const PROPERTIES: &[Property] = &[
         option: "memory",
         form: "SIZE (at least 16MiB)",
         default: "256MiB",
-        meaning: "memory for placements, taken and touched at start; live ones of one retention must fit",
+        meaning: "memory for placements, taken and touched at start; live ones of one retention must fit, but for \
+                  those that may live beyond it",
         set: |config, value| {
             config.arena_bytes = parse_size(value)
                 .filter(|&bytes| bytes >= ARENA_BYTES_MIN)
                 .ok_or("a size as in 256MiB or 4GiB, at least 16MiB")?;
+            Ok(())
+        },
+    },
+    Property {
+        name: "beyond_memory",
+        option: "beyond-memory",
+        form: "SIZE",
+        default: "0",
+        meaning: "placements that may live on the disk alone when memory is full; an eleventh of it is taken besides \
+                  memory at start, to find them again; 0 refuses stores instead",
+        set: |config, value| {
+            config.beyond_bytes = parse_size(value).ok_or("a size as in 10GiB, or 0")?;
             Ok(())
         },
     },
@@ -166,6 +179,7 @@ pub struct Config {
     pub(crate) durability: Durability,
     pub(crate) retention: Retention,
     pub(crate) arena_bytes: usize,
+    pub(crate) beyond_bytes: usize,
     pub(crate) journal_bytes: usize,
     pub(crate) reactors: Option<usize>,
     pub(crate) drain_grace: Duration,
@@ -182,6 +196,7 @@ impl Default for Config {
             durability: Durability::Synced,
             retention: Retention::DEFAULT,
             arena_bytes: ARENA_BYTES_DEFAULT,
+            beyond_bytes: 0,
             journal_bytes: herald_journal::limits::MEMORY_BYTES_DEFAULT,
             reactors: None,
             drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),

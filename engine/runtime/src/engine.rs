@@ -8,10 +8,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use herald_core::{
-    Clock, CoverSecret, Item, PlacementId, Problem, Random, Retention, TelephoneNumber, Timestamp,
+    Clock, CoverSecret, Item, PlacementId, Problem, Random, Refusal, Retention, TelephoneNumber, Timestamp,
 };
-use herald_journal::{Durability, Fault, Journal, JournalConfig, JournalThread, Meta, RocksStore};
-use herald_log::{LogConfig, PlacementLog};
+use herald_journal::{
+    Durability, Fault, Journal, JournalConfig, JournalThread, Meta, RocksKeeper, RocksStore,
+};
+use herald_log::{BeyondConfig, LogConfig, PlacementLog};
 use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
 };
@@ -147,10 +149,12 @@ impl Engine {
         let now = clock.now();
         let cover = load_cover(store.as_ref(), &*random, config.retention, now, &*report)?;
         report(Level::Info, &format!("taking {} MiB of memory for placements", config.arena_bytes >> 20));
-        let log = PlacementLog::create(log_config(&config, &*random))?;
+        let keeper = store.as_ref().filter(|_| config.beyond_bytes > 0);
+        let keeper = keeper.map(|store| store.keeper(config.retention, now));
+        let log = make_log(&config, &*random, keeper.as_ref())?;
         let shared = Shared::new(log, clock, random, config.durability, config.retention, cover);
         if let Some(store) = &store {
-            recover(store, &shared, now, &*report)?;
+            recover(store, &shared, keeper.as_deref(), now, &*report)?;
         }
         let journal = store.map(|store| open_journal(store, &shared, now)).transpose()?;
         Ok(Self {
@@ -342,6 +346,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "data is not set: name the journal's folder, or set durability to memory and lose all at a restart",
         ));
     }
+    if config.durability == Durability::Memory && config.beyond_bytes > 0 {
+        return Err(ConfigError::new(
+            "beyond_memory is set: what leaves memory is read from the journal, so set durability to buffered or \
+             synced, or beyond_memory to 0",
+        ));
+    }
     let tls = config.tls_certificate.is_some() && config.tls_key.is_some();
     if !config.listen.is_empty() && !tls {
         return Err(ConfigError::new("listen is set: set tls_certificate and tls_key too"));
@@ -388,22 +398,41 @@ fn load_cover(
     }))
 }
 
-/// Puts every live placement of the journal back into memory.
+/// A log, which goes beyond its memory if there is somebody to read what has left it.
+fn make_log(
+    config: &Config,
+    random: &dyn Random,
+    keeper: Option<&Arc<RocksKeeper>>,
+) -> Result<Arc<PlacementLog>, EngineError> {
+    let Some(keeper) = keeper else { return Ok(PlacementLog::create(log_config(config, random))?) };
+    let beyond = BeyondConfig { bytes: config.beyond_bytes, keeper: keeper.clone() };
+    Ok(PlacementLog::create_beyond(log_config(config, random), &beyond)?)
+}
+
+/// Puts every live placement of the journal back into memory, or back to be found if a keeper reads it.
 fn recover(
     store: &RocksStore,
     shared: &Shared,
+    keeper: Option<&RocksKeeper>,
     now: Timestamp,
     report: &ReportFn,
 ) -> Result<(), EngineError> {
-    let mut log = shared.log.handle()?;
-    let mut recovered = 0u64;
-    let mut refused = 0u64;
-    let damaged_count = store.for_each_live(now, shared.retention.as_millis(), &mut |placement| match log
-        .restore(placement)
-    {
-        Ok(()) => recovered += 1,
-        Err(_) => refused += 1,
-    })?;
+    let retention_ms = shared.retention.as_millis();
+    let (mut recovered, mut refused) = (0, 0);
+    let mut count = |result: Result<(), Refusal>, placements: usize| match result {
+        Ok(()) => recovered += placements,
+        Err(_) => refused += placements,
+    };
+    let damaged_count = if let Some(keeper) = keeper {
+        let log = &shared.log;
+        store.index_live(now, retention_ms, keeper, &mut |records| {
+            let parts = records.chunks(log.beyond_records_max());
+            parts.for_each(|records| count(log.restore_beyond(records), records.len()));
+        })?
+    } else {
+        let mut log = shared.log.handle()?;
+        store.for_each_live(now, retention_ms, &mut |placement| count(log.restore(placement), 1))?
+    };
     if damaged_count > 0 {
         report(Level::Error, &format!("{damaged_count} damaged blocks of the journal were passed over"));
     }
@@ -411,7 +440,7 @@ fn recover(
         return Err(EngineError::new(
             EngineErrorKind::Limit,
             format!(
-                "{refused} placements of the journal do not fit into memory; set memory higher, nothing is lost"
+                "{refused} placements of the journal do not fit; set memory or beyond_memory higher, nothing is lost"
             ),
         ));
     }
@@ -458,7 +487,12 @@ fn load_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, Engine
 
 fn report_fault(report: &ReportFn, fault: Option<&Fault>) {
     match fault {
-        Some(fault) => report(Level::Error, &format!("stores are refused: {fault}")),
+        Some(fault) => {
+            report(
+                Level::Error,
+                &format!("stores are refused, and what left memory may not be shown: {fault}"),
+            );
+        }
         None => report(Level::Info, "the journal can be written again; stores are taken"),
     }
 }

@@ -17,6 +17,7 @@ fn a_whole_file_is_taken() {
         durability = "buffered"
         retention = "15s"
         memory = "64MiB"
+        beyond_memory = "1GiB"
         journal_memory = "128MiB"
         reactors = 2
         drain_grace = "500ms"

@@ -8,6 +8,7 @@ use std::time::Duration;
 use herald_core::{NewPlacement, PlacementId, PlacementStore, Retention, TelephoneNumber, Timestamp};
 use herald_journal::{
     Block, BlockKey, BlockStore, Commits, Durability, Fault, FaultKind, Journal, JournalConfig, Meta,
+    RocksStore,
 };
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 use parking_lot::Mutex;
@@ -207,5 +208,66 @@ impl BlockStore for TestStore {
         }
         disk.reopened_count += 1;
         Ok(())
+    }
+}
+
+/// RocksDB on a disk where syncing fails on command.
+pub struct Failing {
+    store: Option<RocksStore>,
+    fails: bool,
+}
+
+impl Failing {
+    pub fn new(store: RocksStore) -> Self {
+        Self { store: Some(store), fails: false }
+    }
+
+    pub fn fail(&mut self, fails: bool) {
+        self.fails = fails;
+    }
+
+    /// The folder cannot be opened again.
+    pub fn close(&mut self) {
+        self.store = None;
+    }
+
+    fn open(&mut self) -> &mut RocksStore {
+        self.store.as_mut().expect("not closed")
+    }
+}
+
+impl BlockStore for Failing {
+    fn open_generation(&mut self, ends_at: Timestamp) -> Result<(), Fault> {
+        self.open().open_generation(ends_at)
+    }
+    fn cut(&mut self) -> Result<(), Fault> {
+        self.open().cut()
+    }
+    fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
+        self.open().put(block)
+    }
+    fn put_meta(&mut self, meta: Meta, value: &[u8]) {
+        self.open().put_meta(meta, value);
+    }
+    fn write(&mut self) -> Result<(), Fault> {
+        self.open().write()
+    }
+    fn sync(&mut self) -> Result<(), Fault> {
+        if self.fails {
+            return Err(Fault::new(FaultKind::Io, "says the test"));
+        }
+        self.open().sync()
+    }
+    fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
+        self.open().drop_over(now)
+    }
+    fn forget_overwritten(&mut self) -> Result<(), Fault> {
+        self.open().forget_overwritten()
+    }
+    fn reopen(&mut self) -> Result<(), Fault> {
+        self.open().reopen()
+    }
+    fn recreate(&mut self) -> Result<(), Fault> {
+        self.open().recreate()
     }
 }
