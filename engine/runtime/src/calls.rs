@@ -11,7 +11,8 @@ use herald_stir::{
     SigningKey, StirError, Verdict, VerificationPolicy, open, seal,
 };
 
-use crate::client::{CpsClient, CpsError};
+use crate::client::CpsClient;
+use crate::cps::CpsError;
 
 /// Who signs for whom, and for whom it is sealed.
 pub struct PlaceCall<'a> {

@@ -27,6 +27,7 @@ use crate::error::{EngineError, EngineErrorKind};
 use crate::files::read_pem;
 use crate::limits::{JOURNAL_MODE, REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
 use crate::shared::{Shared, Stage};
+use crate::worker::{Worker, WorkerConfig};
 
 /// How weighty a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -251,6 +252,17 @@ impl Engine {
     /// [`EngineErrorKind::Failed`].
     pub fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
         self.shared.retrieve(number)
+    }
+
+    /// Starts a worker beside the engine: its machines may ask for
+    /// [`Local`](herald_stir::services::CpsUri::Local), which is this engine, and go by the engine's clock. Stop it
+    /// before the engine, or its calls are refused by a stopped one.
+    ///
+    /// # Errors
+    /// As [`Worker::start`].
+    pub fn start_worker(&self, config: WorkerConfig) -> Result<Worker, EngineError> {
+        let clock = self.shared.clock.clone();
+        Worker::start_beside(Some(self.shared.clone()), WorkerConfig { clock, ..config })
     }
 
     /// Stops: no new calls and connections, up to the configured grace for requests under way, then the journal's

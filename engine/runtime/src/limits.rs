@@ -41,3 +41,34 @@ pub(crate) const BATCH_PIECE_BYTES: usize = 16 * 1024;
 /// The journal writes the engine's clock down at least this often, in ms: twice the time between two of its passes,
 /// since one may take its time. A killed engine has served no later than this after what it wrote.
 pub(crate) const CLOCK_WRITTEN_MS: u64 = 2 * herald_journal::limits::IDLE_PASS_MS;
+
+/// Threads of a worker. More than cores gains nothing; a larger setting is refused.
+pub const WORKER_THREADS_MAX: usize = 64;
+/// Calls a worker has under way, a few KiB each. One more is refused: a host that has this many waits for a network that
+/// does not answer.
+pub const WORKER_CALLS_MAX: usize = 16 * 1024;
+/// Messages a worker's thread takes before it looks at the network again: each may cost a signature.
+pub(crate) const WORKER_MESSAGES_PER_TURN: usize = 32;
+/// Unix sockets of services elsewhere that a worker's thread keeps ways to. At the bound all are made anew.
+pub(crate) const WORKER_ROUTES_MAX: usize = 64;
+
+/// How long a fetch may take, in ms, from the lookup of the name to the last byte: a phone is ringing.
+pub const FETCH_DEADLINE_MS: u64 = 2_000;
+/// Bytes of a document that is fetched. A larger one is refused (CVE-2022-26498 was a verifier without such a bound).
+pub const FETCH_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a URL to fetch. A longer one is refused.
+pub const FETCH_URL_BYTES_MAX: usize = 2048;
+/// Fetches under way at once. One more is refused.
+pub const FETCHES_MAX: usize = 256;
+/// Documents and failures a fetcher remembers. At the bound the least recently used goes.
+pub const FETCH_CACHE_ENTRIES_MAX: usize = 4096;
+/// Bytes of documents a fetcher keeps. At the bound the least recently used goes.
+pub const FETCH_CACHE_BYTES_MAX: usize = 16 << 20;
+/// Least time a document is kept, in ms, whatever its server says: calls come closer together than this.
+pub const FETCH_FRESH_MIN_MS: u64 = 60_000;
+/// Longest time a document is kept, in ms, whatever its server says.
+pub const FETCH_FRESH_MAX_MS: u64 = 24 * 3_600_000;
+/// How long a document is kept whose server says nothing, in ms.
+pub const FETCH_FRESH_UNSAID_MS: u64 = 3_600_000;
+/// How long a failed fetch is not tried again, in ms: calls in a row do not all run into it.
+pub const FETCH_FAILED_MS: u64 = 5_000;

@@ -10,7 +10,7 @@ use herald_core::{
     TelephoneNumber, Timestamp, X25519Suite,
 };
 use herald_journal::limits::COMMIT_WAIT_MS;
-use herald_journal::{CommitState, Commits, Durability, JournalThread, Pace};
+use herald_journal::{CommitState, Commits, Durability, JournalThread, Pace, Ticket};
 use herald_log::PlacementLog;
 use parking_lot::Mutex;
 
@@ -163,6 +163,19 @@ impl Shared {
             self.with_session(now, |session| session.service.store(&mut session.log, number, body, now))??;
         self.make_durable(pace)?;
         Ok(id)
+    }
+
+    /// As [`store`](Self::store), but waits for nothing: the ticket, if there is one, says when the placement is durable
+    /// enough.
+    pub(crate) fn begin_store(
+        &self,
+        number: TelephoneNumber,
+        body: &[u8],
+    ) -> Result<(PlacementId, Option<Ticket>), EngineError> {
+        let (now, pace) = self.storing_now()?;
+        let id =
+            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now))??;
+        Ok((id, (pace == Pace::Committed).then(|| self.commits.ticket())))
     }
 
     /// As [`store`](Self::store), of many at once, in parts, each at the journal's pace; one wait for the disk does for

@@ -1,0 +1,169 @@
+//! What is asked of a Call Placement Service over HTTP, and what its answers say (RFC 8816 §9). Messages in and out; it
+//! knows no connection.
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use herald_core::{PlacementId, TelephoneNumber};
+use herald_net::{Bytes, ClientError, Method, Request, Response, header};
+use herald_stir::services::IoFault;
+use serde_json::Value;
+
+use crate::limits::REFERENCE_BYTES_MAX;
+
+/// What URIs begin with where the way is a Unix socket.
+pub(crate) const UNIX_BASE: &str = "http://localhost";
+
+/// One item as the service gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetrievedItem {
+    /// Its path at the service.
+    pub href: String,
+    /// The sealed bytes, or cover.
+    pub body: Vec<u8>,
+}
+
+/// Asks for a sealed PASSporT to be stored under the called number.
+pub(crate) fn store_request(
+    base: &str,
+    number: TelephoneNumber,
+    sealed: impl Into<Bytes>,
+) -> Result<Request<Bytes>, CpsError> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{base}{}", list_path(number)))
+        .header(header::CONTENT_TYPE, "application/passport")
+        .body(sealed.into());
+    request.map_err(|_| CpsError::Url(base.to_owned()))
+}
+
+/// Asks for everything under the called number, in one round trip.
+pub(crate) fn retrieve_request(base: &str, number: TelephoneNumber) -> Result<Request<Bytes>, CpsError> {
+    let request = Request::builder().uri(format!("{base}{}?inline=1", list_path(number))).body(Bytes::new());
+    request.map_err(|_| CpsError::Url(base.to_owned()))
+}
+
+/// Where a store's answer says that the item is.
+pub(crate) fn stored(response: &Response<Bytes>) -> Result<String, CpsError> {
+    check(response)?;
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.filter(|location| is_reference(location));
+    location.map(str::to_owned).ok_or(CpsError::Answer("a 201 without a Location"))
+}
+
+/// The items in a retrieval's answer.
+pub(crate) fn retrieved(response: &Response<Bytes>) -> Result<Vec<RetrievedItem>, CpsError> {
+    check(response)?;
+    parse_inline(response.body()).ok_or(CpsError::Answer("a list of another form"))
+}
+
+/// The path of an item at a service whose paths are RFC 8816's.
+pub(crate) fn item_path(number: TelephoneNumber, item: PlacementId) -> String {
+    format!("{}/{item}", list_path(number))
+}
+
+fn list_path(number: TelephoneNumber) -> String {
+    format!("/cps/{}/ppts", number.to_string().replace('#', "%23"))
+}
+
+fn check(response: &Response<Bytes>) -> Result<(), CpsError> {
+    if response.status().is_success() {
+        return Ok(());
+    }
+    let problem: Option<Value> = serde_json::from_slice(response.body()).ok();
+    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+    Err(CpsError::Refused {
+        status: response.status().as_u16(),
+        detail: printable(detail.unwrap_or("it gives no reason")),
+    })
+}
+
+/// Whether a foreign service's reference may be shown as it is.
+fn is_reference(text: &str) -> bool {
+    (1..=REFERENCE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A foreign service's words without what would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().filter(|sign| !sign.is_control()).take(REFERENCE_BYTES_MAX).collect()
+}
+
+fn parse_inline(body: &[u8]) -> Option<Vec<RetrievedItem>> {
+    let list: Value = serde_json::from_slice(body).ok()?;
+    let item = |item: &Value| {
+        Some(RetrievedItem {
+            href: item["href"].as_str().filter(|href| is_reference(href))?.to_owned(),
+            body: URL_SAFE_NO_PAD.decode(item["passport"].as_str()?).ok()?,
+        })
+    };
+    list["ppts"].as_array()?.iter().map(item).collect()
+}
+
+/// Why a service elsewhere did not do what it was asked.
+#[derive(Debug)]
+pub enum CpsError {
+    /// The URL is neither https nor a Unix socket, or not one at all.
+    Url(String),
+    /// The roots that its certificate should chain to cannot be used.
+    Roots(String),
+    /// It could not be asked, or did not answer.
+    Unreachable(ClientError),
+    /// It refused.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Its reason.
+        detail: String,
+    },
+    /// Its answer is not one of RFC 8816 §9.
+    Answer(&'static str),
+}
+
+impl From<ClientError> for CpsError {
+    fn from(error: ClientError) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+impl From<CpsError> for IoFault {
+    fn from(error: CpsError) -> Self {
+        match error {
+            CpsError::Url(_) | CpsError::Roots(_) => Self::NotAllowed(error.to_string()),
+            CpsError::Unreachable(error) => error.into_fault(),
+            CpsError::Refused { status, detail } => Self::Refused { status, detail },
+            CpsError::Answer(why) => Self::Malformed(why.to_owned()),
+        }
+    }
+}
+
+/// A failed exchange in the words of machines.
+pub(crate) trait IntoFault {
+    fn into_fault(self) -> IoFault;
+}
+
+impl IntoFault for ClientError {
+    fn into_fault(self) -> IoFault {
+        match self {
+            Self::Timeout { .. } => IoFault::TimedOut,
+            Self::AnswerTooLarge { .. } => IoFault::Malformed(self.to_string()),
+            Self::AddressRefused { .. } | Self::BadRequest { .. } => IoFault::NotAllowed(self.to_string()),
+            Self::Busy { .. } | Self::Abandoned => IoFault::Busy,
+            _ => IoFault::Unreachable(self.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for CpsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => write!(f, "{url:?} is no service: give https://HOST[:PORT] or unix:PATH"),
+            Self::Roots(why) => write!(f, "the authorities the service's certificate should chain to: {why}"),
+            Self::Unreachable(error) => write!(f, "the service gives no answer: {error}"),
+            Self::Refused { status, detail } => write!(f, "the service refuses with {status}: {detail}"),
+            Self::Answer(why) => write!(f, "the service answers with {why}; is it a Call Placement Service?"),
+        }
+    }
+}
+
+impl core::error::Error for CpsError {}

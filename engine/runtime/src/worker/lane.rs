@@ -1,0 +1,461 @@
+//! One thread of a worker: its calls, what is under way for them, and when they want to be woken.
+
+use core::time::Duration;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::mem;
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+
+use herald_core::{Problem, TelephoneNumber, Timestamp};
+use herald_journal::{CommitState, Ticket as CommitTicket};
+use herald_net::{
+    Answered, Bytes, Exchange, ExchangeId, Outbound, OutboundWaker, Request, Route, Surroundings,
+};
+use herald_stir::services::{Answer, Ask, Asked, CpsUri, IoFault, Moment, Ticket};
+use parking_lot::Mutex;
+
+use super::call::{Call, Progress, Step};
+use super::{CallId, Common};
+use crate::cps::{self, CpsError};
+use crate::error::EngineError;
+use crate::fetch::{FetchJob, FetchWaiter, Want};
+use crate::limits::{
+    CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE_S, WORKER_MESSAGES_PER_TURN, WORKER_ROUTES_MAX,
+};
+
+/// What other threads tell a lane.
+pub(super) enum Message {
+    Submit(CallId, Box<dyn Call>),
+    Cancel(CallId),
+    /// The answer to an ask, from wherever it was found.
+    Answer(CallId, Ticket, Answer),
+    /// The journal has got on, as a store waits for.
+    Commit(CallId, Ticket),
+}
+
+/// Where messages to a lane are left. Bounded by the calls under way, each with the few asks a machine makes.
+pub(super) struct Inbox {
+    state: Mutex<InboxState>,
+    waker: OutboundWaker,
+}
+
+#[derive(Default)]
+struct InboxState {
+    messages: VecDeque<Message>,
+    is_closed: bool,
+}
+
+/// A lane that takes no more messages.
+pub(super) struct Closed;
+
+impl Inbox {
+    pub(super) fn push(&self, message: Message) -> Result<(), Closed> {
+        self.push_with(|| Some(message))
+    }
+
+    /// Leaves a message that is only made if the lane takes it.
+    pub(super) fn push_with(&self, make: impl FnOnce() -> Option<Message>) -> Result<(), Closed> {
+        {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                return Err(Closed);
+            }
+            state.messages.extend(make());
+        }
+        self.nudge();
+        Ok(())
+    }
+
+    /// Ends the lane's wait.
+    pub(super) fn nudge(&self) {
+        self.waker.wake();
+    }
+
+    fn take(&self) -> Option<Message> {
+        self.state.lock().messages.pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.state.lock().messages.is_empty()
+    }
+
+    /// From here on nothing is taken. What was left comes back.
+    pub(super) fn close(&self) -> VecDeque<Message> {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        mem::take(&mut state.messages)
+    }
+}
+
+/// The thread's own side.
+pub(super) struct Lane {
+    common: Arc<Common>,
+    inbox: Arc<Inbox>,
+    outbound: Outbound,
+    calls: HashMap<CallId, Running>,
+    exchanges: HashMap<ExchangeId, Purpose>,
+    commits: HashMap<(CallId, Ticket), Commit>,
+    wakes: BTreeSet<(Timestamp, CallId)>,
+    unix_routes: HashMap<Arc<str>, Arc<Route>>,
+}
+
+/// A call under way on this lane.
+struct Running {
+    call: Box<dyn Call>,
+    wake_at: Option<Timestamp>,
+    exchanges: Vec<ExchangeId>,
+}
+
+/// What an exchange is for.
+enum Purpose {
+    Retrieve(CallId, Ticket),
+    Store(CallId, Ticket),
+    Fetch(Box<FetchJob>),
+}
+
+/// A store in the engine in process that waits for the journal.
+struct Commit {
+    ticket: CommitTicket,
+    location: String,
+}
+
+impl Lane {
+    pub(super) fn new(common: Arc<Common>, surroundings: Surroundings) -> Result<Self, EngineError> {
+        let outbound = Outbound::new(surroundings)?;
+        let inbox = Inbox { state: Mutex::default(), waker: outbound.waker() };
+        Ok(Self {
+            common,
+            inbox: Arc::new(inbox),
+            outbound,
+            calls: HashMap::new(),
+            exchanges: HashMap::new(),
+            commits: HashMap::new(),
+            wakes: BTreeSet::new(),
+            unix_routes: HashMap::new(),
+        })
+    }
+
+    pub(super) fn inbox(&self) -> Arc<Inbox> {
+        self.inbox.clone()
+    }
+
+    /// Works until the worker stops. If the network fails for good, so do the calls.
+    pub(super) fn run(mut self) {
+        while !self.common.is_stopping() {
+            self.read_messages();
+            self.take_answers();
+            self.wake_the_due();
+            let (inbox, common) = (&self.inbox, &self.common);
+            let has_news = || !inbox.is_empty() || common.is_stopping();
+            if self.outbound.turn(patience(&self.wakes, common.clock.now()), has_news).is_err() {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn read_messages(&mut self) {
+        for _ in 0..WORKER_MESSAGES_PER_TURN {
+            let Some(message) = self.inbox.take() else { return };
+            self.obey(message);
+        }
+    }
+
+    fn obey(&mut self, message: Message) {
+        match message {
+            Message::Submit(id, call) => {
+                self.calls.insert(id, Running { call, wake_at: None, exchanges: Vec::new() });
+                self.advance(id, Step::Begin);
+            }
+            Message::Cancel(id) => self.advance(id, Step::Cancel),
+            Message::Answer(id, ticket, answer) => self.advance(id, Step::Answer(ticket, answer)),
+            Message::Commit(id, ticket) => {
+                if let Some(commit) = self.commits.remove(&(id, ticket))
+                    && let Some(answer) = self.await_commit(id, ticket, commit)
+                {
+                    self.advance(id, Step::Answer(ticket, answer));
+                }
+            }
+        }
+    }
+
+    fn take_answers(&mut self) {
+        while let Some((exchange, answered)) = self.outbound.take_done() {
+            match self.exchanges.remove(&exchange) {
+                Some(Purpose::Fetch(job)) => {
+                    // Those who wait for it are told through their lanes' inboxes.
+                    job.finish(answered, self.common.clock.now());
+                }
+                Some(Purpose::Retrieve(id, ticket)) => self.answer(id, exchange, ticket, retrieved(answered)),
+                Some(Purpose::Store(id, ticket)) => self.answer(id, exchange, ticket, stored(answered)),
+                None => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, id: CallId, exchange: ExchangeId, ticket: Ticket, answer: Answer) {
+        if let Some(running) = self.calls.get_mut(&id) {
+            running.exchanges.retain(|&other| other != exchange);
+            self.advance(id, Step::Answer(ticket, answer));
+        }
+    }
+
+    fn wake_the_due(&mut self) {
+        let now = self.common.clock.now();
+        // Each once: a machine that wants to be woken at once is woken in the next turn.
+        let due: Vec<CallId> =
+            self.wakes.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        due.into_iter().for_each(|id| self.advance(id, Step::Wake));
+    }
+
+    /// Takes a call through `step` and all that can be answered at once.
+    fn advance(&mut self, id: CallId, step: Step) {
+        let Some(mut running) = self.calls.remove(&id) else { return };
+        if let Some(at) = running.wake_at.take() {
+            self.wakes.remove(&(at, id));
+        }
+        let mut asks = Vec::new();
+        let mut answers = VecDeque::from([step]);
+        let mut progress = Progress::UnderWay;
+        while progress == Progress::UnderWay
+            && let Some(step) = answers.pop_front()
+        {
+            progress = running.call.step(step, self.moment(), &mut asks);
+            if progress == Progress::UnderWay {
+                for Ask { ticket, what } in asks.drain(..) {
+                    let answer = self.carry_out(id, &mut running, ticket, what);
+                    answers.extend(answer.map(|answer| Step::Answer(ticket, answer)));
+                }
+            }
+        }
+        match progress {
+            Progress::UnderWay => {
+                running.wake_at = running.call.wake_at();
+                self.wakes.extend(running.wake_at.map(|at| (at, id)));
+                self.calls.insert(id, running);
+            }
+            Progress::Done | Progress::Panicked => self.finish(id, running, progress),
+        }
+    }
+
+    fn finish(&mut self, id: CallId, running: Running, progress: Progress) {
+        for exchange in running.exchanges {
+            self.exchanges.remove(&exchange);
+            self.outbound.cancel(exchange);
+        }
+        self.commits.retain(|(owner, _), _| *owner != id);
+        // Before it is told: whoever hears it may submit the next.
+        self.common.count_out();
+        let panics = usize::from(progress == Progress::Panicked) + usize::from(running.call.tell().is_err());
+        self.common.count_panics(panics);
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { steady: self.common.clock.now(), wall: (self.common.wall)() }
+    }
+
+    /// Does what is asked, or begins to. `Some` if there is an answer already.
+    fn carry_out(
+        &mut self,
+        id: CallId,
+        running: &mut Running,
+        ticket: Ticket,
+        what: Asked,
+    ) -> Option<Answer> {
+        match what {
+            Asked::Retrieve { cps: CpsUri::Local, number } => Some(self.retrieve_here(number)),
+            Asked::Store { cps: CpsUri::Local, number, body } => self.store_here(id, ticket, number, &body),
+            Asked::Retrieve { cps, number } => {
+                let request = |base: &str| cps::retrieve_request(base, number);
+                self.ask_elsewhere(running, &cps, request, Purpose::Retrieve(id, ticket))
+                    .err()
+                    .map(Answer::Failed)
+            }
+            Asked::Store { cps, number, body } => {
+                let request = |base: &str| cps::store_request(base, number, body);
+                self.ask_elsewhere(running, &cps, request, Purpose::Store(id, ticket))
+                    .err()
+                    .map(Answer::Failed)
+            }
+            Asked::Get { url, kind } => {
+                let waiter = Waiting { inbox: self.inbox.clone(), id, ticket };
+                match self.common.fetcher.want(&url, kind, Box::new(waiter), self.common.clock.now()) {
+                    Want::Answer(answer) => Some(answer),
+                    Want::AnswerAndRefresh(answer, job) => {
+                        self.fetch(job);
+                        Some(answer)
+                    }
+                    Want::Later => None,
+                    Want::Fetch(job) => {
+                        self.fetch(job);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn fetch(&mut self, mut job: FetchJob) {
+        match self.outbound.begin(job.exchange()) {
+            Ok(exchange) => {
+                self.exchanges.insert(exchange, Purpose::Fetch(Box::new(job)));
+            }
+            Err(error) => job.finish(Err(error), self.common.clock.now()),
+        }
+    }
+
+    /// The way to a service elsewhere, and what its URIs begin with.
+    fn elsewhere(&mut self, cps: &CpsUri) -> Result<(Arc<Route>, Arc<str>), IoFault> {
+        match cps {
+            CpsUri::Local => unreachable!("the engine in process is asked without a detour"),
+            CpsUri::Https(url) => {
+                let route = self.common.https.clone().ok_or_else(|| {
+                    let why = "no authorities are configured that a service's certificate may chain to";
+                    IoFault::NotAllowed(why.to_owned())
+                })?;
+                Ok((route, url.clone()))
+            }
+            CpsUri::Unix(path) => {
+                if self.unix_routes.len() >= WORKER_ROUTES_MAX && !self.unix_routes.contains_key(path) {
+                    self.unix_routes.clear();
+                }
+                let make = || Arc::new(Route::unix(&**path));
+                let route = self.unix_routes.entry(path.clone()).or_insert_with(make).clone();
+                Ok((route, cps::UNIX_BASE.into()))
+            }
+        }
+    }
+
+    fn ask_elsewhere(
+        &mut self,
+        running: &mut Running,
+        cps: &CpsUri,
+        request: impl FnOnce(&str) -> Result<Request<Bytes>, CpsError>,
+        purpose: Purpose,
+    ) -> Result<(), IoFault> {
+        let (route, base) = self.elsewhere(cps)?;
+        let exchange = Exchange {
+            route,
+            request: request(&base)?,
+            answer_bytes_max: CLIENT_ANSWER_BYTES_MAX,
+            allowed: Duration::from_secs(CLIENT_DEADLINE_S),
+        };
+        let exchange = self.outbound.begin(exchange).map_err(CpsError::from)?;
+        self.exchanges.insert(exchange, purpose);
+        running.exchanges.push(exchange);
+        Ok(())
+    }
+
+    fn retrieve_here(&self, number: TelephoneNumber) -> Answer {
+        let Some(local) = &self.common.local else { return Answer::Failed(no_engine()) };
+        match local.retrieve(number) {
+            Ok(items) => Answer::Items(items.into_iter().map(|item| item.body).collect()),
+            Err(error) => Answer::Failed(refused_here(&error)),
+        }
+    }
+
+    fn store_here(
+        &mut self,
+        id: CallId,
+        ticket: Ticket,
+        number: TelephoneNumber,
+        body: &[u8],
+    ) -> Option<Answer> {
+        let Some(local) = &self.common.local else { return Some(Answer::Failed(no_engine())) };
+        match local.begin_store(number, body) {
+            Err(error) => Some(Answer::Failed(refused_here(&error))),
+            Ok((item, commit)) => {
+                let location = cps::item_path(number, item);
+                match commit {
+                    None => Some(Answer::Stored { location }),
+                    Some(commit) => self.await_commit(id, ticket, Commit { ticket: commit, location }),
+                }
+            }
+        }
+    }
+
+    /// The answer to a store, or `None` and the journal will say when.
+    fn await_commit(&mut self, id: CallId, ticket: Ticket, commit: Commit) -> Option<Answer> {
+        let local = self.common.local.as_ref()?;
+        let waker = Waker::from(Arc::new(Waiting { inbox: self.inbox.clone(), id, ticket }));
+        match local.commits.poll(commit.ticket, &waker) {
+            Poll::Ready(CommitState::Durable) => Some(Answer::Stored { location: commit.location }),
+            Poll::Ready(CommitState::Pending | CommitState::Failed) => {
+                Some(Answer::Failed(refused_here(&Problem::Unavailable.into())))
+            }
+            Poll::Pending => {
+                self.commits.insert((id, ticket), commit);
+                None
+            }
+        }
+    }
+
+    /// Ends every call with the outcome that it was cancelled, those too that were never begun.
+    fn end(mut self) {
+        let left = self.inbox.close();
+        for message in left {
+            if let Message::Submit(id, call) = message {
+                self.calls.insert(id, Running { call, wake_at: None, exchanges: Vec::new() });
+            }
+        }
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.advance(id, Step::Cancel);
+            // A machine that does not heed a cancel is lost.
+            if let Some(running) = self.calls.remove(&id) {
+                self.finish(id, running, Progress::Done);
+            }
+        }
+    }
+}
+
+/// How long nothing is to be done, unless something happens.
+fn patience(wakes: &BTreeSet<(Timestamp, CallId)>, now: Timestamp) -> Option<Duration> {
+    let (at, _) = wakes.first()?;
+    Some(Duration::from_millis(at.millis_since(now)))
+}
+
+/// A call that waits for something that another thread brings.
+struct Waiting {
+    inbox: Arc<Inbox>,
+    id: CallId,
+    ticket: Ticket,
+}
+
+impl FetchWaiter for Waiting {
+    fn tell(&self, answer: Answer) {
+        // A lane that has closed has ended its calls.
+        let _ = self.inbox.push(Message::Answer(self.id, self.ticket, answer));
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        let _ = self.inbox.push(Message::Commit(self.id, self.ticket));
+    }
+}
+
+fn retrieved(answered: Answered) -> Answer {
+    let items = answered.map_err(CpsError::from).and_then(|response| cps::retrieved(&response));
+    match items {
+        Ok(items) => Answer::Items(items.into_iter().map(|item| item.body).collect()),
+        Err(error) => Answer::Failed(error.into()),
+    }
+}
+
+fn stored(answered: Answered) -> Answer {
+    match answered.map_err(CpsError::from).and_then(|response| cps::stored(&response)) {
+        Ok(location) => Answer::Stored { location },
+        Err(error) => Answer::Failed(error.into()),
+    }
+}
+
+#[cold]
+fn no_engine() -> IoFault {
+    IoFault::NotAllowed("there is no engine in process; name a service by its URL".to_owned())
+}
+
+#[cold]
+fn refused_here(error: &EngineError) -> IoFault {
+    IoFault::Refused { status: 503, detail: error.to_string() }
+}

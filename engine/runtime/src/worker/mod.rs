@@ -1,0 +1,287 @@
+//! The worker: drives the machines of [`services`](herald_stir::services) for callers that do not wait.
+//!
+//! [`Worker::submit`] takes a machine and returns at once; a completion is told the outcome, exactly once, on one of the
+//! worker's threads. Each thread is a lane with calls, connections and timers of its own; what lanes share is the
+//! fetcher and the engine in process. Knows nothing of what a machine is for.
+
+mod call;
+mod lane;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, JoinHandle, ThreadId};
+
+use herald_core::{Clock, Timestamp};
+use herald_net::{AddressRule, Route, Surroundings};
+use herald_stir::services::Machine;
+use parking_lot::Mutex;
+
+use crate::clock::{SystemClock, wall_clock};
+use crate::error::{EngineError, EngineErrorKind};
+use crate::fetch::Fetcher;
+use crate::limits::{WORKER_CALLS_MAX, WORKER_THREADS_MAX};
+use crate::shared::Shared;
+use call::Work;
+use lane::{Inbox, Lane, Message};
+
+pub use call::CallLost;
+
+/// What a worker works with.
+pub struct WorkerConfig {
+    /// Threads: one does some thousands of calls a second; more than cores gains nothing.
+    pub threads_count: usize,
+    /// The authorities, PEM, that certificates of services elsewhere chain to. Without any, no service is asked over
+    /// HTTPS.
+    pub cps_roots_pem: Vec<u8>,
+    /// Which addresses services elsewhere may have.
+    pub cps_addresses: AddressRule,
+    /// Fetches documents.
+    pub fetcher: Arc<Fetcher>,
+    /// The clock that never steps back.
+    pub clock: Arc<dyn Clock>,
+    /// The wall clock.
+    pub wall: fn() -> Timestamp,
+    /// The network.
+    pub surroundings: Surroundings,
+}
+
+impl WorkerConfig {
+    /// One thread, the machine's clocks and network, and no services elsewhere over HTTPS.
+    pub fn new(fetcher: Arc<Fetcher>) -> Self {
+        Self {
+            threads_count: 1,
+            cps_roots_pem: Vec::new(),
+            cps_addresses: AddressRule::Any,
+            fetcher,
+            clock: Arc::new(SystemClock::starting_at(Timestamp::default())),
+            wall: wall_clock,
+            surroundings: Surroundings::default(),
+        }
+    }
+}
+
+/// Drives calls on threads of its own. Any thread may submit.
+pub struct Worker {
+    common: Arc<Common>,
+    lanes: Vec<Arc<Inbox>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    thread_ids: Vec<ThreadId>,
+    next_call: AtomicU64,
+    process: u32,
+}
+
+/// What the lanes of a worker share.
+struct Common {
+    fetcher: Arc<Fetcher>,
+    /// The engine in process, if there is one.
+    local: Option<Arc<Shared>>,
+    https: Option<Arc<Route>>,
+    clock: Arc<dyn Clock>,
+    wall: fn() -> Timestamp,
+    is_stopping: AtomicBool,
+    calls_count: AtomicUsize,
+    panics_count: AtomicUsize,
+}
+
+/// Names a call for the life of its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct CallId(u64);
+
+/// A call under way. To drop this changes nothing.
+pub struct CallHandle {
+    lane: Arc<Inbox>,
+    id: CallId,
+}
+
+impl CallHandle {
+    /// Ends the call early, if it is not done yet: its completion is told an outcome that says so, soon, on the
+    /// worker's thread. Any thread.
+    pub fn cancel(&self) {
+        // A lane that has closed has ended its calls.
+        let _ = self.lane.push(Message::Cancel(self.id));
+    }
+}
+
+impl Worker {
+    /// Starts the threads. Machines may not ask for [`Local`](herald_stir::services::CpsUri::Local).
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`] for a number of threads that is zero or too large, or roots without a certificate;
+    /// [`EngineErrorKind::Limit`] if the system refuses a thread; [`EngineErrorKind::Network`] if it has no descriptors.
+    pub fn start(config: WorkerConfig) -> Result<Self, EngineError> {
+        Self::start_beside(None, config)
+    }
+
+    /// As [`start`](Self::start), beside the engine in process, which is then asked without a detour.
+    pub(crate) fn start_beside(
+        local: Option<Arc<Shared>>,
+        config: WorkerConfig,
+    ) -> Result<Self, EngineError> {
+        if !(1..=WORKER_THREADS_MAX).contains(&config.threads_count) {
+            let why = format!("{} worker threads; choose 1 to {WORKER_THREADS_MAX}", config.threads_count);
+            return Err(EngineError::new(EngineErrorKind::Argument, why));
+        }
+        let common = Arc::new(Common {
+            fetcher: config.fetcher,
+            local,
+            https: https_route(&config.cps_roots_pem, config.cps_addresses)?,
+            clock: config.clock,
+            wall: config.wall,
+            is_stopping: AtomicBool::new(false),
+            calls_count: AtomicUsize::new(0),
+            panics_count: AtomicUsize::new(0),
+        });
+        let mut worker = Self {
+            common,
+            lanes: Vec::new(),
+            threads: Mutex::default(),
+            thread_ids: Vec::new(),
+            next_call: AtomicU64::new(0),
+            process: std::process::id(),
+        };
+        for index in 0..config.threads_count {
+            // An error drops the worker, which stops the lanes that run.
+            worker.start_lane(index, config.surroundings.clone())?;
+        }
+        Ok(worker)
+    }
+
+    fn start_lane(&mut self, index: usize, surroundings: Surroundings) -> Result<(), EngineError> {
+        let (sender, receiver) = sync_channel(1);
+        let (common, counting) = (self.common.clone(), self.common.clone());
+        let run = move || match Lane::new(common, surroundings) {
+            Ok(lane) => {
+                // The starter waits for this message and nothing else.
+                let inbox = lane.inbox();
+                let _ = sender.send(Ok(inbox.clone()));
+                if catch_unwind(AssertUnwindSafe(|| lane.run())).is_err() {
+                    // A broken invariant of ours. Its calls are told that they are lost; others go elsewhere.
+                    drop(inbox.close());
+                    counting.count_panics(1);
+                }
+            }
+            Err(error) => {
+                let _ = sender.send(Err(error));
+            }
+        };
+        let thread = thread::Builder::new().name(format!("herald-worker-{index}")).spawn(run);
+        let thread = thread.map_err(|error| {
+            EngineError::new(EngineErrorKind::Limit, format!("cannot start a worker's thread: {error}"))
+        })?;
+        self.thread_ids.push(thread.thread().id());
+        self.threads.lock().push(thread);
+        let started = receiver.recv().unwrap_or_else(|_| {
+            Err(EngineError::new(EngineErrorKind::Failed, "a worker's thread ended before it began"))
+        });
+        self.lanes.push(started?);
+        Ok(())
+    }
+
+    /// Takes a machine on and returns at once. `completion` is told its outcome, exactly once, on one of the worker's
+    /// threads: it must not block, and may submit, cancel and stop. If it panics, that is counted and goes no further.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Busy`] if [`WORKER_CALLS_MAX`] calls are under way, [`EngineErrorKind::State`] after the stop,
+    /// [`EngineErrorKind::Failed`] in a forked child. `completion` is then dropped untold.
+    pub fn submit<M, F>(&self, machine: M, completion: F) -> Result<CallHandle, EngineError>
+    where
+        M: Machine + 'static,
+        F: FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
+    {
+        if std::process::id() != self.process {
+            let why = "this process was forked from the worker's; start a worker of its own";
+            return Err(EngineError::new(EngineErrorKind::Failed, why));
+        }
+        self.common.count_in()?;
+        let mut work = Box::new(Work::new(machine, completion));
+        let id = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
+        let lane = &self.lanes[usize::try_from(id.0).unwrap_or(0) % self.lanes.len()];
+        let mut slot = Some(work);
+        // Only if the lane takes it is the call one that must be told.
+        if lane.push_with(|| slot.take().map(|work| Message::Submit(id, work))).is_err() {
+            work = slot.expect("a closed lane takes nothing");
+            work.forget();
+            self.common.count_out();
+            return Err(stopped());
+        }
+        Ok(CallHandle { lane: lane.clone(), id })
+    }
+
+    /// Calls under way.
+    pub fn calls_count(&self) -> usize {
+        self.common.calls_count.load(Ordering::Relaxed)
+    }
+
+    /// Machines and completions that panicked so far.
+    pub fn panics_count(&self) -> usize {
+        self.common.panics_count.load(Ordering::Relaxed)
+    }
+
+    /// Ends all calls: each completion is told that its call was cancelled. Returns when the threads have ended; called
+    /// from a completion it returns at once, and they end by themselves. A second stop does nothing. Any thread.
+    pub fn stop(&self) {
+        if std::process::id() != self.process {
+            // The threads did not come along into the forked child.
+            self.threads.lock().drain(..).for_each(core::mem::forget);
+            return;
+        }
+        self.common.is_stopping.store(true, Ordering::SeqCst);
+        self.lanes.iter().for_each(|lane| lane.nudge());
+        if self.thread_ids.contains(&thread::current().id()) {
+            return;
+        }
+        let mut threads = self.threads.lock();
+        for thread in threads.drain(..) {
+            // A lane's panic has been counted; what it left is gone with it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Common {
+    fn count_in(&self) -> Result<(), EngineError> {
+        // Relaxed, all: a bound, nothing hangs on the order.
+        if self.calls_count.fetch_add(1, Ordering::Relaxed) < WORKER_CALLS_MAX {
+            return Ok(());
+        }
+        self.count_out();
+        let why = format!("{WORKER_CALLS_MAX} calls are under way; try again when some are done");
+        Err(EngineError::new(EngineErrorKind::Busy, why))
+    }
+
+    fn count_out(&self) {
+        self.calls_count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn count_panics(&self, count: usize) {
+        self.panics_count.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        // SeqCst, here and where it is set: a lane that was nudged afterwards sees it.
+        self.is_stopping.load(Ordering::SeqCst)
+    }
+}
+
+#[cold]
+fn stopped() -> EngineError {
+    EngineError::new(EngineErrorKind::State, "the worker was stopped; start another")
+}
+
+fn https_route(roots_pem: &[u8], addresses: AddressRule) -> Result<Option<Arc<Route>>, EngineError> {
+    if roots_pem.is_empty() {
+        return Ok(None);
+    }
+    let route = Route::https(roots_pem).map_err(|error| {
+        EngineError::new(EngineErrorKind::Argument, format!("the authorities of services elsewhere: {error}"))
+    })?;
+    Ok(Some(Arc::new(route.addresses(addresses))))
+}
