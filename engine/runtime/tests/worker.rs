@@ -1,5 +1,5 @@
 //! The worker: calls are driven to their end for callers that do not wait, each told once, whatever happens.
-
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
