@@ -203,15 +203,16 @@ impl AuthenticationService {
         }
     }
 
-    fn credential_for(&self, orig: &Identity, wall: Timestamp) -> Result<&Credential, PlaceFault> {
+    /// The credential that may sign for `party`; else why the last one may not.
+    pub(super) fn credential_for(&self, party: &Identity, wall: Timestamp) -> Result<&Credential, Fault> {
         let mut last = Fault::NoCertificate;
         for credential in &self.credentials {
-            match credential.authority(orig, self.trust.as_ref(), wall) {
+            match credential.authority(party, self.trust.as_ref(), wall) {
                 Ok(_) => return Ok(credential),
                 Err(fault) => last = fault,
             }
         }
-        Err(PlaceFault::NotAuthoritative(last))
+        Err(last)
     }
 }
 
@@ -275,7 +276,7 @@ impl PlaceCall {
     /// Step 1. That the originator may claim the number, step 2, the host has said by asking.
     fn find_credential(&mut self, now: Moment) -> Result<(), PlaceFault> {
         let claims = &self.request.claims;
-        self.service.credential_for(&claims.orig, now.wall)?;
+        self.service.credential_for(&claims.orig, now.wall).map_err(PlaceFault::NotAuthoritative)?;
         let numbers = claims.dest.iter().map(Identity::number).collect::<Option<Vec<_>>>();
         self.delivery = Delivery::to(numbers.ok_or(PlaceFault::NotANumber)?);
         Ok(())
@@ -293,7 +294,8 @@ impl PlaceCall {
     fn sign_and_store(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), PlaceFault> {
         let claims = &mut self.request.claims;
         claims.iat_s = now.wall_s();
-        let credential = self.service.credential_for(&claims.orig, now.wall)?;
+        let credential =
+            self.service.credential_for(&claims.orig, now.wall).map_err(PlaceFault::NotAuthoritative)?;
         self.passport = credential.sign(claims).map_err(PlaceFault::Sign)?;
         let random = &*self.service.random;
         self.delivery.store(

@@ -61,6 +61,14 @@ pub struct Ticket(u32);
 #[derive(Debug, Default)]
 pub struct Tickets(u32);
 
+impl Tickets {
+    /// Tickets for what a machine does after another machine that it ran first, whose asks it passed through: a late
+    /// answer to one of those must not count for one of these.
+    pub const fn behind_another() -> Self {
+        Self(1 << 31)
+    }
+}
+
 /// One call into a machine, as its parts see it: the time, and where asks go.
 pub struct Turn<'a> {
     /// The time.

@@ -24,6 +24,7 @@ pub mod collection;
 pub mod cover;
 pub mod delivery;
 pub mod discovery;
+pub mod gateway;
 pub mod gathering;
 pub mod io;
 pub mod verification;
@@ -36,6 +37,10 @@ pub use cover::{CoverPlan, CoverReport, CoverStorer};
 pub use delivery::{Delivery, DeliveryFault, Discoveries, PlacedCopy};
 pub use discovery::{
     CpsDiscovery, Destination, Directory, DirectoryError, KeyDiscovery, Lookup, Selector, Side,
+};
+pub use gateway::{
+    FetchedValues, GatewayCall, GatewayFailure, GatewayFault, GatewayFetch, GatewayFetchRequest,
+    GatewayPlaced, GatewayService, GatewayStore, GatewayStoreRequest, Judging,
 };
 pub use gathering::{Gathered, Gathering};
 pub use io::{
