@@ -167,10 +167,15 @@ pub enum Fault {
     OnlyBySpc,
     /// A TNAuthList of the chain is malformed.
     TnAuthList,
-    /// A TNAuthList is given by reference (RFC 8226 §10.1), which is not fetched.
+    /// A TNAuthList is given by reference (RFC 8226 §10.1), and is not at hand.
     TnAuthListByReference,
-    /// The certificate constrains the claims (RFC 8226 §8, RFC 9118), which is not judged.
+    /// The list of a delegate certificate is not within that of its issuer (RFC 9060 §4).
+    NotEncompassed,
+    /// The constraints of a certificate on claims (RFC 8226 §8, RFC 9118) are malformed.
     ClaimConstraints,
+    /// The constraints of a certificate do not allow the PASSporT: this claim is missing, excluded, or has a
+    /// value that is not permitted.
+    ClaimNotPermitted(String),
     /// The signature does not have 64 bytes.
     SignatureLength(usize),
     /// The signature is not one of this key over these bytes.
@@ -267,7 +272,9 @@ impl Fault {
             | Self::OnlyBySpc
             | Self::TnAuthList
             | Self::TnAuthListByReference
+            | Self::NotEncompassed
             | Self::ClaimConstraints => (Stage::Authority, 437),
+            Self::ClaimNotPermitted(_) => (Stage::Authority, 438),
             Self::SignatureLength(_) | Self::Signature => (Stage::Signature, 438),
             Self::Diversion | Self::DiversionDepth | Self::Nested(_) => (Stage::Chain, 438),
         }
@@ -311,6 +318,9 @@ impl fmt::Display for Fault {
             }
             Self::ChainTooLong(count) => write!(f, "the certificate chain has {count} certificates"),
             Self::Digest(claim) => write!(f, "the digest {claim} does not fit what came with it"),
+            Self::ClaimNotPermitted(claim) => {
+                write!(f, "the certificate does not allow the claim {claim} as it is, or as it is missing")
+            }
             Self::Nested(fault) => write!(f, "in the PASSporT within: {fault}"),
             Self::SignatureLength(bytes) => write!(f, "the signature has {bytes} bytes; ES256 has 64"),
             _ => f.write_str(self.sentence()),
@@ -354,8 +364,9 @@ impl Fault {
             Self::NotCovered => "the certificate has no authority over the number",
             Self::OnlyBySpc => "only a service provider code stands for the number",
             Self::TnAuthList => "a TNAuthList is malformed",
-            Self::TnAuthListByReference => "a TNAuthList is given by reference, which is not supported",
-            Self::ClaimConstraints => "the certificate constrains the claims, which is not supported",
+            Self::TnAuthListByReference => "a TNAuthList is given by reference and could not be had",
+            Self::NotEncompassed => "a certificate claims numbers that its issuer does not have",
+            Self::ClaimConstraints => "the constraints of a certificate on claims are malformed",
             Self::Signature => "the signature does not verify",
             Self::NoDigest => "content that rcd refers to has no digest in rcdi",
             Self::NoContent => "content that rcd refers to is not at hand to be compared with rcdi",

@@ -71,6 +71,26 @@ pub const CHAIN_VERIFIED_MS: u64 = 3600 * 1000;
 pub const CHAIN_REFUSED_MS: u64 = 60 * 1000;
 /// Entries of one TNAuthList. It bounds the work of a coverage test. More are refused as malformed (437).
 pub const TN_ENTRIES_MAX: usize = 4096;
+/// Bytes of a TNAuthList by reference: as many as [`LIST_ENTRIES_MAX`] single numbers take. A larger one is
+/// refused unread.
+pub const LIST_BYTES_MAX: usize = 1024 * 1024;
+/// Entries of a TNAuthList by reference. A provider with more than 65536 separate blocks has a code. More are
+/// refused as malformed.
+pub const LIST_ENTRIES_MAX: usize = 65536;
+/// URLs of one TNAuthList by reference: mirrors of the same list. Further ones are not read.
+pub const LIST_URLS_MAX: usize = 2;
+/// Lists by reference that a cache holds: 64 of at most 8 MiB in memory. At the bound the one that was used
+/// least recently is forgotten, and fetched again when asked for.
+pub const LIST_CACHE_ENTRIES_MAX: usize = 64;
+/// Service provider codes of one certificate that are looked up for one number. Signers have a handful; about
+/// further ones nothing is known.
+pub const CODES_ASKED_MAX: usize = 64;
+/// Claim names and permitted values that one certificate may name in its constraints. It bounds the work of
+/// checking them. A certificate with more is refused (437).
+pub const CONSTRAINTS_MAX: usize = 256;
+/// Bytes of a claim name in a constraint; registered ones have at most 6. A certificate with a longer one is
+/// refused (437).
+pub const CLAIM_NAME_BYTES_MAX: usize = 64;
 /// Bytes of a service provider code: an OCN has 4, an SPID fewer than 16. A longer one is malformed (437).
 pub const SPC_BYTES_MAX: usize = 64;
 

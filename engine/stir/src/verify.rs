@@ -195,6 +195,8 @@ impl VerificationPolicy {
     ) -> Result<Authority, Fault> {
         let chain = self.chain(passport, certificates, now)?;
         let key = chain.signer_key()?;
+        let claims = || passport.claims().payload();
+        chain.check_signer_claims(&claims)?;
         let signed_for = signed_for(passport);
         if let Some(party) = signed_for
             && chain.is_out_of_reach(party)?
@@ -203,7 +205,9 @@ impl VerificationPolicy {
         }
         passport.verify_signature(key)?;
         let verified = chain.verify(&self.trust, now)?;
-        match signed_for.map_or(Ok(Authority::Unjudged), |party| verified.authority(party))? {
+        verified.check_claims(&claims)?;
+        let authority = |party| verified.authority(party, certificates, now);
+        match signed_for.map_or(Ok(Authority::Unjudged), authority)? {
             Authority::OnlyBySpc(_) if !self.accept_only_by_spc => Err(Fault::OnlyBySpc),
             authority => Ok(authority),
         }

@@ -219,7 +219,11 @@ fn a_malformed_tn_auth_list_leaves_a_valid_chain_without_authority() {
     // It was made half an hour after the other fixtures' time.
     let verified = chain.verify(&trust, at_s(1_795_310_000)).unwrap();
     for party in ["12155551212", "sip:bob@example.com"] {
-        assert_eq!(verified.authority(&identity(party)), Err(Fault::TnAuthList), "{party}");
+        assert_eq!(
+            verified.authority(&identity(party), &serve, at_s(1_795_310_000)),
+            Err(Fault::TnAuthList),
+            "{party}"
+        );
     }
     assert_eq!(Fault::TnAuthList.stage(), Stage::Authority);
 }

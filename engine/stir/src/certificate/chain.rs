@@ -4,13 +4,14 @@ use herald_core::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::authority::{VerifiedChain, coverage};
-use super::facts::{CertificateFacts, Numbers};
+use super::authority::VerifiedChain;
+use super::facts::{CertificateFacts, Scope};
 use super::path::{self, KnownPath};
-use super::tn_auth_list::{Coverage, TnAuthList};
+use super::tn_auth_list::TnAuthList;
 use super::trust::TrustStore;
 use crate::error::Fault;
 use crate::es256::VerifyingKey;
+use crate::json::Json;
 use crate::limits::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX};
 use crate::passport::Identity;
 
@@ -83,31 +84,44 @@ impl CertificateChain {
         self.signer().signing_key.as_ref().ok_or(Fault::SignerKey)
     }
 
-    /// The signer's list of numbers.
-    ///
-    /// # Errors
-    /// [`Fault::NoTnAuthList`], [`Fault::TnAuthList`], or one of the two for a certificate that says more than
-    /// is understood here, and so might be taken for a larger right than it is:
-    /// [`Fault::TnAuthListByReference`], [`Fault::ClaimConstraints`].
-    pub fn signer_numbers(&self) -> Result<&TnAuthList, Fault> {
-        let signer = self.signer();
-        if signer.constrains_claims {
-            return Err(Fault::ClaimConstraints);
-        }
-        match &signer.numbers {
-            Numbers::List(list) => Ok(list),
-            Numbers::Unsaid => Err(Fault::NoTnAuthList),
-            Numbers::Malformed => Err(Fault::TnAuthList),
-            Numbers::ByReference => Err(Fault::TnAuthListByReference),
-        }
+    /// Where the lists of numbers are that its certificates name by reference (RFC 8226 §10.1): https URLs, to be
+    /// fetched before the chain is judged. What they serve is read by
+    /// [`TnAuthList::from_reference`](super::TnAuthList::from_reference).
+    pub fn list_urls(&self) -> impl Iterator<Item = &str> {
+        let scopes = self.facts.iter().filter_map(|facts| facts.scope().ok().flatten());
+        scopes.flat_map(|scope| &scope.urls).map(String::as_str)
     }
 
-    /// Whether the signer's own list says nothing for `party`: enough to refuse, without a signature verified.
+    /// The list of numbers in the signer's certificate.
     ///
     /// # Errors
-    /// As [`signer_numbers`](Self::signer_numbers).
+    /// [`Fault::NoTnAuthList`], [`Fault::TnAuthList`], or [`Fault::TnAuthListByReference`] if all of it is
+    /// elsewhere.
+    pub fn signer_numbers(&self) -> Result<&TnAuthList, Fault> {
+        self.signer().list()?.ok_or(Fault::NoTnAuthList)
+    }
+
+    /// Whether the signer's own certificate says nothing for `party`, whatever else is looked up: enough to
+    /// refuse, without a signature verified.
+    ///
+    /// # Errors
+    /// [`Fault::NoTnAuthList`], [`Fault::TnAuthList`].
     pub(crate) fn is_out_of_reach(&self, party: &Identity) -> Result<bool, Fault> {
-        Ok(coverage(self.signer_numbers()?, party) == Coverage::NotCovered)
+        Ok(self.signer_scope()?.is_out_of_reach(party))
+    }
+
+    /// Whether the signer's own certificate lets it sign `claims`, which are asked for only if it demands
+    /// anything of them.
+    ///
+    /// # Errors
+    /// [`Fault::ClaimConstraints`], [`Fault::ClaimNotPermitted`].
+    pub fn check_signer_claims(&self, claims: &dyn Fn() -> Json) -> Result<(), Fault> {
+        self.signer().check_claims(claims)
+    }
+
+    /// What the signer's certificate says of numbers.
+    pub(super) fn signer_scope(&self) -> Result<&Scope, Fault> {
+        self.signer().scope()?.ok_or(Fault::NoTnAuthList)
     }
 
     /// When the first of its certificates runs out.

@@ -3,14 +3,22 @@
 
 use core::fmt;
 
-use der::asn1::ObjectIdentifier;
+use der::asn1::{ObjectIdentifier, OctetString};
+use der::oid::AssociatedOid;
 use der::{Decode, Encode};
 use herald_core::Timestamp;
-use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, BasicConstraints, KeyUsage};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, KeyUsage, SubjectKeyIdentifier,
+};
 use x509_cert::time::Time;
 
+use super::constraints::ClaimConstraints;
 use super::tn_auth_list::TnAuthList;
+use crate::error::Fault;
 use crate::es256::VerifyingKey;
+use crate::json::Json;
+use crate::limits::{LIST_URLS_MAX, X5U_BYTES_MAX};
 
 const TN_AUTH_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.26");
 const CLAIM_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.27");
@@ -22,25 +30,38 @@ const TN_LIST_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5
 pub(super) enum Numbers {
     /// Nothing.
     Unsaid,
-    /// A list that RFC 8226 does not allow.
+    /// Something that RFC 8226 does not allow.
     Malformed,
-    /// That the list is elsewhere, and nothing here.
-    ByReference,
-    /// A list. What may be elsewhere besides is left out, which makes the authority smaller, never larger.
-    List(TnAuthList),
+    /// A list, here or elsewhere.
+    Scope(Scope),
+}
+
+/// The numbers of a certificate: what is listed in it and what is listed elsewhere, one added to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scope {
+    pub(super) list: Option<TnAuthList>,
+    /// Where the list by reference is served (RFC 8226 §10.1), each the same.
+    pub(super) urls: Vec<String>,
 }
 
 /// The facts of one certificate.
 #[derive(Clone)]
 pub(super) struct CertificateFacts {
     pub(super) is_ca: bool,
+    /// Whether it may sign certificates: a CA whose key usage, if it has one, says so.
+    pub(super) may_issue: bool,
+    /// How many CA certificates may stand between it and a signer.
+    pub(super) path_len: Option<u8>,
     /// The P-256 key, if it is one that may sign.
     pub(super) signing_key: Option<VerifyingKey>,
     pub(super) numbers: Numbers,
-    /// Whether it constrains claims (RFC 8226 §8, RFC 9118).
-    pub(super) constrains_claims: bool,
+    /// What it demands of claims (RFC 8226 §8, RFC 9118). `None` if that is malformed.
+    pub(super) constraints: Option<Vec<ClaimConstraints>>,
     pub(super) issuer: Vec<u8>,
     pub(super) subject: Vec<u8>,
+    /// Which of the issuer's keys signed it.
+    pub(super) authority_key_id: Option<Box<[u8]>>,
+    pub(super) subject_key_id: Option<Box<[u8]>>,
     pub(super) not_after: Timestamp,
 }
 
@@ -55,35 +76,101 @@ impl CertificateFacts {
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let certificate = x509_cert::Certificate::from_der(der).ok()?;
         let body = certificate.tbs_certificate();
-        let constraints = body.get_extension::<BasicConstraints>().ok()?;
-        let may_sign =
-            body.get_extension::<KeyUsage>().ok()?.is_none_or(|(_, usage)| usage.digital_signature());
+        let constraints = extension::<BasicConstraints>(body)?;
+        let usage = extension::<KeyUsage>(body)?;
+        let is_ca = constraints.as_ref().is_some_and(|constraints| constraints.ca);
+        let may_sign = usage.is_none_or(|usage| usage.digital_signature());
         let spki = body.subject_public_key_info().to_der().ok()?;
-        let is_there = |oid| body.extensions().is_some_and(|all| all.iter().any(|one| one.extn_id == oid));
+        let authority_key_id = extension::<AuthorityKeyIdentifier>(body)?.and_then(|id| id.key_identifier);
+        let subject_key_id = extension::<SubjectKeyIdentifier>(body)?.map(|id| id.0);
         Some(Self {
-            is_ca: constraints.is_some_and(|(_, constraints)| constraints.ca),
+            is_ca,
+            may_issue: is_ca && usage.is_none_or(|usage| usage.key_cert_sign()),
+            path_len: constraints.and_then(|constraints| constraints.path_len_constraint),
             signing_key: VerifyingKey::from_spki_der(&spki).ok().filter(|_| may_sign),
             numbers: read_numbers(body)?,
-            constrains_claims: is_there(CLAIM_CONSTRAINTS) || is_there(ENHANCED_CLAIM_CONSTRAINTS),
+            constraints: read_constraints(body)?,
             issuer: body.issuer().to_der().ok()?,
             subject: body.subject().to_der().ok()?,
+            authority_key_id: authority_key_id.map(OctetString::into_bytes),
+            subject_key_id: subject_key_id.map(OctetString::into_bytes),
             not_after: moment(body.validity().not_after),
         })
     }
+
+    /// What it says of numbers, if anything.
+    pub(super) const fn scope(&self) -> Result<Option<&Scope>, Fault> {
+        match &self.numbers {
+            Numbers::Unsaid => Ok(None),
+            Numbers::Malformed => Err(Fault::TnAuthList),
+            Numbers::Scope(scope) => Ok(Some(scope)),
+        }
+    }
+
+    /// The list of numbers in it, if it says anything of numbers.
+    pub(super) fn list(&self) -> Result<Option<&TnAuthList>, Fault> {
+        self.scope()?.map(|scope| scope.list.as_ref().ok_or(Fault::TnAuthListByReference)).transpose()
+    }
+
+    /// Whether its holder may sign `claims`, which are asked for if it has constraints.
+    pub(super) fn check_claims(&self, claims: &dyn Fn() -> Json) -> Result<(), Fault> {
+        let constraints = self.constraints.as_ref().ok_or(Fault::ClaimConstraints)?;
+        if constraints.is_empty() {
+            return Ok(());
+        }
+        let claims = claims();
+        let check = |one: &ClaimConstraints| one.check(&claims).map_err(str::to_owned);
+        constraints.iter().try_for_each(check).map_err(Fault::ClaimNotPermitted)
+    }
+
+    /// Whether `issuer` signed this with the key that this says. A delegate, that is a certificate below one
+    /// with a list of numbers, must say which (RFC 9060 §7).
+    pub(super) fn names_key_of(&self, issuer: &Self) -> bool {
+        match (&self.authority_key_id, &issuer.subject_key_id) {
+            (Some(named), Some(own)) => named == own,
+            _ => issuer.numbers == Numbers::Unsaid,
+        }
+    }
+}
+
+/// The extension of this type. The outer `None` stands for one that is there twice or malformed.
+fn extension<T: AssociatedOid + for<'a> Decode<'a>>(body: &x509_cert::TbsCertificate) -> Option<Option<T>> {
+    Some(body.get_extension::<T>().ok()?.map(|(_, extension)| extension))
+}
+
+/// The bytes of an extension. The outer `None` stands for one that is there twice.
+fn extension_bytes(body: &x509_cert::TbsCertificate, oid: ObjectIdentifier) -> Option<Option<&[u8]>> {
+    let mut found = body.extensions().into_iter().flatten().filter(|extension| extension.extn_id == oid);
+    let first = found.next().map(|extension| extension.extn_value.as_bytes());
+    found.next().is_none().then_some(first)
 }
 
 fn read_numbers(body: &x509_cert::TbsCertificate) -> Option<Numbers> {
-    let mut lists =
-        body.extensions().into_iter().flatten().filter(|extension| extension.extn_id == TN_AUTH_LIST);
-    if let Some(extension) = lists.next() {
-        let list = TnAuthList::from_der(extension.extn_value.as_bytes());
-        let numbers = list.map_or(Numbers::Malformed, Numbers::List);
-        return lists.next().is_none().then_some(numbers);
-    }
-    let access = body.get_extension::<AuthorityInfoAccessSyntax>().ok()?;
-    let elsewhere =
-        access.is_some_and(|(_, access)| access.0.iter().any(|one| one.access_method == TN_LIST_ACCESS));
-    Some(if elsewhere { Numbers::ByReference } else { Numbers::Unsaid })
+    let list = extension_bytes(body, TN_AUTH_LIST)?.map(TnAuthList::from_der);
+    let access = extension::<AuthorityInfoAccessSyntax>(body)?.unwrap_or_default();
+    let locations = access.0.iter().filter(|one| one.access_method == TN_LIST_ACCESS);
+    let urls = locations.take(LIST_URLS_MAX).map(|one| https_url(&one.access_location));
+    let (Ok(list), Some(urls)) = (list.transpose(), urls.collect::<Option<Vec<_>>>()) else {
+        return Some(Numbers::Malformed);
+    };
+    let is_unsaid = list.is_none() && urls.is_empty();
+    Some(if is_unsaid { Numbers::Unsaid } else { Numbers::Scope(Scope { list, urls }) })
+}
+
+/// The URL of a location. RFC 8226 §10.1 demands https.
+fn https_url(location: &GeneralName) -> Option<String> {
+    let GeneralName::UniformResourceIdentifier(url) = location else { return None };
+    let url = url.as_str();
+    let good = url.starts_with("https://") && url.len() <= X5U_BYTES_MAX;
+    good.then(|| url.to_owned())
+}
+
+/// The constraints of both forms. RFC 9118 §6 forbids an issuer to use both; if it did, both bind.
+fn read_constraints(body: &x509_cert::TbsCertificate) -> Option<Option<Vec<ClaimConstraints>>> {
+    let plain = extension_bytes(body, CLAIM_CONSTRAINTS)?.map(ClaimConstraints::from_der);
+    let enhanced =
+        extension_bytes(body, ENHANCED_CLAIM_CONSTRAINTS)?.map(ClaimConstraints::from_enhanced_der);
+    Some(plain.into_iter().chain(enhanced).collect())
 }
 
 /// A time of a certificate or revocation list. Years end at 9999, so the milliseconds fit.

@@ -3,7 +3,9 @@
 
 mod authority;
 mod chain;
+mod constraints;
 mod facts;
+mod number_blocks;
 mod path;
 mod source;
 mod tlv;
@@ -12,6 +14,7 @@ mod trust;
 
 pub use authority::{Authority, VerifiedChain};
 pub use chain::CertificateChain;
-pub use source::{CertificateSource, ChainCache};
-pub use tn_auth_list::{Coverage, RangeError, TnAuthList, TnEntry, TnRange};
+pub use constraints::ClaimConstraints;
+pub use source::{CertificateSource, ChainCache, Held};
+pub use tn_auth_list::{Coverage, Encompassed, RangeError, TnAuthList, TnEntry, TnRange};
 pub use trust::TrustStore;

@@ -10,6 +10,7 @@ use webpki::{
     RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 
+use super::authority;
 use super::facts::CertificateFacts;
 use super::trust::{TrustStore, Trusted};
 use crate::error::Fault;
@@ -23,9 +24,23 @@ const CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] =
 #[derive(Debug)]
 pub(super) struct Path {
     /// The issuers between signer and root, the signer's first: where they stand in the chain.
-    pub(super) issuers: Vec<usize>,
+    issuers: Vec<usize>,
+    /// What the root's certificate says.
+    root: Arc<CertificateFacts>,
+    /// Whether each list of numbers lies within the next above it.
+    pub(super) is_encompassed: bool,
     /// When a certificate of the way or a revocation list runs out.
     until: Timestamp,
+}
+
+impl Path {
+    /// Its certificates, the signer's first, the root's last. `facts` are those of its chain.
+    pub(super) fn certificates<'a>(
+        &'a self,
+        facts: &'a [CertificateFacts],
+    ) -> impl Iterator<Item = &'a CertificateFacts> {
+        facts[..1].iter().chain(self.issuers.iter().map(|&index| &facts[index])).chain([&*self.root])
+    }
 }
 
 /// The way to a root that was found last, or that there is none.
@@ -94,10 +109,24 @@ pub(super) fn find(
             .position(|certificate| *certificate == der)
             .expect("the path is built from the certificates of the chain")
     };
-    let issuers: Vec<usize> = path.intermediate_certificates().map(|issuer| index_of(issuer.der())).collect();
-    let not_after = issuers.iter().map(|&index| facts[index].not_after).min();
-    let until = facts[0].not_after.min(not_after.unwrap_or(facts[0].not_after)).min(trust.0.crls_until);
-    Ok(Arc::new(Path { issuers, until }))
+    let anchor_index = trust.0.roots.iter().position(|root| core::ptr::eq(root, path.anchor()));
+    let root = trust.0.root_facts[anchor_index.expect("the path ends in one of the roots")].clone();
+    let issuers = path.intermediate_certificates().map(|issuer| index_of(issuer.der())).collect();
+    let mut path = Path { issuers, root, is_encompassed: false, until: trust.0.crls_until };
+    check_hierarchy(&path, facts)?;
+    path.is_encompassed = authority::is_encompassed(path.certificates(facts));
+    let below_root = path.issuers.iter().map(|&index| facts[index].not_after);
+    path.until = below_root.chain([facts[0].not_after]).fold(path.until, Timestamp::min);
+    Ok(Arc::new(path))
+}
+
+/// What the library below does not look at: that issuers may sign certificates (RFC 5280 §4.2.1.3), that the
+/// root's path length is kept (§4.2.1.9), that key identifiers match (RFC 9060 §7).
+fn check_hierarchy(path: &Path, facts: &[CertificateFacts]) -> Result<(), Fault> {
+    let depth_allowed = path.root.path_len.is_none_or(|most| path.issuers.len() <= usize::from(most));
+    let pairs = path.certificates(facts).zip(path.certificates(facts).skip(1));
+    let mut pairs = pairs.map(|(below, issuer)| issuer.may_issue && below.names_key_of(issuer));
+    if depth_allowed && pairs.all(|good| good) { Ok(()) } else { Err(Fault::ChainInvalid) }
 }
 
 /// STIR defines no extended key usage (RFC 8226), so any is as good as none.

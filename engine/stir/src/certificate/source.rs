@@ -1,14 +1,16 @@
-//! Where chains come from: whoever fetched them, asked by URL. Nothing here fetches or waits.
+//! Where chains and lists of numbers come from: whoever fetched them, asked by URL. Nothing here fetches or
+//! waits.
 
 use core::fmt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use herald_core::Timestamp;
+use herald_core::{TelephoneNumber, Timestamp};
 
 use super::chain::CertificateChain;
+use super::tn_auth_list::TnAuthList;
 use crate::error::Fault;
-use crate::limits::{CHAIN_CACHE_ENTRIES_MAX, CHAIN_KEPT_MS};
+use crate::limits::{CHAIN_CACHE_ENTRIES_MAX, CHAIN_KEPT_MS, LIST_CACHE_ENTRIES_MAX};
 
 /// Answers with what stands behind the certificates of a PASSporT, from memory: it is asked in the middle of a
 /// verification and must not wait.
@@ -20,6 +22,31 @@ pub trait CertificateSource {
     /// # Errors
     /// [`Fault::NoCertificate`] if it is not at hand, else the fault of what was served.
     fn chain(&self, url: &str, now: Timestamp) -> Result<Arc<CertificateChain>, Fault>;
+
+    /// The list of numbers that `url` serves (RFC 8226 §10.1), if it is at hand.
+    fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
+        let _ = (url, now);
+        None
+    }
+
+    /// Whether `number` belongs to the service provider of `code`. What nobody knows is for the
+    /// [policy](crate::VerificationPolicy::accept_only_by_spc) to decide. It is asked for at most
+    /// [`CODES_ASKED_MAX`](crate::limits::CODES_ASKED_MAX) codes of a certificate.
+    fn code_holds(&self, code: &str, number: TelephoneNumber) -> Held {
+        let _ = (code, number);
+        Held::Unknown
+    }
+}
+
+/// Whether a number belongs to a service provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// Nobody knows.
+    Unknown,
 }
 
 impl<F: Fn(&str) -> Option<Vec<u8>>> CertificateSource for F {
@@ -28,28 +55,23 @@ impl<F: Fn(&str) -> Option<Vec<u8>>> CertificateSource for F {
     }
 }
 
-/// Chains by the URL that served them, read once and, while a trust store stays the same, verified once.
+/// Chains and lists of numbers by the URL that served them, read once; chains are also verified once while a
+/// trust store stays the same.
 ///
 /// Any thread may use it; each call takes a lock for a look-up and no more.
 pub struct ChainCache {
-    entries: Mutex<BTreeMap<String, Entry>>,
-    entries_max: usize,
-}
-
-struct Entry {
-    chain: Arc<CertificateChain>,
-    /// When the host that served it should be asked again.
-    fresh_until: Timestamp,
-    /// When it is no longer used, asked again or not.
-    kept_until: Timestamp,
-    used: Timestamp,
+    chains: Kept<CertificateChain>,
+    lists: Kept<TnAuthList>,
 }
 
 impl ChainCache {
-    /// A cache of at most `entries_max` chains, itself at most [`CHAIN_CACHE_ENTRIES_MAX`].
-    pub fn new(entries_max: usize) -> Self {
-        let entries_max = entries_max.clamp(1, CHAIN_CACHE_ENTRIES_MAX);
-        Self { entries: Mutex::new(BTreeMap::new()), entries_max }
+    /// A cache of at most `chains_max` chains, itself at most [`CHAIN_CACHE_ENTRIES_MAX`], and of
+    /// [`LIST_CACHE_ENTRIES_MAX`] lists.
+    pub fn new(chains_max: usize) -> Self {
+        Self {
+            chains: Kept::new(chains_max.min(CHAIN_CACHE_ENTRIES_MAX)),
+            lists: Kept::new(LIST_CACHE_ENTRIES_MAX),
+        }
     }
 
     /// Keeps `chain` as what `url` served at `now`, fresh for `fresh_ms` milliseconds or until a certificate
@@ -57,40 +79,39 @@ impl ChainCache {
     /// [`CHAIN_KEPT_MS`] in all, so that no call waits for a host that was asked before. If the cache is full,
     /// the entry that was used least recently makes room. O(entries) then, else O(log entries).
     pub fn put(&self, url: &str, chain: Arc<CertificateChain>, fresh_ms: u64, now: Timestamp) {
-        let kept_until = now.plus_millis(CHAIN_KEPT_MS);
-        let runs_out = Some(chain.valid_until()).filter(|until| *until > now).unwrap_or(kept_until);
-        let fresh_until = now.plus_millis(fresh_ms).min(kept_until).min(runs_out);
-        let mut entries = self.lock();
-        if entries.len() >= self.entries_max && !entries.contains_key(url) {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(url, _)| url.clone());
-            oldest.and_then(|url| entries.remove(&url));
-        }
-        entries.insert(url.to_owned(), Entry { chain, fresh_until, kept_until, used: now });
+        let runs_out = Some(chain.valid_until()).filter(|until| *until > now);
+        self.chains.put(url, chain, fresh_ms, runs_out, now);
+    }
+
+    /// As [`put`](Self::put), of a list of numbers.
+    pub fn put_list(&self, url: &str, list: Arc<TnAuthList>, fresh_ms: u64, now: Timestamp) {
+        self.lists.put(url, list, fresh_ms, None, now);
     }
 
     /// Whether the chain of `url` is missing or no longer fresh at `now`, so that it should be fetched.
     pub fn is_due(&self, url: &str, now: Timestamp) -> bool {
-        self.lock().get(url).is_none_or(|entry| entry.fresh_until <= now)
+        self.chains.is_due(url, now)
+    }
+
+    /// As [`is_due`](Self::is_due), of a list of numbers.
+    pub fn is_list_due(&self, url: &str, now: Timestamp) -> bool {
+        self.lists.is_due(url, now)
     }
 
     /// Forgets what `url` served.
     pub fn remove(&self, url: &str) {
-        self.lock().remove(url);
+        self.chains.lock().remove(url);
+        self.lists.lock().remove(url);
     }
 
     /// How many chains it holds.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.chains.lock().len()
     }
 
-    /// Whether it holds none.
+    /// Whether it holds no chain.
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// A panic in another thread cannot leave the map half changed.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.len() == 0
     }
 }
 
@@ -102,16 +123,64 @@ impl Default for ChainCache {
 
 impl CertificateSource for ChainCache {
     fn chain(&self, url: &str, now: Timestamp) -> Result<Arc<CertificateChain>, Fault> {
-        let mut entries = self.lock();
-        let entry = entries.get_mut(url).filter(|entry| now < entry.kept_until);
-        let entry = entry.ok_or(Fault::NoCertificate)?;
-        entry.used = now;
-        Ok(entry.chain.clone())
+        self.chains.take(url, now).ok_or(Fault::NoCertificate)
+    }
+
+    fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
+        self.lists.take(url, now)
     }
 }
 
 impl fmt::Debug for ChainCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ChainCache({} of {} chains)", self.len(), self.entries_max)
+        write!(f, "ChainCache({} of {} chains)", self.len(), self.chains.entries_max)
+    }
+}
+
+/// What URLs served.
+struct Kept<T> {
+    entries: Mutex<BTreeMap<String, Entry<T>>>,
+    entries_max: usize,
+}
+
+struct Entry<T> {
+    value: Arc<T>,
+    /// When the host that served it should be asked again.
+    fresh_until: Timestamp,
+    /// When it is no longer used, asked again or not.
+    kept_until: Timestamp,
+    used: Timestamp,
+}
+
+impl<T> Kept<T> {
+    fn new(entries_max: usize) -> Self {
+        Self { entries: Mutex::new(BTreeMap::new()), entries_max: entries_max.max(1) }
+    }
+
+    fn put(&self, url: &str, value: Arc<T>, fresh_ms: u64, runs_out: Option<Timestamp>, now: Timestamp) {
+        let kept_until = now.plus_millis(CHAIN_KEPT_MS);
+        let fresh_until = now.plus_millis(fresh_ms).min(runs_out.unwrap_or(kept_until)).min(kept_until);
+        let mut entries = self.lock();
+        if entries.len() >= self.entries_max && !entries.contains_key(url) {
+            let oldest = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(url, _)| url.clone());
+            oldest.and_then(|url| entries.remove(&url));
+        }
+        entries.insert(url.to_owned(), Entry { value, fresh_until, kept_until, used: now });
+    }
+
+    fn take(&self, url: &str, now: Timestamp) -> Option<Arc<T>> {
+        let mut entries = self.lock();
+        let entry = entries.get_mut(url).filter(|entry| now < entry.kept_until)?;
+        entry.used = now;
+        Some(entry.value.clone())
+    }
+
+    fn is_due(&self, url: &str, now: Timestamp) -> bool {
+        self.lock().get(url).is_none_or(|entry| entry.fresh_until <= now)
+    }
+
+    /// A panic in another thread cannot leave the map half changed.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry<T>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

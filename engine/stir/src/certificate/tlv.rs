@@ -3,6 +3,7 @@
 /// Universal and context tags used here.
 pub(super) mod tag {
     pub(in crate::certificate) const INTEGER: u8 = 0x02;
+    pub(in crate::certificate) const UTF8_STRING: u8 = 0x0c;
     pub(in crate::certificate) const IA5_STRING: u8 = 0x16;
     pub(in crate::certificate) const SEQUENCE: u8 = 0x30;
 

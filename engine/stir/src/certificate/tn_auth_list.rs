@@ -5,9 +5,10 @@ use core::fmt;
 
 use herald_core::{NumberBlock, TelephoneNumber};
 
+use super::number_blocks::NumberBlocks;
 use super::tlv::{self, tag};
 use crate::error::StirError;
-use crate::limits::{SPC_BYTES_MAX, TN_ENTRIES_MAX};
+use crate::limits::{LIST_BYTES_MAX, LIST_ENTRIES_MAX, SPC_BYTES_MAX, TN_ENTRIES_MAX};
 
 /// How far a certificate stands for a number. The order is that of strength.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +86,24 @@ pub enum TnEntry {
 
 /// A TNAuthList: one or more entries, of which each adds to the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TnAuthList(Vec<TnEntry>);
+pub struct TnAuthList {
+    entries: Vec<TnEntry>,
+    /// The numbers of all entries.
+    numbers: NumberBlocks,
+    /// The codes of all entries, sorted.
+    codes: Vec<String>,
+}
+
+/// How far the authority of one list lies within that of another (RFC 9060 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encompassed {
+    /// Not all of it does.
+    No,
+    /// All of it, if the numbers that the other list does not name belong to its service provider codes.
+    OnlyBySpc,
+    /// All of it.
+    Yes,
+}
 
 impl TnAuthList {
     /// The list of `entries`.
@@ -94,9 +112,7 @@ impl TnAuthList {
     /// [`StirError::TnAuthList`] if there are none or more than [`TN_ENTRIES_MAX`], or a code is not ASCII of 1
     /// to [`SPC_BYTES_MAX`] bytes.
     pub fn new(entries: Vec<TnEntry>) -> Result<Self, StirError> {
-        let good = |entry: &TnEntry| !matches!(entry, TnEntry::Spc(spc) if !is_spc(spc.as_bytes()));
-        let counted = (1..=TN_ENTRIES_MAX).contains(&entries.len());
-        if counted && entries.iter().all(good) { Ok(Self(entries)) } else { Err(StirError::TnAuthList) }
+        Self::bounded(entries, TN_ENTRIES_MAX)
     }
 
     /// Reads the DER value of the certificate extension.
@@ -104,13 +120,43 @@ impl TnAuthList {
     /// # Errors
     /// [`StirError::TnAuthList`] if it is anything else than RFC 8226 §9 allows.
     pub fn from_der(der: &[u8]) -> Result<Self, StirError> {
-        Self::new(read_entries(der).ok_or(StirError::TnAuthList)?)
+        Self::bounded(read_entries(der, TN_ENTRIES_MAX).ok_or(StirError::TnAuthList)?, TN_ENTRIES_MAX)
+    }
+
+    /// Reads what the URL of a list by reference serves, `application/tnauthlist` (RFC 8226 §10.1): the same
+    /// form, and more of it.
+    ///
+    /// # Errors
+    /// As [`from_der`](Self::from_der), with [`LIST_BYTES_MAX`] bytes and [`LIST_ENTRIES_MAX`] entries.
+    pub fn from_reference(der: &[u8]) -> Result<Self, StirError> {
+        if der.len() > LIST_BYTES_MAX {
+            return Err(StirError::TnAuthList);
+        }
+        Self::bounded(read_entries(der, LIST_ENTRIES_MAX).ok_or(StirError::TnAuthList)?, LIST_ENTRIES_MAX)
+    }
+
+    fn bounded(entries: Vec<TnEntry>, entries_max: usize) -> Result<Self, StirError> {
+        let good = |entry: &TnEntry| !matches!(entry, TnEntry::Spc(spc) if !is_spc(spc.as_bytes()));
+        if !(1..=entries_max).contains(&entries.len()) || !entries.iter().all(good) {
+            return Err(StirError::TnAuthList);
+        }
+        let (mut ranges, mut codes) = (Vec::new(), Vec::new());
+        for entry in &entries {
+            match entry {
+                TnEntry::Spc(spc) => codes.push(spc.clone()),
+                TnEntry::Range(range) => ranges.push((range.start(), range.count())),
+                TnEntry::One(number) => ranges.push((*number, 1)),
+            }
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        Ok(Self { entries, numbers: NumberBlocks::new(ranges.into_iter()), codes })
     }
 
     /// The DER value of the certificate extension.
     pub fn to_der(&self) -> Vec<u8> {
         let mut entries = Vec::new();
-        for entry in &self.0 {
+        for entry in &self.entries {
             write_entry(&mut entries, entry);
         }
         let mut der = Vec::new();
@@ -118,27 +164,45 @@ impl TnAuthList {
         der
     }
 
-    /// Its entries.
+    /// Its entries, as they were given.
     pub fn entries(&self) -> &[TnEntry] {
-        &self.0
+        &self.entries
     }
 
-    /// Its service provider codes.
+    /// Its service provider codes, each once, sorted.
     pub fn spcs(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter_map(|entry| if let TnEntry::Spc(spc) = entry { Some(spc.as_str()) } else { None })
+        self.codes.iter().map(String::as_str)
     }
 
-    /// How far it stands for `number`. O(entries).
+    /// Whether `code` is one of its service provider codes. O(log entries).
+    pub fn has_spc(&self, code: &str) -> bool {
+        self.codes.binary_search_by(|own| own.as_str().cmp(code)).is_ok()
+    }
+
+    /// How far it stands for `number`. O(log entries).
     pub fn coverage(&self, number: TelephoneNumber) -> Coverage {
-        let of_entry = |entry: &TnEntry| match entry {
-            TnEntry::One(one) if *one == number => Coverage::Covered,
-            TnEntry::Range(range) if range.contains(number) => Coverage::Covered,
-            TnEntry::Spc(_) => Coverage::OnlyBySpc,
-            _ => Coverage::NotCovered,
-        };
-        self.0.iter().map(of_entry).max().unwrap_or(Coverage::NotCovered)
+        if self.numbers.contains(number) {
+            Coverage::Covered
+        } else if self.codes.is_empty() {
+            Coverage::NotCovered
+        } else {
+            Coverage::OnlyBySpc
+        }
+    }
+
+    /// How far all it stands for lies within `parent`, the list of the certificate above (RFC 9060 §4). A code
+    /// lies within the same code only: a pointer is no subset of the numbers somebody once looked up. O(entries
+    /// log entries of `parent`).
+    pub fn encompassed_by(&self, parent: &Self) -> Encompassed {
+        if !self.spcs().all(|code| parent.has_spc(code)) {
+            Encompassed::No
+        } else if self.numbers.is_within(&parent.numbers) {
+            Encompassed::Yes
+        } else if parent.codes.is_empty() {
+            Encompassed::No
+        } else {
+            Encompassed::OnlyBySpc
+        }
     }
 }
 
@@ -146,10 +210,11 @@ fn is_spc(text: &[u8]) -> bool {
     (1..=SPC_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
 }
 
-fn read_entries(der: &[u8]) -> Option<Vec<TnEntry>> {
+/// Reads entries, and no further than one more than allowed.
+fn read_entries(der: &[u8], entries_max: usize) -> Option<Vec<TnEntry>> {
     let mut rest = tlv::only(der, tag::SEQUENCE)?;
     let mut entries = Vec::new();
-    while !rest.is_empty() && entries.len() <= TN_ENTRIES_MAX {
+    while !rest.is_empty() && entries.len() <= entries_max {
         let (choice, content) = tlv::take(&mut rest)?;
         entries.push(read_entry(choice, content)?);
     }

@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_cert::certificate::Rfc5280;
 
-use super::facts::moment;
+use super::facts::{CertificateFacts, moment};
 use crate::error::StirError;
 
 const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
@@ -24,6 +24,8 @@ pub struct TrustStore(pub(super) Arc<Trusted>);
 #[derive(Clone)]
 pub(super) struct Trusted {
     pub(super) roots: Vec<TrustAnchor<'static>>,
+    /// One for each root.
+    pub(super) root_facts: Vec<Arc<CertificateFacts>>,
     /// Shared, since a list may be large.
     pub(super) crls: Vec<Arc<CertRevocationList<'static>>>,
     /// When the first of the lists runs out.
@@ -38,11 +40,12 @@ impl TrustStore {
     pub fn from_pem(roots_pem: &[u8]) -> Result<Self, StirError> {
         const FAULT: StirError = StirError::Trust("root certificates");
         let roots = CertificateDer::pem_slice_iter(roots_pem)
-            .map(|der| Some(webpki::anchor_from_trusted_cert(&der.ok()?).ok()?.to_owned()))
+            .map(|der| read_root(&der.ok()?))
             .collect::<Option<Vec<_>>>()
             .filter(|roots| !roots.is_empty())
             .ok_or(FAULT)?;
-        Ok(Self(Arc::new(Trusted { roots, crls: Vec::new(), crls_until: NEVER })))
+        let (roots, root_facts) = roots.into_iter().unzip();
+        Ok(Self(Arc::new(Trusted { roots, root_facts, crls: Vec::new(), crls_until: NEVER })))
     }
 
     /// Adds revocation lists from PEM, one or more.
@@ -72,6 +75,11 @@ impl fmt::Debug for TrustStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TrustStore({} roots, {} revocation lists)", self.0.roots.len(), self.0.crls.len())
     }
+}
+
+fn read_root(der: &CertificateDer<'_>) -> Option<(TrustAnchor<'static>, Arc<CertificateFacts>)> {
+    let anchor = webpki::anchor_from_trusted_cert(der).ok()?.to_owned();
+    Some((anchor, Arc::new(CertificateFacts::read(der)?)))
 }
 
 /// A list and when it runs out. RFC 5280 §5.1.2.5 demands that it says so.

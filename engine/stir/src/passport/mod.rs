@@ -73,7 +73,8 @@ impl Claims {
         Ok(format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload)))
     }
 
-    fn payload(&self) -> Json {
+    /// All claims, as they are signed.
+    pub(crate) fn payload(&self) -> Json {
         let mut members = self.extra.clone();
         self.kind.write(&mut members);
         members.insert("iat".into(), Json::Integer(self.iat_s));

@@ -60,7 +60,10 @@ impl Credential {
         wall: Timestamp,
     ) -> Result<Authority, Fault> {
         match trust {
-            Some(trust) => self.chain.verify(trust, wall)?.authority(orig),
+            Some(trust) => {
+                let nothing_else = |_: &str| None::<Vec<u8>>;
+                self.chain.verify(trust, wall)?.authority(orig, &nothing_else, wall)
+            }
             None if self.chain.is_out_of_reach(orig)? => Err(Fault::NotCovered),
             None => Ok(Authority::Number),
         }
