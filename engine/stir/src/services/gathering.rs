@@ -9,7 +9,7 @@ use std::sync::Arc;
 use herald_core::Timestamp;
 
 use super::io::{Answer, Asked, Fetched, Ticket, Turn};
-use crate::certificate::{CertificateChain, CertificateSource, ChainCache};
+use crate::certificate::{CertificateChain, CertificateSource, ChainCache, TnAuthList};
 use crate::error::Fault;
 use crate::limits::CALL_DOCUMENTS_MAX;
 
@@ -75,5 +75,9 @@ pub struct Gathered<'a> {
 impl CertificateSource for Gathered<'_> {
     fn chain(&self, url: &str, now: Timestamp) -> Result<Arc<CertificateChain>, Fault> {
         self.cache.chain(url, now).map_err(|fault| self.faults.get(url).cloned().unwrap_or(fault))
+    }
+
+    fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
+        self.cache.number_list(url, now)
     }
 }

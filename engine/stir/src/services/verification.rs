@@ -10,14 +10,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use herald_core::Timestamp;
+use herald_core::{TelephoneNumber, Timestamp};
 
 use super::collection::{Collection, CollectionFault};
 use super::discovery::CpsDiscovery;
 use super::gathering::{Gathered, Gathering};
 use super::io::{Answer, Ask, IoFault, Machine, Moment, Ticket, Tickets, Turn};
 use crate::call::CallVerdict;
-use crate::certificate::{CertificateChain, CertificateSource, ChainCache};
+use crate::certificate::{CertificateChain, CertificateSource, ChainCache, Held, TnAuthList};
 use crate::context::{CallContext, CallFacts, IdentityValue};
 use crate::error::{Fault, Stage};
 use crate::limits::{CALL_PASSPORTS_MAX, CHECK_DEADLINE_DEFAULT_MS};
@@ -430,5 +430,14 @@ impl CertificateSource for Noting<'_> {
             self.missing.borrow_mut().insert(url.to_owned());
         }
         chain
+    }
+
+    fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
+        let own = self.own.and_then(|own| own.number_list(url, now));
+        own.or_else(|| self.gathered.number_list(url, now))
+    }
+
+    fn code_holds(&self, code: &str, number: TelephoneNumber) -> Held {
+        self.own.map_or(Held::Unknown, |own| own.code_holds(code, number))
     }
 }
