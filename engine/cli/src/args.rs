@@ -7,6 +7,8 @@ use herald_runtime::PROPERTIES;
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::Attestation;
 
+use crate::case::{Open, Seal, Sign, Verify};
+
 /// Herald: a Call Placement Service (RFC 8816) and the tools around it.
 ///
 /// A call's proof of identity (its PASSporT) travels beside the call: the calling side signs it, seals it for the
@@ -38,6 +40,15 @@ pub(crate) enum Command {
     /// Check a call: retrieve what waits under the called number, open what opens, verify it, print the verdict.
     /// Ends with 0 if the call is verified, 1 if not.
     Check(Check),
+    /// Judge what came with a call: a token, an Identity header field or a SIP request. Ends with 0 if it is
+    /// accepted, 1 if it is rejected.
+    Verify(Verify),
+    /// Sign one PASSporT and print it.
+    Sign(Sign),
+    /// Seal one PASSporT for the called side.
+    Seal(Seal),
+    /// Open one sealed placement and print the PASSporT. Ends with 1 if no key opens it.
+    Open(Open),
     /// Measure what this machine makes of the engine: stores and retrieves in process, beside the limits of its
     /// memory and disk. About 20 seconds.
     Bench(Bench),

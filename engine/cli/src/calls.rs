@@ -1,7 +1,7 @@
 //! `herald store`, `retrieve`, `place` and `check`: a service elsewhere, asked from the command line.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use herald_runtime::stir::{
@@ -173,6 +173,7 @@ pub(crate) fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn read_text(path: &PathBuf) -> Result<String, Failure> {
+/// The text of such a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read(path)?).map_err(|_| named(path, "not a text file"))
 }

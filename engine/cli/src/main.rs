@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod calls;
+mod case;
 mod demo;
 mod development;
 mod keygen;
@@ -35,6 +36,10 @@ fn main() -> ExitCode {
         Command::Retrieve(retrieve) => calls::retrieve(retrieve, &output),
         Command::Place(place) => calls::place(place, &output),
         Command::Check(check) => calls::check(check, &output),
+        Command::Verify(verify) => case::verify(verify, &output),
+        Command::Sign(sign) => case::sign(sign, &output),
+        Command::Seal(seal) => case::seal(seal, &output),
+        Command::Open(open) => case::open(open, &output),
         Command::Bench(bench) => bench::run(bench, &output),
         Command::Demo => demo::run(&output),
     };

@@ -128,6 +128,12 @@ impl CallVerdict {
         Self { reports: Vec::new(), outcome: Err(fault), deciding_index: None }
     }
 
+    /// The verdict on a PASSporT that is judged alone.
+    pub fn of_one(report: PassportReport) -> Self {
+        let outcome = report.outcome.as_ref().map(|_| 0).map_err(Fault::clone);
+        Self { reports: vec![report], outcome, deciding_index: Some(0) }
+    }
+
     /// The report on the head that the call is accepted by, or the fault of the call.
     pub fn outcome(&self) -> Result<&PassportReport, &Fault> {
         self.outcome.as_ref().map(|&index| &self.reports[index])

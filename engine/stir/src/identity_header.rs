@@ -30,13 +30,13 @@ impl<'a> IdentityHeader<'a> {
     /// if a field cannot carry it: its certificate is within (`x5c`) and the field must name a URL, or its URL or
     /// type has signs that would end the field's parameter.
     pub fn write(passport: &Passport) -> Option<String> {
-        let CertificateReference::Url(url) = passport.certificate() else { return None };
-        let ppt = passport.claims().kind.ppt();
-        if url.contains(['<', '>', '"']) || ppt.is_some_and(|ppt| !ppt.chars().all(is_token_sign)) {
-            return None;
-        }
-        let ppt = ppt.map(|ppt| format!(";ppt=\"{ppt}\"")).unwrap_or_default();
-        Some(format!("{};info=<{url}>;alg=ES256{ppt}", passport.to_token()))
+        Some(passport.to_token() + &write_parameters(passport)?)
+    }
+
+    /// As [`write`](Self::write), in compact form. A verifier rebuilds it from the signalling, so it is for
+    /// PASSporTs without `ppt` only, and for `shaken` where the signalling carries its claims elsewhere.
+    pub fn write_compact(passport: &Passport) -> Option<String> {
+        Some(passport.compact() + &write_parameters(passport)?)
     }
 
     /// Splits a field value at its first semicolon.
@@ -107,6 +107,16 @@ impl<'a> IdentityHeader<'a> {
         let input = claims.signing_input(&certificate).map_err(|_| Fault::CompactForm)?;
         Passport::parse(format!("{input}.{signature}").as_bytes(), leniency)
     }
+}
+
+fn write_parameters(passport: &Passport) -> Option<String> {
+    let CertificateReference::Url(url) = passport.certificate() else { return None };
+    let ppt = passport.claims().kind.ppt();
+    if url.contains(['<', '>', '"']) || ppt.is_some_and(|ppt| !ppt.chars().all(is_token_sign)) {
+        return None;
+    }
+    let ppt = ppt.map(|ppt| format!(";ppt=\"{ppt}\"")).unwrap_or_default();
+    Some(format!(";info=<{url}>;alg=ES256{ppt}"))
 }
 
 impl<'a> Parameters<'a> {

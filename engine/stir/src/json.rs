@@ -42,7 +42,7 @@ impl Json {
 
     /// Writes the value in the form of RFC 8225 §9: no white space, members sorted, only whole numbers.
     /// `None` if there is an [`Inexact`](Self::Inexact) in it.
-    pub(crate) fn to_text(&self) -> Option<String> {
+    pub fn to_text(&self) -> Option<String> {
         let mut text = String::new();
         self.write(&mut text)?;
         Some(text)

@@ -49,6 +49,14 @@ impl Claims {
         Self { kind: PassportType::Shaken { attest, origid }, ..Self::base(orig, dest, iat_s) }
     }
 
+    /// Reads a payload in JSON, as one of a PASSporT of type `ppt`, strictly.
+    ///
+    /// # Errors
+    /// [`Fault`] of the stages parse, iat, claims and canonical.
+    pub fn from_payload(payload: &[u8], ppt: Option<&str>) -> Result<Self, Fault> {
+        parse::read_payload(payload, ppt, &Leniency::STRICT)
+    }
+
     /// Signs the claims: a PASSporT in full form, in the deterministic JSON of RFC 8225 §9.
     ///
     /// Destinations are sorted and repeated ones dropped.

@@ -134,6 +134,11 @@ const fn length_fault(signature: &[u8]) -> Fault {
     Fault::SignatureLength(bytes)
 }
 
+/// Reads a payload by itself.
+pub(super) fn read_payload(bytes: &[u8], ppt: Option<&str>, leniency: &Leniency) -> Result<Claims, Fault> {
+    read_claims(parse_object(bytes, "payload")?, ppt, leniency)
+}
+
 fn read_claims(payload: Json, ppt: Option<&str>, leniency: &Leniency) -> Result<Claims, Fault> {
     let Json::Object(mut claims) = payload else { return Err(Fault::Json("payload")) };
     let iat_s = read_iat(claims.remove("iat"), leniency)?;

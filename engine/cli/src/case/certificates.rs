@@ -1,0 +1,72 @@
+//! Certificates and revocation lists from files, in the place of a fetcher.
+
+use std::path::{Path, PathBuf};
+
+use herald_runtime::stir::TrustStore;
+
+use super::arguments::Verify;
+use crate::calls::read;
+use crate::output::Failure;
+
+/// Answers for every host with the files of a folder.
+pub(super) struct Certificates {
+    folder: Option<PathBuf>,
+    for_all: Option<Vec<u8>>,
+}
+
+impl Certificates {
+    pub(super) fn of(verify: &Verify) -> Result<Self, Failure> {
+        if let Some(folder) = verify.certificates.as_deref().filter(|folder| !folder.is_dir()) {
+            return Err(Failure::usage(format!("{}: not a folder", folder.display())));
+        }
+        let for_all = verify.certificate.as_deref().map(read).transpose()?;
+        Ok(Self { folder: verify.certificates.clone(), for_all })
+    }
+
+    /// What `url` serves.
+    pub(super) fn serve(&self, url: &str) -> Option<Vec<u8>> {
+        if let Some(chain) = &self.for_all {
+            return Some(chain.clone());
+        }
+        let folder = self.folder.as_deref()?;
+        let path = url.split(['?', '#']).next()?;
+        let (_, file) = path.split_once("://")?.1.rsplit_once('/')?;
+        let safe =
+            |sign: u8| sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b'_' | b'.' | b'+' | b'=');
+        if file.is_empty() || file.starts_with('.') || !file.bytes().all(safe) {
+            return None;
+        }
+        let name = file.strip_suffix(".pem").unwrap_or(file);
+        let files = [format!("{name}.chain.pem"), format!("{name}.pem"), file.to_owned()];
+        files.iter().find_map(|file| read(folder.join(file)).ok())
+    }
+}
+
+/// The roots with each revocation list by itself, or without one if there is none: several lists of one issuer
+/// need not agree, and whoever is on any of them is revoked.
+pub(super) fn trust(verify: &Verify) -> Result<Vec<TrustStore>, Failure> {
+    let named = |path: &Path, error| Failure::usage(format!("{}: {error}", path.display()));
+    let roots = TrustStore::from_pem(&read(&verify.roots)?).map_err(|error| named(&verify.roots, error))?;
+    let lists = match &verify.certificates {
+        Some(folder) if verify.crl.is_empty() => lists_of(folder)?,
+        _ => verify.crl.clone(),
+    };
+    if lists.is_empty() {
+        return Ok(vec![roots]);
+    }
+    let with = |path: &PathBuf| roots.clone().with_crls_pem(&read(path)?).map_err(|error| named(path, error));
+    lists.iter().map(with).collect()
+}
+
+fn lists_of(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failure = |error: std::io::Error| Failure::usage(format!("{}: {error}", folder.display()));
+    let mut lists = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failure)? {
+        let path = entry.map_err(failure)?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".crl.pem")) {
+            lists.push(path);
+        }
+    }
+    lists.sort();
+    Ok(lists)
+}
