@@ -13,7 +13,7 @@ SEPARATORS = r"[ \-.()/]*"
 NUMBER = re.compile(rf"{SEPARATORS}\+?{SEPARATORS}([0-9*#]{SEPARATORS}){{1,15}}")
 
 
-@schemathesis.serializer("application/passport", "application/vnd.herald.batch")
+@schemathesis.serializer("application/passport", "application/vnd.herald.batch", "application/jose")
 def write_bytes(ctx, value):
     """Bytes go out as they are; generated text stands for as many bytes as it has signs."""
     if isinstance(value, str):

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, Parser, Subcommand};
 use herald_runtime::PROPERTIES;
 use herald_runtime::core::TelephoneNumber;
-use herald_runtime::stir::Attestation;
+use herald_runtime::stir::{Attestation, Suite};
+
+use crate::keys::Keys;
 
 use crate::case::{Open, Seal, Sign, Verify};
 
@@ -31,6 +33,9 @@ pub(crate) enum Command {
     /// Make keys and certificates: a signer's certificate with its numbers, and a sealing key. For trials: the
     /// authority that signs is made here too.
     Keygen(Keygen),
+    /// Say for which keys calls to your numbers are sealed: make a key bundle, publish it, or show what is published.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Store a sealed PASSporT under the called number.
     Store(Store),
     /// Show what waits under a called number. Some of it is cover; only the called side's key tells.
@@ -82,6 +87,9 @@ pub(crate) struct Keygen {
     /// A service provider code the signer stands for; may be given again.
     #[arg(long, value_name = "CODE")]
     pub spc: Vec<String>,
+    /// The suite of the sealing key: that of the service calls are placed at.
+    #[arg(long, value_name = "x25519|p256", default_value = "x25519", value_parser = suite)]
+    pub suite: Suite,
 }
 
 /// Which service to ask.
@@ -180,6 +188,14 @@ pub(crate) struct Bench {
     /// available if not given, 1 GiB at most.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
+}
+
+pub(crate) fn suite(name: &str) -> Result<Suite, &'static str> {
+    match name {
+        "x25519" => Ok(Suite::X25519),
+        "p256" => Ok(Suite::P256),
+        _ => Err("a suite is x25519 or p256"),
+    }
 }
 
 fn attestation(letter: &str) -> Result<Attestation, &'static str> {

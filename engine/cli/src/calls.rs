@@ -127,7 +127,7 @@ fn verdict_json(checked: &CheckedCall) -> Value {
     json!({ "verdict": verdict, "detail": detail, "items": checked.items_count, "opened": checked.opened_count })
 }
 
-fn open(service: &Service) -> Result<CpsClient, Failure> {
+pub(crate) fn open(service: &Service) -> Result<CpsClient, Failure> {
     let roots = service.ca.as_deref().map(read).transpose()?;
     if roots.is_none() && service.cps.starts_with("https:") {
         return Err(Failure::usage(
@@ -153,7 +153,7 @@ pub(crate) fn inline_chain(path: &Path) -> Result<CertificateReference, Failure>
     CertificateReference::inline_from_pem(&read(path)?).map_err(|error| named(path, error))
 }
 
-fn named(path: &Path, error: impl std::fmt::Display) -> Failure {
+pub(crate) fn named(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::usage(format!("{}: {error}", path.display()))
 }
 

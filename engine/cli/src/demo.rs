@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::{
-    Attestation, SealingKey, SealingPublicKey, SigningKey, TnEntry, TrustStore, VerificationPolicy, open,
-    seal,
+    Attestation, SealingKey, SealingPublicKey, SigningKey, Suite, TnEntry, TrustStore, VerificationPolicy,
+    open, seal,
 };
 use herald_runtime::{CheckCall, CpsClient, PlaceCall, RetrievedItem, SystemRandom, wall_clock};
 use serde_json::json;
@@ -45,8 +45,8 @@ fn play(stage: &mut Stage<'_>, folder: &Path) -> Result<(), Failure> {
 
     let began = Instant::now();
     let authority = folder.join("authority");
-    keygen::make(&folder.join("alice"), &authority, vec![TnEntry::One(alice)])?;
-    keygen::make(&folder.join("bob"), &authority, vec![TnEntry::One(bob)])?;
+    keygen::make(&folder.join("alice"), &authority, vec![TnEntry::One(alice)], Suite::X25519)?;
+    keygen::make(&folder.join("bob"), &authority, vec![TnEntry::One(bob)], Suite::X25519)?;
     stage.show(
         "Keys",
         "Alice's service has a certificate for her number; Bob's service has published a sealing key.",
@@ -144,7 +144,7 @@ fn curious(
     let began = Instant::now();
     let client = service.client()?;
     let (called, quiet) = (client.retrieve(bob)?, client.retrieve(carol)?);
-    let own_key = [SealingKey::generate(herald_runtime::stir::Suite::X25519, &SystemRandom)];
+    let own_key = [SealingKey::generate(Suite::X25519, &SystemRandom)];
     let opened = called.iter().any(|item| open(&item.body, bob, &own_key).is_ok());
     stage.require(!opened, "a stranger opened an item");
     stage.require(!called.is_empty() && !quiet.is_empty(), "a number shows no items");

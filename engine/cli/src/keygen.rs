@@ -23,7 +23,7 @@ pub(crate) fn run(keygen: &Keygen, output: &Output) -> Result<ExitCode, Failure>
     if entries.is_empty() {
         return Err(Failure::usage("whom does the signer stand for? give --number or --spc, or both"));
     }
-    make(&keygen.out, &keygen.authority, entries)?;
+    make(&keygen.out, &keygen.authority, entries, keygen.suite)?;
     let out = keygen.out.display();
     let roots = keygen.authority.join("roots.pem");
     output.answer(
@@ -38,7 +38,7 @@ pub(crate) fn run(keygen: &Keygen, output: &Output) -> Result<ExitCode, Failure>
 }
 
 /// Makes the files of one party.
-pub(crate) fn make(out: &Path, authority: &Path, entries: Vec<TnEntry>) -> Result<(), Failure> {
+pub(crate) fn make(out: &Path, authority: &Path, entries: Vec<TnEntry>, suite: Suite) -> Result<(), Failure> {
     for folder in [out, authority] {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
@@ -49,7 +49,7 @@ pub(crate) fn make(out: &Path, authority: &Path, entries: Vec<TnEntry>) -> Resul
     let numbers = TnAuthList::new(entries).map_err(Failure::usage)?;
     let issued = authority.issue("herald development signer", &numbers, validity, &SystemRandom);
     let issued = issued.map_err(Failure::usage)?;
-    let sealing = SealingKey::generate(Suite::X25519, &SystemRandom);
+    let sealing = SealingKey::generate(suite, &SystemRandom);
     let save = |name: &str, text: &str, secret| write(&out.join(name), text, secret).map_err(Failure::usage);
     save("signing.pem", &issued.chain_pem, false)?;
     save("signing.key", &issued.key.to_pkcs8_pem(), true)?;

@@ -9,6 +9,7 @@ mod case;
 mod demo;
 mod development;
 mod keygen;
+mod keys;
 mod output;
 mod serve;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             serve::run(serve, &properties, &output)
         }
         Command::Keygen(keygen) => keygen::run(keygen, &output),
+        Command::Keys(keys) => keys::run(keys, &output),
         Command::Store(store) => calls::store(store, &output),
         Command::Retrieve(retrieve) => calls::retrieve(retrieve, &output),
         Command::Place(place) => calls::place(place, &output),

@@ -19,5 +19,7 @@ pub use name::nearest_name;
 pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};
 pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal};
 pub use random::Random;
-pub use service::{Answer, BatchExchange, Effect, Item, Problem, Request, Response, Service, Storing};
+pub use service::{
+    Answer, BatchExchange, Effect, Item, KeyProblem, Problem, Request, Response, Service, Storing,
+};
 pub use time::{Clock, Retention, RetentionError, Timestamp};

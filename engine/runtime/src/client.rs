@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use herald_core::TelephoneNumber;
 use herald_net::{Bytes, Client, Request, Response};
+use herald_stir::bundle::{Area, Listing};
 
 use crate::cps::{self, CpsError, RetrievedItem};
 use crate::limits::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE_S};
@@ -47,6 +48,22 @@ impl CpsClient {
     /// [`CpsError`].
     pub fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<RetrievedItem>, CpsError> {
         cps::retrieved(&self.exchange(cps::retrieve_request(&self.base, number)?)?)
+    }
+
+    /// Publishes a signed key bundle.
+    ///
+    /// # Errors
+    /// [`CpsError`].
+    pub fn publish_keys(&self, token: &str) -> Result<(), CpsError> {
+        cps::published(&self.exchange(cps::publish_request(&self.base, token)?)?)
+    }
+
+    /// The key bundles published about an area, none of them verified.
+    ///
+    /// # Errors
+    /// [`CpsError`].
+    pub fn key_bundles(&self, area: &Area) -> Result<Listing, CpsError> {
+        cps::key_bundles(&self.exchange(cps::keys_request(&self.base, area)?)?)
     }
 
     fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CpsError> {

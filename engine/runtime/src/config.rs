@@ -11,6 +11,7 @@ use std::time::Duration;
 use herald_core::Retention;
 use herald_core::nearest_name;
 use herald_journal::Durability;
+use herald_stir::Suite;
 
 use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, REACTORS_MAX};
 
@@ -144,6 +145,38 @@ pub const PROPERTIES: &[Property] = &[
         },
     },
     Property {
+        name: "suite",
+        option: "suite",
+        form: "x25519 | p256",
+        default: "x25519",
+        meaning: "the HPKE suite of all placements of this service, that cover and published keys have: \
+                  DHKEM(X25519 or P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM",
+        set: |config, value| {
+            config.suite = match value {
+                "x25519" => Suite::X25519,
+                "p256" => Suite::P256,
+                _ => return Err("x25519 or p256"),
+            };
+            Ok(())
+        },
+    },
+    Property {
+        name: "key_roots",
+        option: "key-roots",
+        form: "PATH",
+        default: "none: no key bundles are taken",
+        meaning: "the roots, PEM, under which owners of numbers sign the key bundles they publish here",
+        set: |config, value| set_path(&mut config.key_roots, value),
+    },
+    Property {
+        name: "key_bundles",
+        option: "key-bundles",
+        form: "PATH",
+        default: "none: published key bundles are gone after a restart",
+        meaning: "the folder that published key bundles are kept in; files NAME.jws there are published at the start",
+        set: |config, value| set_path(&mut config.key_bundles, value),
+    },
+    Property {
         name: "reactors",
         option: "reactors",
         form: "COUNT",
@@ -181,6 +214,9 @@ pub struct Config {
     pub(crate) arena_bytes: usize,
     pub(crate) beyond_bytes: usize,
     pub(crate) journal_bytes: usize,
+    pub(crate) suite: Suite,
+    pub(crate) key_roots: Option<PathBuf>,
+    pub(crate) key_bundles: Option<PathBuf>,
     pub(crate) reactors: Option<usize>,
     pub(crate) drain_grace: Duration,
 }
@@ -198,6 +234,9 @@ impl Default for Config {
             arena_bytes: ARENA_BYTES_DEFAULT,
             beyond_bytes: 0,
             journal_bytes: herald_journal::limits::MEMORY_BYTES_DEFAULT,
+            suite: Suite::default(),
+            key_roots: None,
+            key_bundles: None,
             reactors: None,
             drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),
         }

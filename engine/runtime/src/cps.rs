@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herald_core::{PlacementId, TelephoneNumber};
 use herald_net::{Bytes, ClientError, Method, Request, Response, header};
+use herald_stir::bundle::{self, Area, Listing};
 use herald_stir::services::IoFault;
 use serde_json::Value;
 
@@ -56,6 +57,33 @@ pub(crate) fn stored(response: &Response<Bytes>) -> Result<String, CpsError> {
 pub(crate) fn retrieved(response: &Response<Bytes>) -> Result<Vec<RetrievedItem>, CpsError> {
     check(response)?;
     parse_inline(response.body()).ok_or(CpsError::Answer("a list of another form"))
+}
+
+/// Asks for a signed key bundle to be published.
+pub(crate) fn publish_request(base: &str, token: &str) -> Result<Request<Bytes>, CpsError> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{base}{}", bundle::PUBLISH_PATH))
+        .header(header::CONTENT_TYPE, bundle::MEDIA_TYPE)
+        .body(Bytes::copy_from_slice(token.as_bytes()));
+    request.map_err(|_| CpsError::Url(base.to_owned()))
+}
+
+/// Asks for the key bundles about an area.
+pub(crate) fn keys_request(base: &str, area: &Area) -> Result<Request<Bytes>, CpsError> {
+    let request = Request::builder().uri(format!("{base}{}", area.path())).body(Bytes::new());
+    request.map_err(|_| CpsError::Url(base.to_owned()))
+}
+
+/// Whether a key bundle was published.
+pub(crate) fn published(response: &Response<Bytes>) -> Result<(), CpsError> {
+    check(response)
+}
+
+/// The key bundles of an answer, none of them verified.
+pub(crate) fn key_bundles(response: &Response<Bytes>) -> Result<Listing, CpsError> {
+    check(response)?;
+    Listing::parse(response.body()).ok_or(CpsError::Answer("a list of key bundles of another form"))
 }
 
 /// The path of an item at a service whose paths are RFC 8816's.

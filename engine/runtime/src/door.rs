@@ -9,16 +9,19 @@ use std::sync::Arc;
 
 use herald_core::{BatchExchange, Effect, Problem, Request, batch};
 use herald_journal::{CommitState, Commits, Pace, Ticket};
-use herald_net::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use herald_net::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_NONE_MATCH};
 use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusCode};
 
 use crate::batch::BatchDialogue;
+use crate::clock::wall_clock;
+use crate::keys::{self, KeyShelf};
 use crate::sessions::Session;
 use crate::shared::{Shared, storing};
 
 /// The service of one reactor.
 pub(crate) struct Door {
     desk: Rc<Desk>,
+    keys: Arc<KeyShelf>,
 }
 
 /// What the requests of one reactor have in common.
@@ -28,8 +31,8 @@ pub(crate) struct Desk {
 }
 
 impl Door {
-    pub(crate) fn new(shared: Arc<Shared>, session: Session) -> Self {
-        Self { desk: Rc::new(Desk { shared, session: RefCell::new(session) }) }
+    pub(crate) fn new(shared: Arc<Shared>, keys: Arc<KeyShelf>, session: Session) -> Self {
+        Self { desk: Rc::new(Desk { shared, session: RefCell::new(session) }), keys }
     }
 }
 
@@ -65,6 +68,11 @@ impl herald_net::Service for Door {
         let now = shared.clock.now();
         let pace = shared.pace(now);
         let (head, body) = request.into_parts();
+        if keys::is_ours(head.uri.path()) {
+            let known = head.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+            let answer = self.keys.answer(&asked(&head, &body), known, wall_clock());
+            return Reply { response: Some(http_response(answer)), commit: None };
+        }
         let session = &mut *self.desk.session.borrow_mut();
         let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing(pace), now);
         let response = http_response(answer.response);

@@ -18,13 +18,15 @@ use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
 };
 use herald_stir::SystemRandom;
+use herald_stir::bundle::{Area, Listing};
 use parking_lot::Mutex;
 
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, wall_clock};
 use crate::config::{Config, ConfigError};
 use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::files::read_pem;
+use crate::keys::KeyShelf;
 use crate::limits::{JOURNAL_MODE, REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
 use crate::shared::{Shared, Stage};
 use crate::worker::{Worker, WorkerConfig};
@@ -71,6 +73,7 @@ impl Environment {
 /// [`retrieve`](Self::retrieve) serve from the start to the stop.
 pub struct Engine {
     shared: Arc<Shared>,
+    keys: Arc<KeyShelf>,
     config: Config,
     report: Report,
     tls: OnceLock<TlsSlot>,
@@ -153,13 +156,16 @@ impl Engine {
         let keeper = store.as_ref().filter(|_| config.beyond_bytes > 0);
         let keeper = keeper.map(|store| store.keeper(config.retention, now));
         let log = make_log(&config, &*random, keeper.as_ref())?;
-        let shared = Shared::new(log, clock, random, config.durability, config.retention, cover);
+        let shared =
+            Shared::new(log, clock, random, config.durability, config.retention, config.suite, cover);
         if let Some(store) = &store {
             recover(store, &shared, keeper.as_deref(), now, &*report)?;
         }
+        let keys = Arc::new(KeyShelf::open(&config, &report, wall_clock())?);
         let journal = store.map(|store| open_journal(store, &shared, now)).transpose()?;
         Ok(Self {
             shared: Arc::new(shared),
+            keys,
             config,
             report,
             tls: OnceLock::new(),
@@ -204,7 +210,7 @@ impl Engine {
             .into());
         }
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
-        let door = Door::new(self.shared.clone(), self.shared.open_session()?);
+        let door = Door::new(self.shared.clone(), self.keys.clone(), self.shared.open_session()?);
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
         self.start_journal(&mut life)?;
         let _ = self.addresses.set(hosted.addresses());
@@ -265,6 +271,21 @@ impl Engine {
         Worker::start_beside(Some(self.shared.clone()), WorkerConfig { clock, ..config })
     }
 
+    /// Publishes a key bundle, as its owner does over HTTP: it is verified under `key_roots` and shown to callers.
+    /// Any thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`] if it is not to be believed or not newer, [`EngineErrorKind::Full`],
+    /// [`EngineErrorKind::Busy`] if too many are published in this second.
+    pub fn publish_key_bundle(&self, token: &[u8]) -> Result<(), EngineError> {
+        Ok(self.keys.publish(token, wall_clock())?)
+    }
+
+    /// The key bundles that are published about an area, as callers are shown them. Any thread.
+    pub fn key_bundles(&self, area: &Area) -> Listing {
+        self.keys.listing(area, wall_clock())
+    }
+
     /// Stops: no new calls and connections, up to the configured grace for requests under way, then the journal's
     /// last write. A second stop does nothing. Listeners served by the host are the host's to
     /// [drain](Hosted::drain) before.
@@ -277,6 +298,7 @@ impl Engine {
         let served = life.server.take().map(|server| server.shutdown(self.config.drain_grace));
         self.shared.wind_up(self.config.drain_grace);
         life.journal = None;
+        self.keys.close();
         served.map_or(Ok(()), |outcome| Ok(outcome?))
     }
 
@@ -301,10 +323,10 @@ impl Engine {
     fn serve(&self) -> Result<Server, EngineError> {
         let count = reactor_count(&self.config);
         let sessions = (0..count).map(|_| self.shared.open_session()).collect::<Result<Vec<_>, _>>()?;
-        let (shared, sessions) = (self.shared.clone(), Mutex::new(sessions));
+        let (shared, keys, sessions) = (self.shared.clone(), self.keys.clone(), Mutex::new(sessions));
         let make_door = move |_| {
             let session = sessions.lock().pop().expect("there is a session for each reactor");
-            Door::new(shared.clone(), session)
+            Door::new(shared.clone(), keys.clone(), session)
         };
         let config =
             ServerConfig { listen: self.listen_specs()?, reactors: Some(count), ..ServerConfig::default() };

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use herald_core::Problem;
+use herald_core::{KeyProblem, Problem};
 use herald_journal::{Fault, FaultKind};
 
 use crate::config::ConfigError;
@@ -68,7 +68,8 @@ impl From<ConfigError> for EngineError {
 impl From<Problem> for EngineError {
     fn from(problem: Problem) -> Self {
         let kind = match problem {
-            Problem::Full(_) => EngineErrorKind::Full,
+            Problem::Full(_) | Problem::Keys(KeyProblem::Full) => EngineErrorKind::Full,
+            Problem::Keys(KeyProblem::TooOften) => EngineErrorKind::Busy,
             Problem::Unavailable => EngineErrorKind::Disk,
             _ => EngineErrorKind::Argument,
         };

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod fetch;
 mod files;
+mod keys;
 pub mod limits;
 mod sessions;
 mod shared;

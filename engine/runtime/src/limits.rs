@@ -32,6 +32,14 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a reference or a reason a service elsewhere gives. A longer reference is an error, a reason is cut.
 pub const REFERENCE_BYTES_MAX: usize = 1024;
 
+/// Seconds that an answer with key bundles may be kept: so late a new key is used.
+pub const KEYS_FRESH_S: u64 = 300;
+/// Key bundles that are looked at in one second. Each costs up to seven signatures to verify, some 0.5 ms; a reactor
+/// does nothing else meanwhile. One more is refused with 429.
+pub const KEYS_PUBLISHED_PER_S_MAX: u32 = 20;
+/// Writes of key bundles that may wait for the disk. What comes on top is not written, and reported.
+pub(crate) const KEYS_WRITES_WAITING_MAX: usize = 256;
+
 /// Bytes of results of one batch that may wait for the disk or the peer. At the bound no step begins and its request
 /// is read no further; the last step goes beyond by its own results
 /// ([`BATCH_STEP_BYTES`](herald_core::limits::BATCH_STEP_BYTES) and one number).

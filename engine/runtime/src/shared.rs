@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use herald_core::{
     Clock, CoverSchedule, CoverSecret, Item, PlacementId, Problem, Random, Retention, Service, Storing,
-    TelephoneNumber, Timestamp, X25519Suite,
+    TelephoneNumber, Timestamp,
 };
 use herald_journal::limits::COMMIT_WAIT_MS;
 use herald_journal::{CommitState, Commits, Durability, JournalThread, Pace, Ticket};
 use herald_log::PlacementLog;
+use herald_stir::Suite;
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) commits: Arc<Commits>,
     pub(crate) durability: Durability,
     pub(crate) retention: Retention,
+    suite: Suite,
     /// The secret for sessions to come. Each session forgets on its own as time goes on.
     cover: Mutex<CoverSecret>,
     /// From the start on. Stores into memory alone never look at it.
@@ -89,6 +91,7 @@ impl Shared {
         random: Arc<dyn Random>,
         durability: Durability,
         retention: Retention,
+        suite: Suite,
         cover: CoverSecret,
     ) -> Self {
         Self {
@@ -98,6 +101,7 @@ impl Shared {
             commits: Arc::new(Commits::default()),
             durability,
             retention,
+            suite,
             cover: Mutex::new(cover),
             journal: OnceLock::new(),
             stage: AtomicU8::new(Stage::Opened as u8),
@@ -143,7 +147,7 @@ impl Shared {
 
     /// A session of its own for a thread that keeps it.
     pub(crate) fn open_session(&self) -> Result<Session, EngineError> {
-        let cover = CoverSchedule::new(self.cover(), self.retention, Box::new(X25519Suite));
+        let cover = CoverSchedule::new(self.cover(), self.retention, Box::new(self.suite));
         Ok(Session { service: Service::new(cover, &*self.random), log: self.log.handle()? })
     }
 
@@ -326,7 +330,15 @@ pub(crate) mod tests {
         let log = PlacementLog::create(config).expect("32 MiB are to be had");
         let retention = Retention::DEFAULT;
         let cover = CoverSecret::generate(&SystemRandom, retention, now);
-        let shared = Shared::new(log, clock, Arc::new(SystemRandom), Durability::Memory, retention, cover);
+        let shared = Shared::new(
+            log,
+            clock,
+            Arc::new(SystemRandom),
+            Durability::Memory,
+            retention,
+            Suite::X25519,
+            cover,
+        );
         shared.advance(Stage::Running);
         shared
     }

@@ -19,6 +19,9 @@ fn a_whole_file_is_taken() {
         memory = "64MiB"
         beyond_memory = "1GiB"
         journal_memory = "128MiB"
+        suite = "p256"
+        key_roots = "roots.pem"
+        key_bundles = "bundles"
         reactors = 2
         drain_grace = "500ms"
     "#;

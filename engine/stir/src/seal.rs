@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herald_core::limits::BODY_BUCKETS_BYTES;
-use herald_core::{Random, TelephoneNumber};
+use herald_core::{Random, SealingSuite, TelephoneNumber, X25519Suite};
 use hpke::aead::AesGcm128;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::{DhP256HkdfSha256, X25519HkdfSha256};
@@ -61,6 +61,20 @@ impl Suite {
 
     const fn overhead_bytes(self) -> usize {
         self.encapsulated_key_bytes() + TAG_BYTES + SEALED_LENGTH_BYTES
+    }
+}
+
+/// Encapsulated keys for cover.
+impl SealingSuite for Suite {
+    fn encapsulated_key_bytes(&self) -> usize {
+        Self::encapsulated_key_bytes(*self)
+    }
+
+    fn encapsulated_key(&self, seed: [u8; 32], out: &mut [u8]) {
+        match self {
+            Self::X25519 => X25519Suite.encapsulated_key(seed, out),
+            Self::P256 => out.copy_from_slice(&DhP256HkdfSha256::derive_keypair(&seed).1.to_bytes()),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{Seeded, at_s, number};
 use herald_stir::bundle::{
-    Area, BundleFault, BundleTable, DirectoryBounds, KeyBundle, KeyDirectory, Listing, Lookup, Refused,
-    SignedBundle, TableBounds, VerifiedBundle, keys_of,
+    Area, BundleFault, BundleTable, DirectoryBounds, Inserted, KeyBundle, KeyDirectory, Listing, Lookup,
+    Refused, SignedBundle, TableBounds, VerifiedBundle, keys_of,
 };
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::{
@@ -233,7 +233,7 @@ fn a_table_finds_bundles_by_number_prefix_and_code() {
         ("2-4930123456", &["1-4930123450-10"]),
         ("2-*12#", &["2-*12#"]),
     ] {
-        assert_eq!(table.insert(house.verified(issuer, texts, T0)), Ok(true));
+        assert!(table.insert(house.verified(issuer, texts, T0)).is_ok());
     }
     let issuers = |bundles: Vec<std::sync::Arc<VerifiedBundle>>| -> Vec<String> {
         bundles.iter().map(|bundle| bundle.bundle().issuer.to_string()).collect()
@@ -290,21 +290,23 @@ fn a_later_bundle_replaces_an_earlier_one_and_never_the_other_way_round() {
     let key = || SealingKey::generate(Suite::X25519, &SystemRandom).public_key();
     let (old, new, narrow) = (key(), key(), key());
     let block = &["1-12225550100-100"][..];
-    assert_eq!(table.insert(made(T0, block, vec![old.clone()])), Ok(true));
-    assert_eq!(table.insert(made(T0, block, vec![new.clone()])), Err(Refused::Older), "of the same second");
+    assert!(table.insert(made(T0, block, vec![old.clone()])).is_ok());
+    let same_second = table.insert(made(T0, block, vec![new.clone()]));
+    assert_eq!(same_second.err(), Some(Refused::Older));
     let replayed = made(T0, block, vec![old.clone()]);
-    assert_eq!(table.insert(made(T0 + 1, block, vec![new.clone()])), Ok(true));
-    assert_eq!(table.insert(replayed), Err(Refused::Older));
+    assert!(table.insert(made(T0 + 1, block, vec![new.clone()])).is_ok());
+    assert_eq!(table.insert(replayed).err(), Some(Refused::Older));
     let keys = |table: &BundleTable, text: &str| keys_of(&table.for_number(number(text), at_s(T0)));
     assert_eq!(keys(&table, "12225550123"), vec![new.clone()]);
 
     // Of one issuer the latest word about a number counts, be it that there are no keys.
-    assert_eq!(table.insert(made(T0 + 2, &["2-12225550123"], vec![narrow.clone()])), Ok(true));
+    assert!(table.insert(made(T0 + 2, &["2-12225550123"], vec![narrow.clone()])).is_ok());
     assert_eq!(keys(&table, "12225550123"), [narrow]);
     assert_eq!(keys(&table, "12225550124"), [new]);
-    assert_eq!(table.insert(made(T0 + 3, &["2-12225550123"], Vec::new())), Ok(true));
+    let withdrawn = table.insert(made(T0 + 3, &["2-12225550123"], Vec::new())).unwrap();
+    assert!(matches!(withdrawn, Inserted::Replaced(_)));
     assert_eq!(keys(&table, "12225550123"), []);
-    assert_eq!(table.insert(made(T0 + 3, &["2-12225550125"], Vec::new())), Err(Refused::Full));
+    assert_eq!(table.insert(made(T0 + 3, &["2-12225550125"], Vec::new())).err(), Some(Refused::Full));
     assert_eq!(table.len(), 2);
 }
 

@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 
 pub use batch::BatchExchange;
 pub use message::{Answer, Effect, Request, Response};
-pub use problem::Problem;
+pub use problem::{KeyProblem, Problem};
 use route::{ListForm, PASSPORT_TYPE, Route, accepts, is_of_type, list_form};
 
 /// One item of a number as everybody sees it: a placement or cover.

@@ -53,6 +53,27 @@ pub enum Problem {
     Full(Refusal),
     /// The store cannot be reached or written; nothing is acknowledged meanwhile.
     Unavailable,
+    /// A request about key bundles.
+    Keys(KeyProblem),
+}
+
+/// Why a request about key bundles is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyProblem {
+    /// The path names no number, prefix of some length or service provider code.
+    Area,
+    /// This service takes no bundles.
+    NotTaken,
+    /// The body is not said to be a bundle.
+    MediaType,
+    /// The bundle is not to be believed; why.
+    Bundle(String),
+    /// One of the same issuer and entries is there that was made no earlier.
+    Older,
+    /// There is no room for another one.
+    Full,
+    /// More were published in this second than are looked at.
+    TooOften,
 }
 
 impl Problem {
@@ -66,16 +87,20 @@ impl Problem {
             | Self::Id(_)
             | Self::Query
             | Self::BatchVersion
-            | Self::Malformed(_) => 400,
+            | Self::Malformed(_)
+            | Self::Keys(KeyProblem::Area) => 400,
+            Self::Keys(KeyProblem::NotTaken) => 403,
             Self::NotFound | Self::NoSuchItem => 404,
             Self::Method(_) => 405,
             Self::NotAcceptable(_) => 406,
             Self::Timeout => 408,
+            Self::Keys(KeyProblem::Older) => 409,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
-            Self::MediaType | Self::BatchMediaType => 415,
-            Self::BodySize(_) => 422,
-            Self::Full(_) | Self::Unavailable => 503,
+            Self::MediaType | Self::BatchMediaType | Self::Keys(KeyProblem::MediaType) => 415,
+            Self::BodySize(_) | Self::Keys(KeyProblem::Bundle(_)) => 422,
+            Self::Keys(KeyProblem::TooOften) => 429,
+            Self::Full(_) | Self::Unavailable | Self::Keys(KeyProblem::Full) => 503,
         }
     }
 
@@ -92,7 +117,10 @@ impl Problem {
         let response = Response::new(self.status(), "application/problem+json", body);
         match self {
             Self::Method(allowed) => response.with("allow", *allowed),
-            Self::Full(_) | Self::Unavailable => response.with("retry-after", RETRY_AFTER_S.to_string()),
+            Self::Full(_) | Self::Unavailable | Self::Keys(KeyProblem::Full) => {
+                response.with("retry-after", RETRY_AFTER_S.to_string())
+            }
+            Self::Keys(KeyProblem::TooOften) => response.with("retry-after", "1"),
             _ => response,
         }
     }
@@ -113,8 +141,11 @@ impl Problem {
             Self::BodySize(_) | Self::BodyTooLarge => "body-size",
             Self::Timeout => "timeout",
             Self::Malformed(_) => "malformed",
-            Self::Full(_) => "full",
+            Self::Full(_) | Self::Keys(KeyProblem::Full) => "full",
             Self::Unavailable => "unavailable",
+            Self::Keys(KeyProblem::MediaType) => "media-type",
+            Self::Keys(KeyProblem::TooOften) => "too-often",
+            Self::Keys(_) => "keys",
         }
     }
 
@@ -139,6 +170,7 @@ impl Problem {
             Self::Malformed(_) => "Malformed request",
             Self::Full(_) => "The store is full",
             Self::Unavailable => "The store is unavailable",
+            Self::Keys(problem) => problem.title(),
         }
     }
 
@@ -171,7 +203,7 @@ impl fmt::Display for Problem {
             Self::Query => f.write_str("the list of a number takes inline=1 and nothing else; other resources take no query"),
             Self::NotFound => f.write_str(
                 "resources are /cps/{number}/ppts, /cps/{number}/ppts/{id}, /cps/{first}-{count}/ppts, /cps/batch, \
-                 /cps/batch/retrieve and /health",
+                 /cps/batch/retrieve, /.well-known/stir-cps-keys/{number} and /health",
             ),
             Self::NoSuchItem => f.write_str("no item of this id is live; items expire, so list the number again"),
             Self::Method(allowed) => write!(f, "this resource takes {allowed}"),
@@ -200,8 +232,44 @@ impl fmt::Display for Problem {
             Self::Unavailable => f.write_str(
                 "placements cannot be written to disk at the moment, so none is acknowledged; try again later",
             ),
+            Self::Keys(problem) => problem.fmt(f),
         }
     }
 }
 
 impl core::error::Error for Problem {}
+
+impl KeyProblem {
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::Area => "Not a number, prefix or code",
+            Self::NotTaken => "No key bundles are taken",
+            Self::MediaType | Self::Bundle(_) => "Not a key bundle",
+            Self::Older => "Key bundle is not newer",
+            Self::Full => "The store of key bundles is full",
+            Self::TooOften => "Too many key bundles",
+        }
+    }
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Area => f.write_str(
+                "ask for /.well-known/stir-cps-keys/ and a number, prefix/ and 3 or more first digits, or spc/ and a \
+                 service provider code",
+            ),
+            Self::NotTaken => f.write_str("this service takes no key bundles; its operator would set key_roots"),
+            Self::MediaType => f.write_str("send the key bundle with Content-Type: application/jose"),
+            Self::Bundle(why) => f.write_str(why),
+            Self::Older => f.write_str(
+                "a bundle of the same issuer and entries is there that was made in the same second or later; sign a \
+                 new one",
+            ),
+            Self::Full => f.write_str("there is no room for another key bundle; try again when others have expired"),
+            Self::TooOften => f.write_str("too many key bundles come in at once; send it again in a second"),
+        }
+    }
+}
+
+impl core::error::Error for KeyProblem {}

@@ -9,7 +9,9 @@ use crate::limits::{
     KEY_ANSWER_BYTES_MAX, KEY_BUNDLE_BYTES_MAX, KEY_BUNDLES_PER_ANSWER_MAX, KEY_PREFIX_SIGNS_MIN,
 };
 
-/// Where bundles are, at each Call Placement Service.
+/// Where bundles are published, at each Call Placement Service that takes them: by POST.
+pub const PUBLISH_PATH: &str = "/.well-known/stir-cps-keys";
+/// What the paths of areas begin with.
 pub const WELL_KNOWN_PATH: &str = "/.well-known/stir-cps-keys/";
 
 /// Which bundles are wanted.

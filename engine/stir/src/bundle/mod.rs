@@ -21,8 +21,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use directory::{DirectoryBounds, KeyDirectory, Lookup, keys_of};
 pub use entry::EntryError;
-pub use listing::{Area, Listing, WELL_KNOWN_PATH};
-pub use table::{BundleTable, Refused, TableBounds};
+pub use listing::{Area, Listing, PUBLISH_PATH, WELL_KNOWN_PATH};
+pub use table::{BundleTable, Inserted, Refused, TableBounds};
 pub use verify::{BundleFault, SignedBundle, VerifiedBundle};
 
 use crate::certificate::TnEntry;

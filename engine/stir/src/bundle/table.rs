@@ -66,16 +66,16 @@ impl BundleTable {
         self.bundles.is_empty()
     }
 
-    /// Adds a bundle. True if it is new or says something new, false if it was there already.
+    /// Adds a bundle.
     ///
     /// # Errors
     /// [`Refused`]; the table is as it was.
-    pub fn insert(&mut self, bundle: VerifiedBundle) -> Result<bool, Refused> {
+    pub fn insert(&mut self, bundle: VerifiedBundle) -> Result<Inserted, Refused> {
         let owner = owner(&bundle);
         let before = self.owners.get(&owner).copied();
         if let Some(old) = before.and_then(|serial| self.bundles.get(&serial)) {
             if old.token() == bundle.token() {
-                return Ok(false);
+                return Ok(Inserted::Same);
             }
             if old.bundle().iat_s >= bundle.bundle().iat_s {
                 return Err(Refused::Older);
@@ -94,9 +94,7 @@ impl BundleTable {
         if is_full {
             return Err(Refused::Full);
         }
-        if let Some(serial) = before {
-            self.remove(serial);
-        }
+        let replaced = before.and_then(|serial| self.remove(serial));
         let serial = self.next_serial;
         self.next_serial += 1;
         self.places_count += places.len();
@@ -106,16 +104,18 @@ impl BundleTable {
         self.expiries.insert((bundle.bundle().exp_s, serial));
         self.owners.insert(owner, serial);
         self.bundles.insert(serial, Arc::new(bundle));
-        Ok(true)
+        Ok(replaced.map_or(Inserted::New, Inserted::Replaced))
     }
 
-    /// Forgets what has expired at `now` on the wall clock.
-    pub fn expire(&mut self, now: Timestamp) {
+    /// Gives up what has expired at `now` on the wall clock.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Arc<VerifiedBundle>> {
         let now_s = now.as_millis() / 1000;
+        let mut expired = Vec::new();
         while let Some(&(exp_s, serial)) = self.expiries.first().filter(|(exp_s, _)| *exp_s <= now_s) {
             self.expiries.remove(&(exp_s, serial));
-            self.remove(serial);
+            expired.extend(self.remove(serial));
         }
+        expired
     }
 
     /// The bundles about `number`, those about the fewest numbers first. O(signs) and the bundles found.
@@ -170,8 +170,8 @@ impl BundleTable {
         bundles.filter(|bundle| bundle.bundle().exp_s > now_s).cloned().collect()
     }
 
-    fn remove(&mut self, serial: u64) {
-        let Some(bundle) = self.bundles.remove(&serial) else { return };
+    fn remove(&mut self, serial: u64) -> Option<Arc<VerifiedBundle>> {
+        let bundle = self.bundles.remove(&serial)?;
         self.expiries.remove(&(bundle.bundle().exp_s, serial));
         self.owners.remove(&owner(&bundle));
         for place in places(&bundle) {
@@ -183,6 +183,7 @@ impl BundleTable {
                 }
             }
         }
+        Some(bundle)
     }
 }
 
@@ -219,6 +220,17 @@ fn latest_of_each_issuer(bundles: Vec<Arc<VerifiedBundle>>) -> Vec<Arc<VerifiedB
         }
     }
     latest.into_values().collect()
+}
+
+/// What became of a bundle that was put into a table.
+#[derive(Clone, Debug)]
+pub enum Inserted {
+    /// It is new.
+    New,
+    /// The very same was there.
+    Same,
+    /// It took the place of this one.
+    Replaced(Arc<VerifiedBundle>),
 }
 
 /// Why a table does not take a bundle.
