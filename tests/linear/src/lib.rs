@@ -13,6 +13,7 @@
 
 mod check;
 mod history;
+mod kept;
 mod log;
 mod model;
 mod planted;
@@ -21,6 +22,7 @@ mod worker;
 
 pub use check::{Tally, Violation, check};
 pub use history::{Event, Recorder};
+pub use kept::Leaving;
 pub use log::{LogPlan, drive_log};
 pub use model::{Expiry, Operation, Order, Outcome, Queue, Seen, Span};
 pub use planted::{Bug, Planted};

@@ -3,7 +3,7 @@
 //! `LINEAR_SEED` sets the seed, `LINEAR_OPERATIONS` how many calls on the log are checked.
 #![allow(clippy::print_stdout, reason = "seed and counts belong to the result")]
 
-use herald_linear::{Bug, LogPlan, Planted, drive_log, seed};
+use herald_linear::{Bug, Leaving, LogPlan, Planted, drive_log, seed};
 
 /// Calls within which each planted bug must be found.
 const PLANTED_OPERATIONS: usize = 100_000;
@@ -14,9 +14,16 @@ fn log_operations() -> usize {
 
 #[test]
 fn every_history_of_the_log_is_linearizable() {
-    let plan = LogPlan { seed: seed(0x6865_7261_6c64), operations_min: log_operations() };
+    for (leaving, operations_min) in
+        [(Leaving::Never, log_operations()), (Leaving::Always, log_operations() / 2)]
+    {
+        linearizable(LogPlan { seed: seed(0x6865_7261_6c64), operations_min, leaving });
+    }
+}
+
+fn linearizable(plan: LogPlan) {
     let tally = drive_log(plan, |handle| handle).unwrap_or_else(|violation| panic!("{plan:?}: {violation}"));
-    println!("log: seed {}: {tally:?}", plan.seed);
+    println!("log: {plan:?}: {tally:?}");
     // A run in which nothing happened proves nothing.
     assert!(tally.overlapping > tally.operations / 100, "hardly any calls met: {tally:?}");
     assert!(tally.kept > tally.operations / 4 && tally.shown > tally.operations, "{tally:?}");
@@ -26,9 +33,16 @@ fn every_history_of_the_log_is_linearizable() {
 #[test]
 fn each_planted_bug_is_found() {
     for bug in Bug::ALL {
-        let plan = LogPlan { seed: seed(3), operations_min: PLANTED_OPERATIONS };
+        let plan = LogPlan { seed: seed(3), operations_min: PLANTED_OPERATIONS, leaving: Leaving::Never };
         let outcome = drive_log(plan, |handle| Planted::new(handle, bug));
         let violation = outcome.err().unwrap_or_else(|| panic!("{bug:?} was not found, {plan:?}"));
         println!("{bug:?} is found in a history of {} calls", violation.events.len());
     }
+}
+
+#[test]
+fn a_journal_that_forgets_what_has_left_memory_is_found() {
+    let plan = LogPlan { seed: seed(4), operations_min: PLANTED_OPERATIONS, leaving: Leaving::Forgetting };
+    let violation = drive_log(plan, |handle| handle).expect_err("bodies are missing");
+    println!("a forgetful journal is found in a history of {} calls", violation.events.len());
 }

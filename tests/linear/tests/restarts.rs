@@ -78,7 +78,9 @@ fn drive(seed: u64, durability: &str) -> Result<(Tally, u64), Violation> {
     while tally.operations < OPERATIONS_MIN {
         let mut events = Vec::new();
         for _ in 0..LIVES {
-            let engine = open(folder.path(), durability, &recorder);
+            // Every other life finds what the last one stored beyond its memory.
+            let beyond = if durability == "synced" && lives % 2 == 1 { "64MiB" } else { "0" };
+            let engine = open(folder.path(), durability, beyond, &recorder);
             events.extend(life(lives, &engine, &recorder, &mut random));
             lives += 1;
         }
@@ -87,13 +89,17 @@ fn drive(seed: u64, durability: &str) -> Result<(Tally, u64), Violation> {
     Ok((tally, lives - 1))
 }
 
-fn open(folder: &Path, durability: &str, recorder: &Arc<Recorder>) -> Engine {
+fn open(folder: &Path, durability: &str, beyond: &str, recorder: &Arc<Recorder>) -> Engine {
     let mut config = Config::default();
     let folder = folder.to_str().expect("a plain path");
     let retention = format!("{RETENTION_MS}ms");
-    for (name, value) in
-        [("memory", "64MiB"), ("durability", durability), ("data", folder), ("retention", &retention)]
-    {
+    for (name, value) in [
+        ("memory", "64MiB"),
+        ("beyond_memory", beyond),
+        ("durability", durability),
+        ("data", folder),
+        ("retention", &retention),
+    ] {
         config.set(name, value).expect("a property");
     }
     let clock = Arc::clone(recorder);
