@@ -12,9 +12,9 @@ use std::sync::Arc;
 use common::{at_s, identity, number};
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::services::{
-    Asked, AuthenticationService, Credential, Destination, Directory, Discoveries, FetchedValues,
-    GatewayCall, GatewayFailure, GatewayFault, GatewayFetchRequest, GatewayPlaced, GatewayService,
-    GatewayStoreRequest, Judging, Machine, VerificationService, new_origid,
+    Answer, Ask, Asked, AuthenticationService, Credential, Destination, Directory, Discoveries,
+    FetchedValues, GatewayCall, GatewayFailure, GatewayFault, GatewayFetchRequest, GatewayPlaced,
+    GatewayService, GatewayStoreRequest, Judging, Machine, Moment, VerificationService, new_origid,
 };
 use herald_stir::{
     Attestation, CallContext, CertificateReference, ChainCache, Claims, Fault, Identity, IdentityHeader,
@@ -208,6 +208,13 @@ fn rcd() -> Claims {
     Claims { kind: PassportType::Rcd, extra, ..Claims::base(identity(CALLER), identity(CALLED), T0 as i64) }
 }
 
+/// Nobody's number: a priority.
+fn rph() -> Claims {
+    let auth = Json::Array(vec![Json::Text("ets.0".into())]);
+    let extra = [("rph".to_owned(), Json::Object([("auth".to_owned(), auth)].into()))].into();
+    Claims { kind: PassportType::Rph, extra, ..Claims::base(identity(CALLER), identity(CALLED), T0 as i64) }
+}
+
 fn passport(token: &str) -> Passport {
     Passport::parse(token.as_bytes(), &Leniency::STRICT).unwrap()
 }
@@ -316,6 +323,7 @@ fn what_does_not_hold_is_not_placed() {
         (vec![house.caller.sign(&stale)], Err(403)),
         (vec![house.caller.sign(&shaken(OTHER, CALLED))], Err(403)),
         (vec![house.caller.sign(&shaken(CALLER, NEXT))], Err(403)),
+        (vec![house.caller.sign(&rph()), house.forger.sign(&shaken(CALLER, CALLED))], Err(437)),
         (vec![good(), house.forger.sign(&shaken(CALLER, CALLED))], Ok((1, 1))),
         (vec![good(), house.caller.sign(&shaken(OTHER, CALLED))], Ok((1, 1))),
     ];
@@ -372,24 +380,48 @@ fn a_diverted_call_has_its_passport_within_one_for_the_new_number() {
 #[test]
 fn a_call_that_was_diverted_in_band_gets_one_more_link() {
     let house = House::new();
-    let mut world = house.world();
     let original = house.caller.sign(&shaken(CALLER, CALLED));
     let link = house.gateway.sign(&div(CALLED, NEXT));
-    let sip = invite(NEXT, CALLED, &[value(&link), value(&original)]);
-    assert_eq!(house.accepts(&sip), Ok(vec![identity(CALLED)]));
+    let sip = |target| invite(target, CALLED, &[value(&link), value(&original)]);
+    assert_eq!(house.accepts(&sip(NEXT)), Ok(vec![identity(CALLED)]));
+    for divert_to in [None, Some(NEXT)] {
+        let mut world = house.world();
+        assert_eq!(house.place(&mut world, &sip(NEXT), divert_to).unwrap().placed_count, 2);
+        assert_eq!(house.waiting(&world, FIRST, NEXT), sorted(vec![original.clone(), link.clone()]));
+    }
+    // The order in which items come is chance, so some rounds.
+    for target in [NEXT, LAST, NEXT, LAST, NEXT, LAST] {
+        let mut world = house.world();
+        assert_eq!(house.place(&mut world, &sip(target), Some(LAST)).unwrap().placed_count, 3);
+        let fetched = house.fetch(&mut world, &invite(LAST, CALLED, &[]));
+        assert_eq!(
+            fetched.identity_values[..2],
+            [value(&original), value(&link)],
+            "in the order of the call"
+        );
+        assert_eq!(fetched.identity_values.len(), 3);
+        let back = invite(LAST, CALLED, &fetched.identity_values);
+        assert_eq!(house.accepts(&back), Ok(vec![identity(NEXT), identity(CALLED)]));
+    }
+}
 
-    assert_eq!(house.place(&mut world, &sip, None).unwrap().placed_count, 2);
-    assert_eq!(house.waiting(&world, FIRST, NEXT), sorted(vec![original.clone(), link.clone()]));
-    assert_eq!(house.place(&mut world, &sip, Some(LAST)).unwrap().placed_count, 3);
-    let fetched = house.fetch(&mut world, &invite(LAST, CALLED, &[]));
-    assert_eq!(
-        fetched.identity_values[..2],
-        [value(&original), value(&link)],
-        "originals first, then in order"
-    );
-    assert_eq!(fetched.identity_values.len(), 3);
-    let back = invite(LAST, CALLED, &fetched.identity_values);
-    assert_eq!(house.accepts(&back), Ok(vec![identity(NEXT), identity(CALLED)]));
+#[test]
+fn only_what_holds_for_an_accepted_call_is_inserted() {
+    let house = House::new();
+    let good = || house.caller.sign(&shaken(CALLER, CALLED));
+    let forged = || house.forger.sign(&shaken(CALLER, CALLED));
+    for (tokens, inserted_count) in
+        [(vec![forged(), good(), forged()], 1), (vec![house.caller.sign(&rph()), forged()], 0)]
+    {
+        let mut world = house.world();
+        for token in &tokens {
+            let sealed = seal(token, number(CALLED), &house.keys[0].public_key(), &SystemRandom).unwrap();
+            world.keep(FIRST, number(CALLED), sealed);
+        }
+        let fetched = house.fetch(&mut world, &invite(CALLED, CALLED, &[]));
+        assert_eq!(fetched.identity_values.len(), inserted_count);
+        assert!(fetched.identity_values.iter().all(|inserted| *inserted == value(&tokens[1])));
+    }
 }
 
 #[test]
@@ -455,11 +487,58 @@ fn a_gateway_goes_on_to_the_next_service_and_ends_in_time() {
     let failure = house.place(&mut world, &sip, None).unwrap_err();
     assert!(world.now.steady.millis_since(began) <= 4_000, "{failure}");
 
-    let mut asks = Vec::new();
-    let mut machine = house.service(false, Judging::Here).store(GatewayStoreRequest::new(call(&sip)));
-    machine.begin(world.now, &mut asks);
+    let (mut asks, begun) = (Vec::new(), |asks: &mut Vec<Ask>| {
+        let mut machine = house.service(false, Judging::Here).store(GatewayStoreRequest::new(call(&sip)));
+        machine.begin(world.now, asks);
+        machine
+    });
+    let mut machine = begun(&mut asks);
     machine.cancel();
     assert_eq!(machine.outcome().unwrap().unwrap_err().cause, GatewayFault::Cancelled);
     machine.cancel();
     assert!(machine.outcome().is_none() && machine.wake_at().is_none());
+    let mut machine = begun(&mut asks);
+    let steady = machine.wake_at().unwrap();
+    machine.wake(Moment { steady, ..world.now }, &mut asks);
+    assert_eq!(machine.outcome().unwrap().unwrap_err().cause, GatewayFault::Deadline);
+}
+
+#[test]
+fn a_late_answer_to_the_check_counts_for_no_store() {
+    let house = House::new();
+    let world = house.world();
+    let (placed, waiting) = (house.caller.sign(&shaken(CALLER, CALLED)), house.caller.sign(&rcd()));
+    let waiting = seal(&waiting, number(CALLED), &house.keys[0].public_key(), &SystemRandom).unwrap();
+    let sip = invite(CALLED, CALLED, &[value(&placed)]);
+    let mut machine = house.service(true, Judging::Here).store(GatewayStoreRequest::new(call(&sip)));
+    let (mut asks, mut late) = (Vec::new(), Vec::new());
+    machine.begin(world.now, &mut asks);
+    while !asks.iter().any(|ask| matches!(ask.what, Asked::Store { .. })) {
+        let mut more = Vec::new();
+        for ask in asks.drain(..) {
+            let answer = match &ask.what {
+                Asked::Retrieve { cps, .. } if cps.to_string() == FIRST => {
+                    Answer::Items(vec![waiting.clone()])
+                }
+                Asked::Get { url, .. } => Answer::Fetched { body: world.documents[url].clone(), fresh_s: 60 },
+                _ => {
+                    late.push(ask.ticket);
+                    continue;
+                }
+            };
+            machine.answer(ask.ticket, answer, world.now, &mut more);
+        }
+        assert!(!more.is_empty(), "nothing goes on");
+        asks = more;
+    }
+    let stores: Vec<_> = asks.drain(..).map(|ask| ask.ticket).collect();
+    assert_eq!((late.len(), stores.len()), (1, 2));
+    for ticket in late {
+        machine.answer(ticket, Answer::Items(Vec::new()), world.now, &mut asks);
+    }
+    assert_eq!(asks, []);
+    for ticket in stores {
+        machine.answer(ticket, Answer::Stored { location: "/".into() }, world.now, &mut asks);
+    }
+    assert_eq!(machine.outcome().unwrap().unwrap().copies.len(), 2);
 }
