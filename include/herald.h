@@ -192,6 +192,56 @@ typedef struct herald_engine_options {
   herald_finalizer_fn finalizer;
 } herald_engine_options;
 
+/**
+ * One placement of a batch. This struct never grows, so that arrays of it stay what they are.
+ */
+typedef struct herald_placement {
+  /**
+   * The called number, as people or SIP write it.
+   */
+  const char *number;
+  /**
+   * Bytes of the number.
+   */
+  size_t number_len;
+  /**
+   * The sealed PASSporT: 640, 1024, 2048, 4096 or 8192 bytes.
+   */
+  const uint8_t *body;
+  /**
+   * Bytes of it.
+   */
+  size_t body_len;
+} herald_placement;
+
+/**
+ * What came of one placement of a batch. This struct never grows, so that arrays of it stay what they are.
+ */
+typedef struct herald_stored {
+  /**
+   * HERALD_OK, or why it was not stored.
+   */
+  herald_status status;
+  /**
+   * Its id: 32 hexadecimal digits and a NUL (HERALD_ID_CAPACITY); empty if it was not stored.
+   */
+  char id[33];
+} herald_stored;
+
+/**
+ * One called number of a batch. This struct never grows, so that arrays of it stay what they are.
+ */
+typedef struct herald_number {
+  /**
+   * The number, as people or SIP write it.
+   */
+  const char *number;
+  /**
+   * Bytes of the number.
+   */
+  size_t number_len;
+} herald_number;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -333,6 +383,31 @@ herald_status herald_retrieve(struct herald_engine *engine,
                               size_t number_len,
                               struct herald_items **items,
                               struct herald_error **error);
+
+/**
+ * [any thread] Stores each of count sealed PASSporTs under its called number, at most 65,536. Since 0.1.
+ *
+ * results takes count structs, written on success: what came of each placement, in their order, so HERALD_OK of the
+ * call says that each has a result, not that each was stored. Returns when all that were are as durable as the property
+ * durability says; with synced one wait for the disk does for all. After a failure of the call some may be stored.
+ */
+herald_status herald_store_batch(struct herald_engine *engine,
+                                 const struct herald_placement *placements,
+                                 size_t count,
+                                 struct herald_stored *results,
+                                 struct herald_error **error);
+
+/**
+ * [any thread] Retrieves everything under each of count called numbers, at most 1,024. Since 0.1.
+ *
+ * items takes count handles, written on success, in the order of the numbers; free each with herald_items_free. With a
+ * number that is none the call fails. What herald_retrieve says of one holds for each; all have about the same moment.
+ */
+herald_status herald_retrieve_batch(struct herald_engine *engine,
+                                    const struct herald_number *numbers,
+                                    size_t count,
+                                    struct herald_items **items,
+                                    struct herald_error **error);
 
 /**
  * [any thread] How many items there are. Since 0.1.

@@ -241,6 +241,36 @@ public:
         return items(found);
     }
 
+    /** Stores each of many sealed PASSporTs; says of each what came of it. */
+    std::vector<herald_stored> store_batch(const std::vector<std::pair<std::string_view, bytes>> &placements)
+    {
+        std::vector<herald_placement> given;
+        for (const auto &[number, body] : placements)
+            given.push_back({number.data(), number.size(), body.data(), body.size()});
+        std::vector<herald_stored> results(given.size());
+        detail::check([&](herald_error **error) {
+            return herald_store_batch(handle_, given.data(), given.size(), results.data(), error);
+        });
+        return results;
+    }
+
+    /** Everything under each of many numbers. */
+    std::vector<items> retrieve_batch(const std::vector<std::string_view> &numbers)
+    {
+        std::vector<herald_number> given;
+        for (const auto &number : numbers)
+            given.push_back({number.data(), number.size()});
+        std::vector<herald_items *> found(given.size());
+        std::vector<items> lists;
+        lists.reserve(given.size());
+        detail::check([&](herald_error **error) {
+            return herald_retrieve_batch(handle_, given.data(), given.size(), found.data(), error);
+        });
+        for (herald_items *list : found)
+            lists.push_back(items(list));
+        return lists;
+    }
+
     /** Closes, and throws if that went wrong. Closed a second time it does nothing. */
     void close()
     {

@@ -194,6 +194,56 @@ static void numbers_bodies_and_places_are_checked_before_anything_is_stored(void
     OK(herald_items_free(items));
 }
 
+static void a_batch_tells_of_each_placement_and_each_number_what_came_of_it(void)
+{
+    herald_engine *engine = started_in_memory();
+    const herald_placement placements[] = {
+        {NUMBER, body, sizeof body}, {"x", 1, body, sizeof body},   {NUMBER, body, 639},
+        {NULL, 5, body, sizeof body}, {TEXT("5551"), NULL, sizeof body}, {TEXT("5551"), body, sizeof body},
+    };
+    const herald_status expected[] = {HERALD_OK,       HERALD_BAD_NUMBER,    HERALD_BAD_SIZE, HERALD_NULL_ARGUMENT,
+                                      HERALD_NULL_ARGUMENT, HERALD_OK};
+    enum { COUNT = sizeof placements / sizeof *placements };
+    herald_stored results[COUNT];
+    const herald_number numbers[] = {{NUMBER}, {TEXT("5551")}, {NUMBER}}, wrong[] = {{NUMBER}, {"x", 1}};
+    herald_items *lists[3] = {NULL, NULL, NULL};
+    char found[HERALD_ID_CAPACITY];
+    herald_error *error = NULL;
+
+    memset(results, 'u', sizeof results);
+    IS(herald_store_batch(engine, NULL, 1, results, NULL), HERALD_NULL_ARGUMENT);
+    IS(herald_store_batch(engine, placements, COUNT, NULL, NULL), HERALD_NULL_ARGUMENT);
+    IS(herald_store_batch(engine, placements, 65537, results, NULL), HERALD_BAD_SIZE);
+    IS(herald_store_batch(engine, placements, SIZE_MAX, results, NULL), HERALD_BAD_SIZE);
+    HOLDS(results[0].id[0] == 'u' && !is_stored(engine, body));
+    OK(herald_store_batch(engine, NULL, 0, NULL, NULL));
+    OK(herald_store_batch(engine, placements, COUNT, results, NULL));
+    for (size_t index = 0; index < COUNT; index++) {
+        HOLDS(results[index].status == expected[index]);
+        HOLDS(strlen(results[index].id) == (expected[index] == HERALD_OK ? 32u : 0u));
+    }
+
+    IS(herald_retrieve_batch(engine, numbers, 3, NULL, NULL), HERALD_NULL_ARGUMENT);
+    IS(herald_retrieve_batch(engine, numbers, 1025, lists, NULL), HERALD_BAD_SIZE);
+    IS(herald_retrieve_batch(engine, wrong, 2, lists, &error), HERALD_BAD_NUMBER);
+    HOLDS(lists[0] == NULL && error != NULL);
+    OK(herald_error_free(error));
+    OK(herald_retrieve_batch(engine, NULL, 0, NULL, NULL));
+    OK(herald_retrieve_batch(engine, numbers, 3, lists, NULL));
+    OK(herald_engine_close(engine));
+    for (size_t list = 0; list < 3; list++) {
+        size_t count = 0;
+        bool is_found = false;
+        OK(herald_items_count(lists[list], &count, NULL));
+        for (size_t index = 0; index < count; index++) {
+            OK(herald_items_id(lists[list], index, found, sizeof found, NULL, NULL));
+            is_found |= strcmp(found, results[list == 1 ? 5 : 0].id) == 0;
+        }
+        HOLDS(is_found);
+        OK(herald_items_free(lists[list]));
+    }
+}
+
 static void what_is_sealed_opens_with_its_key_under_its_number_only(void)
 {
     char key[HERALD_JWK_CAPACITY], other[HERALD_JWK_CAPACITY], published[HERALD_JWK_CAPACITY], opened[8192];
@@ -654,6 +704,7 @@ int main(int argc, char **argv)
         CASE(a_wrong_setting_is_told_apart_and_an_unknown_one_told_the_nearest),
         CASE(an_engine_serves_from_its_one_start_to_its_close),
         CASE(numbers_bodies_and_places_are_checked_before_anything_is_stored),
+        CASE(a_batch_tells_of_each_placement_and_each_number_what_came_of_it),
         CASE(what_is_sealed_opens_with_its_key_under_its_number_only),
         CASE(a_handle_is_told_apart_after_its_end_and_so_is_one_that_never_was),
         CASE(errors_that_are_not_freed_run_out_and_the_status_stays),

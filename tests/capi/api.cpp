@@ -55,6 +55,20 @@ void a_call_is_stored_and_found()
     HOLDS(items.size() > 1);
 }
 
+void a_batch_is_stored_and_found()
+{
+    herald::engine engine(memory);
+    engine.start();
+    const auto results = engine.store_batch({{"12025550123", herald::bytes(640)}, {"nobody", herald::bytes(640)}});
+    HOLDS(results.size() == 2 && results[0].status == HERALD_OK && results[1].status == HERALD_BAD_NUMBER);
+    const auto lists = engine.retrieve_batch({"12025550199", "12025550123"});
+    int named = 0;
+    for (std::size_t index = 0; index < lists.at(1).size(); index++)
+        named += lists[1].id(index) == results[0].id;
+    HOLDS(lists.size() == 2 && lists[0].size() > 0 && named == 1);
+    HOLDS(thrown([&] { engine.retrieve_batch({"nobody"}); }) == HERALD_BAD_NUMBER);
+}
+
 void failures_are_exceptions_with_status_and_words()
 {
     try {
@@ -139,6 +153,7 @@ int main(int argc, char **argv)
     };
 #define RUN(test) run(#test, test)
     RUN(a_call_is_stored_and_found);
+    RUN(a_batch_is_stored_and_found);
     RUN(failures_are_exceptions_with_status_and_words);
     RUN(objects_move_and_what_they_leave_holds_nothing);
     RUN(reports_arrive_and_what_they_throw_stays_outside);

@@ -157,7 +157,10 @@ static herald_status one_call(herald_error **error)
     size_t *length = below(3) == 0 ? NULL : &buffer.length, slot = below(SLOTS), body_len = any_body_len();
     int32_t descriptor;
     herald_status status = HERALD_OK;
-    switch (below(24)) {
+    herald_placement placement = {number.start, number.len, data, body_len};
+    herald_number asked = {number.start, number.len};
+    herald_stored result;
+    switch (below(26)) {
     case 0:
         status = open_one(error);
         break;
@@ -226,6 +229,15 @@ static herald_status one_call(herald_error **error)
     case 23:
         status = herald_open(text.start, text.len, number.start, number.len, data, body_len, buffer.start,
                              buffer.capacity, length, error);
+        break;
+    case 24:
+        status = herald_store_batch(any_engine(), below(9) == 0 ? NULL : &placement, below(9) == 0 ? SIZE_MAX : below(2),
+                                    below(9) == 0 ? NULL : &result, error);
+        break;
+    case 25:
+        herald_items_free(items[slot]);
+        status = herald_retrieve_batch(any_engine(), below(9) == 0 ? NULL : &asked, below(9) == 0 ? SIZE_MAX : below(2),
+                                       below(9) == 0 ? NULL : &items[slot], error);
         break;
     }
     HOLDS(buffer.length == 0 || length != NULL);

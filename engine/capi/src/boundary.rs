@@ -42,6 +42,40 @@ pub struct Property {
     pub value_len: usize,
 }
 
+/// One placement of a batch. This struct never grows, so that arrays of it stay what they are.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Placement {
+    /// The called number, as people or SIP write it.
+    pub number: *const c_char,
+    /// Bytes of the number.
+    pub number_len: usize,
+    /// The sealed PASSporT: 640, 1024, 2048, 4096 or 8192 bytes.
+    pub body: *const u8,
+    /// Bytes of it.
+    pub body_len: usize,
+}
+
+/// One called number of a batch. This struct never grows, so that arrays of it stay what they are.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Number {
+    /// The number, as people or SIP write it.
+    pub number: *const c_char,
+    /// Bytes of the number.
+    pub number_len: usize,
+}
+
+/// What came of one placement of a batch. This struct never grows, so that arrays of it stay what they are.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Stored {
+    /// HERALD_OK, or why it was not stored.
+    pub status: Status,
+    /// Its id: 32 hexadecimal digits and a NUL (HERALD_ID_CAPACITY); empty if it was not stored.
+    pub id: [c_char; 33],
+}
+
 /// Hears what an operator should know: one plain line, UTF-8, without a line end, valid until the function
 /// returns; never a secret nor a full telephone number. level is one of HERALD_LEVEL_*.
 ///
@@ -71,6 +105,12 @@ pub struct EngineOptions {
     /// Releases user, or NULL.
     pub finalizer: FinalizerFn,
 }
+
+/// Structs that C hands in, of which any bytes are a valid one: integers and pointers.
+pub(crate) trait Given: Copy {}
+impl Given for Property {}
+impl Given for Placement {}
+impl Given for Number {}
 
 /// The time of one call from C. What is read from C lives no longer.
 pub(crate) struct Scope(());
@@ -143,26 +183,46 @@ impl Scope {
 
     /// The settings of `options`.
     pub(crate) fn properties(&self, options: &EngineOptions) -> Result<Vec<(&str, &str)>, Failure> {
-        let (first, count) = (options.properties, options.property_count);
-        if count > PROPERTIES_MAX {
-            let message = format!("property_count is {count}; {PROPERTIES_MAX} is the most");
-            return Err(Failure::new(Status::BadSize, message));
-        }
-        if count > 0 && first.is_null() {
-            return Err(null("properties"));
-        }
-        (0..count)
-            .map(|index| {
-                // SAFETY: C promises `count` properties there.
-                let place = unsafe { first.add(index) };
-                // SAFETY: as above; any bytes make a valid `Property`.
-                let property = unsafe { place.read_unaligned() };
-                let Property { name, name_len, value, value_len } = property;
+        self.array(options.properties, options.property_count, PROPERTIES_MAX, "properties")?
+            .into_iter()
+            .map(|Property { name, name_len, value, value_len }| {
                 let name = self.text(name, name_len, PROPERTY_NAME_BYTES_MAX, "a property's name")?;
                 let value = self.text(value, value_len, PROPERTY_VALUE_BYTES_MAX, "a property's value")?;
                 Ok((name, value))
             })
             .collect()
+    }
+
+    /// The `count` structs at `first`, at most `count_max`; `what` names them in errors.
+    pub(crate) fn array<T: Given>(
+        &self,
+        first: *const T,
+        count: usize,
+        count_max: usize,
+        what: &str,
+    ) -> Result<Vec<T>, Failure> {
+        if count > count_max {
+            let message = format!("{count} {what}; {count_max} is the most");
+            return Err(Failure::new(Status::BadSize, message));
+        }
+        if count > 0 && first.is_null() {
+            return Err(null(what));
+        }
+        let read = |index| {
+            // SAFETY: C promises `count` structs there.
+            let place = unsafe { first.add(index) };
+            // SAFETY: as above; any bytes make a valid `T`, as `Given` says.
+            unsafe { place.read_unaligned() }
+        };
+        Ok((0..count).map(read).collect())
+    }
+
+    /// Places for `count` values side by side, which must not be NULL unless there are none.
+    pub(crate) fn outs<T>(&self, first: *mut T, count: usize, what: &str) -> Result<Outs<'_, T>, Failure> {
+        if count > 0 && first.is_null() {
+            return Err(null(what));
+        }
+        Ok(Outs { first, count, scope: PhantomData })
     }
 
     /// A place for one value, which must not be NULL.
@@ -188,6 +248,25 @@ impl<T> Out<'_, T> {
     pub(crate) fn set(self, value: T) {
         // SAFETY: C promises a place for a `T` there.
         unsafe { self.place.write_unaligned(value) };
+    }
+}
+
+/// Places of C's for values side by side.
+pub(crate) struct Outs<'a, T> {
+    first: *mut T,
+    count: usize,
+    scope: PhantomData<&'a Scope>,
+}
+
+impl<T> Outs<'_, T> {
+    /// Writes the values, one for each place.
+    pub(crate) fn set(self, values: impl IntoIterator<Item = T>) {
+        for (index, value) in values.into_iter().take(self.count).enumerate() {
+            // SAFETY: C promises `count` places there.
+            let place = unsafe { self.first.add(index) };
+            // SAFETY: as above.
+            unsafe { place.write_unaligned(value) };
+        }
     }
 }
 

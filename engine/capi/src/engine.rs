@@ -39,8 +39,8 @@ const ID_TEXT_BYTES: usize = 32;
 /// Each call of every thread looks here.
 static ENGINES: Table<OpenEngine, 16> = Table::new(1, "engine", ENGINES_MAX);
 
-struct OpenEngine {
-    engine: herald_runtime::Engine,
+pub(crate) struct OpenEngine {
+    pub(crate) engine: herald_runtime::Engine,
     reporter: Arc<Reporter>,
     /// Held while the engine starts or closes.
     life: Mutex<()>,
@@ -276,12 +276,7 @@ pub extern "C" fn herald_store(
 ) -> Status {
     call(error, |scope| {
         let called = called_number(scope, number, number_len)?;
-        let body = scope.bytes(body, body_len, BODY_BYTES_MAX, "the body")?;
-        if !BODY_BUCKETS_BYTES.contains(&body.len()) {
-            let message =
-                format!("the body has {body_len} bytes; a sealed PASSporT has one of {BODY_BUCKETS_BYTES:?}");
-            return Err(Failure::new(Status::BadSize, message));
-        }
+        let body = sealed_body(scope, body, body_len)?;
         let id = scope.buffer(id.cast(), id_capacity, core::ptr::null_mut());
         if id.is_wanted() {
             id.require(ID_TEXT_BYTES, 1)?;
@@ -311,8 +306,22 @@ pub extern "C" fn herald_retrieve(
     })
 }
 
+/// Reads a sealed body as C gives it.
+pub(crate) fn sealed_body(scope: &Scope, body: *const u8, body_len: usize) -> Result<&[u8], Failure> {
+    let body = scope.bytes(body, body_len, BODY_BYTES_MAX, "the body")?;
+    if BODY_BUCKETS_BYTES.contains(&body.len()) {
+        return Ok(body);
+    }
+    let message =
+        format!("the body has {body_len} bytes; a sealed PASSporT has one of {BODY_BUCKETS_BYTES:?}");
+    Err(Failure::new(Status::BadSize, message))
+}
+
 /// Works with an open engine. If the work panics, only closing is left.
-fn with<T>(engine: *mut Engine, work: impl FnOnce(&OpenEngine) -> Result<T, Failure>) -> Result<T, Failure> {
+pub(crate) fn with<T>(
+    engine: *mut Engine,
+    work: impl FnOnce(&OpenEngine) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let open = ENGINES.get(engine)?;
     if open.is_failed.load(Ordering::Relaxed) {
         return Err(Failure::new(Status::Failed, "the engine failed; close it and open another"));

@@ -6,7 +6,7 @@ use core::ffi::c_char;
 
 use herald_runtime::core::Item;
 
-use crate::boundary::{Error, Items, Scope};
+use crate::boundary::{Error, Items, Outs, Scope};
 use crate::call::call;
 use crate::failure::Failure;
 use crate::handle::Table;
@@ -19,6 +19,24 @@ static ITEMS: Table<Vec<Item>> = Table::new(2, "list of items", ITEMS_MAX);
 pub(crate) fn hand_over(scope: &Scope, place: *mut *mut Items, items: Vec<Item>) -> Result<(), Failure> {
     let out = scope.out(place, "items")?;
     out.set(ITEMS.insert(items)?);
+    Ok(())
+}
+
+/// Gives each of `lists` to C under a handle of its own, or none of them.
+pub(crate) fn hand_over_each(places: Outs<'_, *mut Items>, lists: Vec<Vec<Item>>) -> Result<(), Failure> {
+    let mut handles = Vec::with_capacity(lists.len());
+    for list in lists {
+        match ITEMS.insert(list) {
+            Ok(handle) => handles.push(handle),
+            Err(failure) => {
+                for handle in handles {
+                    ITEMS.remove(handle)?;
+                }
+                return Err(failure);
+            }
+        }
+    }
+    places.set(handles);
     Ok(())
 }
 

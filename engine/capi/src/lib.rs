@@ -1,10 +1,11 @@
 //! The C interface of Herald: `include/herald.h` is made of the exported functions of this crate.
 //!
 //! Read in call order: [`call`](mod@call) stands around every function, [`boundary`] follows every pointer, `engine`,
-//! `items`, `sealing`, `error` and `about` are the nouns. Conventions are in docs/CAPI.md. This crate knows
+//! `batch`, `items`, `sealing`, `error` and `about` are the nouns. Conventions are in docs/CAPI.md. This crate knows
 //! threads, handles and codes; it knows no protocol, and of the engine only what the runtime offers everybody.
 
 mod about;
+mod batch;
 mod boundary;
 mod call;
 mod engine;
@@ -20,7 +21,10 @@ pub use about::{
     ABI_VERSION, PROPERTY_FIELDS, herald_abi_version, herald_property_count, herald_property_text,
     herald_status_name, herald_version, version,
 };
-pub use boundary::{Engine, EngineOptions, Error, FinalizerFn, Items, Property, ReportFn};
+pub use batch::{herald_retrieve_batch, herald_store_batch};
+pub use boundary::{
+    Engine, EngineOptions, Error, FinalizerFn, Items, Number, Placement, Property, ReportFn, Stored,
+};
 pub use engine::{
     LEVELS, herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_open,
     herald_engine_start, herald_engine_start_hosted, herald_engine_turn, herald_retrieve, herald_store,

@@ -8,7 +8,7 @@ use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Languag
 use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 6] = ["boundary", "about", "engine", "items", "error", "sealing"];
+const SOURCES: [&str; 7] = ["boundary", "about", "engine", "batch", "items", "error", "sealing"];
 
 const NOTICE: &str = "\
 /* herald.h: the C interface of Herald, a Call Placement Service (RFC 8816) to embed.
@@ -70,6 +70,9 @@ fn generate() -> String {
         ("Items", "herald_items"),
         ("Error", "herald_error"),
         ("Property", "herald_property"),
+        ("Placement", "herald_placement"),
+        ("Number", "herald_number"),
+        ("Stored", "herald_stored"),
         ("EngineOptions", "herald_engine_options"),
         ("ReportFn", "herald_report_fn"),
         ("FinalizerFn", "herald_finalizer_fn"),

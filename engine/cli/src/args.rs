@@ -108,11 +108,16 @@ pub(crate) struct Store {
     #[command(flatten)]
     pub service: Service,
     /// The called number.
-    #[arg(long, value_name = "NUMBER")]
-    pub number: TelephoneNumber,
+    #[arg(long, value_name = "NUMBER", required_unless_present = "batch")]
+    pub number: Option<TelephoneNumber>,
     /// The sealed PASSporT; - reads standard input.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "batch")]
+    pub file: Option<PathBuf>,
+    /// Store many, a few hundred in a request: each line of this list has a called number, a space and the file of a
+    /// sealed PASSporT, relative to the list's folder; - reads the list from standard input. Ends with 1 if any was
+    /// refused.
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["number", "file"])]
+    pub batch: Option<PathBuf>,
 }
 
 #[derive(Args)]

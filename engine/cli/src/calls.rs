@@ -15,10 +15,16 @@ use serde_json::{Value, json};
 
 use crate::args::{Check, Place, Retrieve, Service, Store};
 use crate::output::{EXIT_NOT_GOOD, Failure, Output};
+use crate::store_batch::store_batch;
 
 pub(crate) fn store(store: &Store, output: &Output) -> Result<ExitCode, Failure> {
-    let sealed = read(&store.file)?;
-    let location = open(&store.service)?.store(store.number, &sealed)?;
+    let (number, file) = match (&store.batch, store.number, &store.file) {
+        (Some(list), ..) => return store_batch(list, &open(&store.service)?, output),
+        (None, Some(number), Some(file)) => (number, file),
+        (None, ..) => return Err(Failure::usage("give --number NUMBER and FILE, or --batch LIST")),
+    };
+    let sealed = read(file)?;
+    let location = open(&store.service)?.store(number, &sealed)?;
     output.answer(format!("stored {location}"), &json!({ "location": location }));
     Ok(ExitCode::SUCCESS)
 }

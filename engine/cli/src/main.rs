@@ -12,6 +12,7 @@ mod keygen;
 mod keys;
 mod output;
 mod serve;
+mod store_batch;
 
 use std::process::ExitCode;
 

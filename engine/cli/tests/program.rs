@@ -98,6 +98,43 @@ fn a_call_is_placed_and_checked_and_a_wrong_caller_is_not_verified() {
 }
 
 #[test]
+fn a_list_of_placements_is_stored_in_one_go_and_says_of_each_what_came_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let served = serve(&folder.path().join("data"));
+    let with = |rest: &[&str]| herald(&[&["store", "--cps", &served.url, "--ca", &served.ca], rest].concat());
+    std::fs::write(path("good"), [7; 640]).unwrap();
+    std::fs::write(path("odd"), [7; 641]).unwrap();
+    std::fs::write(path("long"), [7; 9000]).unwrap();
+    let mut list: String = (0..300).map(|index| format!("1202555{index:04} good\n")).collect();
+    std::fs::write(path("list"), &list).unwrap();
+    let all = with(&["--batch", &path("list")]);
+    assert_eq!(all.status.code(), Some(0), "{}", text(&all.stderr));
+    assert_eq!(text(&all.stdout).lines().count(), 300);
+    assert!(text(&all.stdout).lines().all(|line| line.starts_with("stored /cps/1202555")));
+
+    list = "12025550123 good\n\n12025550123 odd\n*12# long\n*12# good\n".to_owned();
+    std::fs::write(path("list"), &list).unwrap();
+    let some = with(&["--batch", &path("list"), "--json"]);
+    assert_eq!(some.status.code(), Some(1), "{}", text(&some.stderr));
+    let lines: Vec<Value> =
+        text(&some.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let stored: Vec<_> =
+        lines.iter().map(|line| (line["line"].as_u64(), line["location"].is_string())).collect();
+    assert_eq!(stored, [(Some(1), true), (Some(3), false), (Some(4), false), (Some(5), true)]);
+    assert!(lines[3]["location"].as_str().unwrap().starts_with("/cps/*12%23/ppts/"), "{}", lines[3]);
+
+    for (wrong, expected) in
+        [("12025550123", "line 1: give a number, a space and a file"), ("x y", "line 1: ")]
+    {
+        std::fs::write(path("list"), wrong).unwrap();
+        let refused = with(&["--batch", &path("list")]);
+        assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
+        assert!(text(&refused.stderr).contains(expected), "{}", text(&refused.stderr));
+    }
+}
+
+#[test]
 fn what_is_wrong_on_the_command_line_is_said_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("herald.toml");

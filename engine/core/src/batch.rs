@@ -89,6 +89,21 @@ impl Outcome {
     }
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Done => "it is done",
+            Self::Number => "the number is none",
+            Self::BodySize => "the body has none of the sizes of a sealed PASSporT",
+            Self::NumberFull => "too many placements wait under its number; try again later",
+            Self::StoreFull => "the service's memory is full; try again later",
+            Self::Unavailable => "the service cannot keep it safe now; try again later",
+            Self::Broken => "the request broke off",
+            Self::Timeout => "nothing more of the request arrived in time",
+        })
+    }
+}
+
 /// Bytes that are no batch, or none of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotABatch;

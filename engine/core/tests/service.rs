@@ -525,6 +525,24 @@ fn a_batch_of_stores_has_the_results_of_its_stores_one_by_one() {
 }
 
 #[test]
+fn a_batch_of_retrievals_shows_what_each_would_show_alone() {
+    let (mut house, mut rng) = (House::new(23), Rng::new(23));
+    let called: Vec<_> = (100..120).map(|called| number(&called.to_string())).collect();
+    for _ in 0..60 {
+        let (called, body) = (called[rng.index_below(called.len())], sealed(rng.next_word(), 640));
+        house.service.store(&mut house.store, called, &body, house.now).expect("room for it");
+        house.pass_millis(RETENTION_DEFAULT_MS / 40);
+    }
+    let asked: Vec<_> = (0..50).map(|_| called[rng.index_below(called.len())]).collect();
+    let together = house.service.retrieve_batch(&mut house.store, &asked, house.now);
+    let alone: Vec<_> =
+        asked.iter().map(|called| house.service.retrieve(&mut house.store, *called, house.now)).collect();
+    assert_eq!(together, alone);
+    let counts: BTreeSet<_> = together.iter().map(Vec::len).collect();
+    assert!(counts.len() > 1, "numbers with more and less under them: {counts:?}");
+}
+
+#[test]
 fn how_many_placements_fill_a_number_differs_from_number_to_number() {
     let mut house = House::new(20);
     let fill = |house: &mut House, called: u64| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herald_core::TelephoneNumber;
+use herald_core::batch::Outcome;
 use herald_net::{Bytes, Client, Request, Response};
 use herald_stir::bundle::{Area, Listing};
 
@@ -64,6 +65,20 @@ impl CpsClient {
     /// [`CpsError`].
     pub fn key_bundles(&self, area: &Area) -> Result<Listing, CpsError> {
         cps::key_bundles(&self.exchange(cps::keys_request(&self.base, area)?)?)
+    }
+
+    /// Stores each of `placements`, a called number and a sealed PASSporT, in one request of
+    /// [`batch::MEDIA_TYPE`](herald_core::batch::MEDIA_TYPE). Returns for each its path, or why it was not stored.
+    /// Request and answer are held in memory.
+    ///
+    /// # Errors
+    /// [`CpsError`]; after [`CpsError::Unreachable`] and [`CpsError::Answer`] any of them may have been stored.
+    pub fn store_batch(
+        &self,
+        placements: &[(TelephoneNumber, &[u8])],
+    ) -> Result<Vec<Result<String, Outcome>>, CpsError> {
+        let (request, sent) = cps::store_batch_request(&self.base, placements)?;
+        cps::stored_batch(&self.exchange(request)?, placements, &sent)
     }
 
     fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CpsError> {

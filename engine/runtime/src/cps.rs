@@ -5,6 +5,7 @@ use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use herald_core::batch::{self, Outcome, Stored};
 use herald_core::{PlacementId, TelephoneNumber};
 use herald_net::{Bytes, ClientError, Method, Request, Response, header};
 use herald_stir::bundle::{self, Area, Listing};
@@ -43,6 +44,47 @@ pub(crate) fn store_request(
 pub(crate) fn retrieve_request(base: &str, number: TelephoneNumber) -> Result<Request<Bytes>, CpsError> {
     let request = Request::builder().uri(format!("{base}{}?inline=1", list_path(number))).body(Bytes::new());
     request.map_err(|_| CpsError::Url(base.to_owned()))
+}
+
+/// For each placement of a batch whether it was sent, or what came of it without that.
+pub(crate) type Sent = Vec<Result<(), Outcome>>;
+
+/// Asks for each of `placements` to be stored, but for those that no service takes: the answer tells these.
+pub(crate) fn store_batch_request(
+    base: &str,
+    placements: &[(TelephoneNumber, &[u8])],
+) -> Result<(Request<Bytes>, Sent), CpsError> {
+    let mut body = batch::begin();
+    let put = |&(number, sealed): &(TelephoneNumber, &[u8])| {
+        batch::put_placement(&mut body, number, sealed).map_err(|_| Outcome::BodySize)
+    };
+    let sent = placements.iter().map(put).collect();
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{base}{}", batch::STORE_PATH))
+        .header(header::CONTENT_TYPE, batch::MEDIA_TYPE)
+        .body(Bytes::from(body));
+    Ok((request.map_err(|_| CpsError::Url(base.to_owned()))?, sent))
+}
+
+/// What an answer says of each of `placements`, of which `sent` tells which were sent.
+pub(crate) fn stored_batch(
+    response: &Response<Bytes>,
+    placements: &[(TelephoneNumber, &[u8])],
+    sent: &Sent,
+) -> Result<Vec<Result<String, Outcome>>, CpsError> {
+    check(response)?;
+    let mut answer = &response.body()[..];
+    let no_batch = |_| CpsError::Answer("bytes that are no batch");
+    batch::take_version(&mut answer).map_err(no_batch)?;
+    let mut result = |number| match batch::take_stored(&mut answer).map_err(no_batch)? {
+        Some(Stored::Done(id)) => Ok(Ok(item_path(number, id))),
+        Some(Stored::Refused(outcome)) => Ok(Err(outcome)),
+        None => Err(CpsError::Answer("fewer results than it was sent placements")),
+    };
+    let each = placements.iter().zip(sent);
+    each.map(|(&(number, _), sent)| sent.map_or_else(|outcome| Ok(Err(outcome)), |()| result(number)))
+        .collect()
 }
 
 /// Where a store's answer says that the item is.

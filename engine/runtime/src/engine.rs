@@ -286,6 +286,15 @@ impl Engine {
         self.keys.listing(area, wall_clock())
     }
 
+    /// Everything under each of `numbers`, in their order: what [`retrieve`](Self::retrieve) gives for one after the
+    /// other. Any thread.
+    ///
+    /// # Errors
+    /// As [`retrieve`](Self::retrieve).
+    pub fn retrieve_batch(&self, numbers: &[TelephoneNumber]) -> Result<Vec<Vec<Item>>, EngineError> {
+        self.shared.retrieve_batch(numbers)
+    }
+
     /// Stops: no new calls and connections, up to the configured grace for requests under way, then the journal's
     /// last write. A second stop does nothing. Listeners served by the host are the host's to
     /// [drain](Hosted::drain) before.

@@ -16,6 +16,9 @@ pub const REACTORS_MAX: usize = 256;
 pub const SESSIONS_MAX: usize = 32;
 /// Stores of one batch from the host that are made before the journal's pace is looked at again.
 pub(crate) const BATCH_STORES_PER_TURN: usize = 256;
+/// Numbers of one batch from the host that are looked up before others may have the session: what memory answers
+/// together. Cover makes each cost about 75 µs.
+pub(crate) const BATCH_NUMBERS_PER_TURN: usize = herald_log::limits::BATCH_PART;
 /// How long a stop waits for a call that is inside, however short the grace: it takes microseconds, unless its thread
 /// has lost its processor.
 pub(crate) const CALL_PATIENCE_MS: u64 = 1_000;

@@ -16,7 +16,7 @@ use herald_stir::Suite;
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
-use crate::limits::{BATCH_STORES_PER_TURN, CALL_PATIENCE_MS, FORGET_PERIOD_MS};
+use crate::limits::{BATCH_NUMBERS_PER_TURN, BATCH_STORES_PER_TURN, CALL_PATIENCE_MS, FORGET_PERIOD_MS};
 use crate::sessions::{Lent, Session, Sessions};
 
 /// How far an engine is in its life. It only ever goes on, never back.
@@ -234,6 +234,20 @@ impl Shared {
     pub(crate) fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
         let now = self.clock.now();
         self.with_session(now, |session| session.service.retrieve(&mut session.log, number, now))
+    }
+
+    /// As [`retrieve`](Self::retrieve), of many numbers, in parts.
+    pub(crate) fn retrieve_batch(&self, numbers: &[TelephoneNumber]) -> Result<Vec<Vec<Item>>, EngineError> {
+        let mut lists = Vec::with_capacity(numbers.len());
+        for part in numbers.chunks(BATCH_NUMBERS_PER_TURN) {
+            let now = self.clock.now();
+            lists.append(
+                &mut self.with_session(now, |session| {
+                    session.service.retrieve_batch(&mut session.log, part, now)
+                })?,
+            );
+        }
+        Ok(lists)
     }
 
     /// Lends the calling thread a session.

@@ -174,6 +174,32 @@ fn what_was_stored_and_cannot_be_written_is_withdrawn_until_the_disk_is_back() {
 }
 
 #[test]
+fn a_batch_in_process_is_stored_and_retrieved_number_by_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (engine, _, _) = started(folder.path(), "memory");
+    let bodies: Vec<_> = (0..RECORDS).map(body).collect();
+    let placements: Vec<_> =
+        bodies.iter().enumerate().map(|(index, body)| (number(index), body.as_slice())).collect();
+    let stored = engine.store_batch(&placements).expect("the engine serves");
+    // More than are looked up together, some of them twice.
+    let asked: Vec<_> = (0..100).map(|index| index * 7 % 90).collect();
+    let numbers: Vec<_> = asked.iter().map(|&index| number(index)).collect();
+    let lists = engine.retrieve_batch(&numbers).expect("the engine serves");
+    assert_eq!(lists.len(), numbers.len());
+    for (list, &index) in lists.iter().zip(&asked) {
+        let id = *stored[index].as_ref().expect("room for all");
+        let real: Vec<_> = list.iter().filter(|item| item.body == bodies[index]).collect();
+        assert!(
+            real.len() == 1 && real[0].id == id && list.len() > 1,
+            "number {index}: {} items",
+            list.len()
+        );
+    }
+    engine.stop().expect("a stop");
+    assert!(engine.retrieve_batch(&numbers).is_err());
+}
+
+#[test]
 fn a_batch_that_is_acknowledged_as_synced_is_there_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let (engine, address, roots) = started(folder.path(), "synced");

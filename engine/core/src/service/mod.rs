@@ -146,11 +146,31 @@ impl Service {
         number: TelephoneNumber,
         now: Timestamp,
     ) -> Vec<Item> {
-        self.cover.advance(now);
         let mut items = Vec::new();
         store.for_each_live(number, now, &mut |real| {
             items.push(Item { id: real.id, expires_at: real.expires_at, body: real.body.to_vec() });
         });
+        self.covered(number, items, now)
+    }
+
+    /// What [`retrieve`](Self::retrieve) gives for each of `numbers`, in their order; what is stored under them is
+    /// fetched from memory together.
+    pub fn retrieve_batch(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        numbers: &[TelephoneNumber],
+        now: Timestamp,
+    ) -> Vec<Vec<Item>> {
+        let mut lists = vec![Vec::new(); numbers.len()];
+        store.for_each_live_batch(numbers, now, &mut |index, real| {
+            lists[index].push(Item { id: real.id, expires_at: real.expires_at, body: real.body.to_vec() });
+        });
+        numbers.iter().zip(lists).map(|(number, items)| self.covered(*number, items, now)).collect()
+    }
+
+    /// The placements of a number among its cover, in the order of ids.
+    fn covered(&mut self, number: TelephoneNumber, mut items: Vec<Item>, now: Timestamp) -> Vec<Item> {
+        self.cover.advance(now);
         for real in items.iter().take(EQUALISED_BODIES_MAX) {
             self.cover.spend_a_body(&real.id, real.body.len(), &mut self.scratch);
         }
