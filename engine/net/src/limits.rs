@@ -133,6 +133,13 @@ pub const CLIENT_ADDRESSES_MAX: usize = 4;
 /// How long a client keeps a connection that no exchange uses: servers close theirs after a minute.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
 
+/// How often the peer of an HTTP/2 connection with exchanges under way is asked whether it still lives: all exchanges
+/// share the connection, so one that died silently must be given up soon.
+pub const CLIENT_PING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long that peer may take to answer. At the bound the connection and its exchanges fail; the next makes another.
+pub const CLIENT_PING_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// HTTP/1.1 connections to one peer at once. At the bound exchanges wait in line for one.
 pub const PEER_CONNECTIONS_MAX: usize = 16;
 

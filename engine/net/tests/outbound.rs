@@ -291,6 +291,46 @@ fn connections_that_died_while_they_were_kept_are_replaced() {
 }
 
 #[test]
+fn a_shared_connection_whose_peer_went_silent_is_given_up_before_its_exchanges_are_due() {
+    // Takes HTTP/2, then never says anything more: not even to a ping.
+    let listener = TcpListener::bind(loopback()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counting = accepted.clone();
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            counting.fetch_add(1, Ordering::SeqCst);
+            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+            held.push(stream);
+        }
+    });
+    let clock = Arc::new(ManualClock::new());
+    let surroundings = Surroundings { clock: clock.clone(), ..Surroundings::default() };
+    let mut outbound = Outbound::new(surroundings).unwrap();
+    let route = Arc::new(Route::plain().protocol(Protocol::Http2));
+    for round in 1..=2 {
+        let id = outbound.begin(exchange(&route, get(&format!("http://{address}/")))).unwrap();
+        // Half a second at a time: far below the exchange's own twenty seconds.
+        let mut passed_ms = 0;
+        let answered = loop {
+            for _ in 0..10 {
+                outbound.turn(Some(Duration::from_millis(2)), || false).unwrap();
+            }
+            if let Some((ended, answered)) = outbound.take_done() {
+                assert_eq!(ended, id);
+                break answered;
+            }
+            assert!(passed_ms < 5_000, "the silent connection is kept");
+            clock.advance(Duration::from_millis(500));
+            passed_ms += 500;
+        };
+        assert!(matches!(answered, Err(ClientError::Protocol { .. })), "{answered:?}");
+        assert_eq!(accepted.load(Ordering::SeqCst), round, "the next exchange makes a connection of its own");
+    }
+}
+
+#[test]
 fn a_wake_from_another_thread_ends_the_wait() {
     let mut outbound = Outbound::new(Surroundings::default()).unwrap();
     let waker = outbound.waker();

@@ -21,6 +21,7 @@ use super::error::{ClientError, with_causes};
 use crate::io::{Io, Transport};
 use crate::limits::{self, OUTPUT_BYTES_MAX};
 use crate::stream::{IoState, Stream};
+use crate::timers::Timers;
 
 /// TLS for one connection: the settings and whom to expect.
 pub(crate) struct TlsTarget {
@@ -109,13 +110,15 @@ pub(crate) struct Failed {
     pub(crate) unsent: Option<Box<Request<WholeBody>>>,
 }
 
-/// Completes a connection attempt on `stream` and starts HTTP on it.
+/// Completes a connection attempt on `stream` and starts HTTP on it. With `timers` a peer that has gone silent is
+/// noticed, on HTTP/2.
 pub(crate) async fn establish(
     stream: Stream,
     state: Arc<IoState>,
     target: &str,
     tls: Option<TlsTarget>,
     is_h2: bool,
+    timers: Option<Timers>,
     progress: &Progress,
 ) -> Result<(Sender, Background), ClientError> {
     let connected = poll_fn(|_| poll_connected(&stream, &state)).await;
@@ -128,7 +131,7 @@ pub(crate) async fn establish(
         }
     };
     progress.begin("starting HTTP");
-    start(Io::new(io), is_h2).await.map_err(|error| ClientError::protocol(&error))
+    start(Io::new(io), is_h2, timers).await.map_err(|error| ClientError::protocol(&error))
 }
 
 fn poll_connected(stream: &Stream, state: &IoState) -> Poll<io::Result<()>> {
@@ -155,7 +158,7 @@ async fn handshake(
     Ok((io, is_h2))
 }
 
-async fn start(io: Io, is_h2: bool) -> Result<(Sender, Background), hyper::Error> {
+async fn start(io: Io, is_h2: bool, timers: Option<Timers>) -> Result<(Sender, Background), hyper::Error> {
     let spawned = Spawned::default();
     let (sender, driver): (_, Driver) = if is_h2 {
         let mut builder = http2::Builder::new(spawned.clone());
@@ -163,6 +166,12 @@ async fn start(io: Io, is_h2: bool) -> Result<(Sender, Background), hyper::Error
             .max_header_list_size(limits::HEADER_BYTES_MAX)
             .max_send_buf_size(OUTPUT_BYTES_MAX)
             .initial_max_send_streams(limits::H2_FIRST_STREAMS_MAX);
+        if let Some(timers) = timers {
+            builder
+                .timer(timers)
+                .keep_alive_interval(limits::CLIENT_PING_INTERVAL)
+                .keep_alive_timeout(limits::CLIENT_PING_TIMEOUT);
+        }
         let (sender, connection) = builder.handshake(io).await?;
         (Sender::Http2(sender), Box::pin(connection))
     } else {

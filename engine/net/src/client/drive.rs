@@ -58,7 +58,8 @@ impl Connection {
     ) -> Result<Self, ClientError> {
         let mut engine = Engine::new(&mut stream).map_err(ClientError::system("watch a socket"))?;
         let progress = Progress::new();
-        let opening = connection::establish(stream, engine.state.clone(), target, tls, is_h2, &progress);
+        let opening =
+            connection::establish(stream, engine.state.clone(), target, tls, is_h2, None, &progress);
         let opened = engine.block_on(deadline.at, pin!(opening));
         let (sender, background) =
             opened.map_err(|stopped| stopped.error(progress.attempt(), deadline))??;

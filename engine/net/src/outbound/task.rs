@@ -252,7 +252,8 @@ async fn live(opening: Opening, mut permit: Permit, slot: SlotFiller) {
 
 async fn complete(opening: Opening, slot: &SlotFiller) -> Result<(Sender, Background), ClientError> {
     let Opening { shared, stream, state, target, tls, is_h2, until, allowed, progress } = opening;
-    let mut work = pin!(connection::establish(stream, state.clone(), &target, tls, is_h2, &progress));
+    let timers = Some(shared.timers.clone());
+    let mut work = pin!(connection::establish(stream, state.clone(), &target, tls, is_h2, timers, &progress));
     let work = poll_fn(|cx| {
         if slot.is_orphaned() {
             return Poll::Ready(Err(ClientError::Abandoned));
