@@ -148,11 +148,11 @@ pub(crate) struct Place {
     /// The signer's private key, PEM.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
-    /// The signer's certificate chain, PEM; it goes into the PASSporT (x5c).
+    /// The signer's certificate chain, PEM. That it may sign for the caller is checked; it goes into the PASSporT (x5c).
     #[arg(long, value_name = "FILE", required_unless_present = "x5u")]
     pub certificate: Option<PathBuf>,
     /// An https URL that serves the chain; it goes into the PASSporT instead of the chain.
-    #[arg(long, value_name = "URL", conflicts_with = "certificate")]
+    #[arg(long, value_name = "URL")]
     pub x5u: Option<String>,
     /// The called side's public sealing key, JWK; a copy is sealed for each one given.
     #[arg(long, value_name = "FILE", required = true)]
@@ -178,6 +178,12 @@ pub(crate) struct Check {
     /// The chain, PEM, for PASSporTs that name a URL instead of carrying it (nothing is fetched).
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
+    /// The value of an Identity header field that came with the call; may be given again.
+    #[arg(long, value_name = "VALUE")]
+    pub identity: Vec<String>,
+    /// A setting of the verification policy, see docs/POLICY.md; may be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub policy: Vec<(String, String)>,
 }
 
 #[derive(Args)]
@@ -205,6 +211,11 @@ pub(crate) fn suite(name: &str) -> Result<Suite, &'static str> {
 
 fn attestation(letter: &str) -> Result<Attestation, &'static str> {
     Attestation::from_letter(letter).ok_or("an attestation is A, B or C")
+}
+
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The command line with an option for each property of the engine.

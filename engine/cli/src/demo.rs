@@ -4,19 +4,22 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use herald_runtime::core::TelephoneNumber;
+use herald_runtime::stir::services::{Credential, VerificationService, new_origid};
 use herald_runtime::stir::{
-    Attestation, SealingKey, SealingPublicKey, SigningKey, Suite, TnEntry, TrustStore, VerificationPolicy,
-    open, seal,
+    Attestation, ChainCache, Claims, ReplayMemory, SealingKey, SealingPublicKey, SigningKey, Suite, TnEntry,
+    TrustStore, VerificationPolicy, open, seal,
 };
-use herald_runtime::{CheckCall, CpsClient, PlaceCall, RetrievedItem, SystemRandom, wall_clock};
+use herald_runtime::{CpsClient, RetrievedItem, SystemRandom, wall_clock};
 use serde_json::json;
 
-use crate::calls::{inline_chain, read, verdict_text};
+use crate::calls::{inline_chain, read};
 use crate::keygen;
 use crate::output::{EXIT_NOT_GOOD, Failure, Output};
+use crate::services::{check_request, everybody_at, run as drive, verdict_text};
 
 /// Numbers set aside for fiction.
 const ALICE: &str = "+1 (202) 555-0100";
@@ -94,18 +97,16 @@ fn place(
     let alice_files = folder.join("alice");
     let key = String::from_utf8_lossy(&read(alice_files.join("signing.key"))?).into_owned();
     let key = SigningKey::from_pem(&key).map_err(Failure::usage)?;
-    let certificate = inline_chain(&alice_files.join("signing.pem"))?;
+    let chain = alice_files.join("signing.pem");
+    let credential = Credential::new(key, inline_chain(&chain)?, &read(&chain)?).map_err(Failure::usage)?;
     let recipient = String::from_utf8_lossy(&read(folder.join("bob/sealing.pub.jwk"))?).into_owned();
-    let recipient = [SealingPublicKey::from_jwk(&recipient).map_err(Failure::usage)?];
-    let call = PlaceCall {
-        orig: alice,
-        dest: bob,
-        attest: Attestation::Full,
-        signing_key: &key,
-        certificate: &certificate,
-        recipients: &recipient,
-    };
-    let passport = call.sign(wall_clock(), &SystemRandom)?;
+    let recipient = SealingPublicKey::from_jwk(&recipient).map_err(Failure::usage)?;
+    let now = wall_clock();
+    credential.authority(&alice.into(), None, now).map_err(Failure::usage)?;
+    let iat_s = i64::try_from(now.as_millis() / 1000).map_err(Failure::usage)?;
+    let origid = new_origid(&SystemRandom);
+    let claims = Claims::shaken(alice.into(), bob.into(), iat_s, Attestation::Full, origid);
+    let passport = credential.sign(&claims).map_err(Failure::usage)?;
     stage.show(
         "Alice's service signs",
         "A PASSporT says who calls whom and when; whoever holds her certificate's key signed it (RFC 8225, 8588).",
@@ -114,7 +115,7 @@ fn place(
     );
 
     let began = Instant::now();
-    let sealed = seal(&passport, bob, &recipient[0], &SystemRandom).map_err(Failure::usage)?;
+    let sealed = seal(&passport, bob, &recipient, &SystemRandom).map_err(Failure::usage)?;
     stage.require(!contains(&sealed, alice.to_string().as_bytes()), "the sealed bytes show the caller");
     stage.show(
         "Alice's service seals",
@@ -181,15 +182,20 @@ fn check(
     );
 
     let key = String::from_utf8_lossy(&read(folder.join("bob/sealing.jwk"))?).into_owned();
-    let keys = [SealingKey::from_jwk(&key).map_err(Failure::usage)?];
     let trust = TrustStore::from_pem(&read(folder.join("authority/roots.pem"))?).map_err(Failure::usage)?;
-    let policy = VerificationPolicy::new(trust);
-    let call =
-        |orig| CheckCall { orig, dest: bob, sealing_keys: &keys, policy: &policy, chain_pem: &|_| None };
+    let verification = Arc::new(VerificationService {
+        policy: VerificationPolicy::new(trust),
+        sealing_keys: vec![SealingKey::from_jwk(&key).map_err(Failure::usage)?],
+        cps: Arc::new(everybody_at(&service.url, Vec::new())?),
+        certificates: None,
+        chains: Arc::new(ChainCache::default()),
+        seen: ReplayMemory::default(),
+    });
+    let check = |orig| drive(verification.clone().check(check_request(orig, bob)), &service.ca);
 
     let began = Instant::now();
-    let checked = call(alice).check(&client, wall_clock())?;
-    stage.require(matches!(checked.verdict, Some(Ok(_))), "Alice's call is not verified");
+    let checked = check(alice)?;
+    stage.require(checked.verdict.outcome().is_ok(), "Alice's call is not verified");
     stage.show(
         "Bob's service opens and verifies",
         "Signature, certificate, its authority over Alice's number, and freshness hold: it is Alice who calls.",
@@ -198,8 +204,11 @@ fn check(
     );
 
     let began = Instant::now();
-    let checked = call(mallory).check(&client, wall_clock())?;
-    stage.require(matches!(checked.verdict, Some(Err(_))), "a caller who is not Alice passes");
+    let checked = check(mallory)?;
+    stage.require(
+        checked.verdict.outcome().is_err() && checked.opened_count > 0,
+        "a caller who is not Alice passes",
+    );
     stage.show(
         "Somebody else calls Bob at the same time",
         "The proof is bound to Alice's number; it does not help another caller.",

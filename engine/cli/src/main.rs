@@ -12,6 +12,7 @@ mod keygen;
 mod keys;
 mod output;
 mod serve;
+mod services;
 mod store_batch;
 
 use std::process::ExitCode;
@@ -37,8 +38,8 @@ fn main() -> ExitCode {
         Command::Keys(keys) => keys::run(keys, &output),
         Command::Store(store) => calls::store(store, &output),
         Command::Retrieve(retrieve) => calls::retrieve(retrieve, &output),
-        Command::Place(place) => calls::place(place, &output),
-        Command::Check(check) => calls::check(check, &output),
+        Command::Place(place) => services::place(place, &output),
+        Command::Check(check) => services::check(check, &output),
         Command::Verify(verify) => case::verify(verify, &output),
         Command::Sign(sign) => case::sign(sign, &output),
         Command::Seal(seal) => case::seal(seal, &output),

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use herald_runtime::{CallError, CpsError, EngineError, EngineErrorKind, Level};
+use herald_runtime::{CpsError, EngineError, EngineErrorKind, Level};
 use serde_json::{Value, json};
 
 /// The verdict is not good, or the demo found a fault.
@@ -52,15 +52,6 @@ impl From<CpsError> for Failure {
             // What is refused now and for ever is the user's to mend; 408 and 429 mean later.
             CpsError::Refused { status: 400..=407 | 409..=428 | 430..=499, .. } => Self::usage(error),
             _ => Self::unavailable(error),
-        }
-    }
-}
-
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Stir(error) => Self::usage(error),
-            CallError::Service(error) => error.into(),
         }
     }
 }

@@ -85,7 +85,7 @@ fn a_call_is_placed_and_checked_and_a_wrong_caller_is_not_verified() {
     let spoofed =
         with("check", &[&["--from", "12025550166", "--to", "12025550123", "--json"], &verifier[..]].concat());
     assert_eq!(spoofed.status.code(), Some(1));
-    assert!(text(&spoofed.stdout).contains("\"verdict\":\"not verified\""), "{}", text(&spoofed.stdout));
+    assert!(text(&spoofed.stdout).contains("\"verdict\":\"reject\""), "{}", text(&spoofed.stdout));
     let silent = with("check", &[&["--from", "12025550100", "--to", "12025550199"], &verifier[..]].concat());
     assert_eq!(silent.status.code(), Some(1));
     assert!(text(&silent.stdout).starts_with("NO PASSPORT"), "{}", text(&silent.stdout));

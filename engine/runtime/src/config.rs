@@ -14,6 +14,7 @@ use herald_journal::Durability;
 use herald_stir::Suite;
 
 use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, REACTORS_MAX};
+use crate::services::{ServiceSettings, set_paths};
 
 /// One setting.
 #[derive(Debug)]
@@ -199,6 +200,138 @@ pub const PROPERTIES: &[Property] = &[
             Ok(())
         },
     },
+    Property {
+        name: "signing_key",
+        option: "signing-key",
+        form: "PATH",
+        default: "none",
+        meaning: "the key that signs the PASSporTs of calls that are placed, PEM (PKCS#8 or SEC1, P-256)",
+        set: |config, value| set_path(&mut config.services.signing_key, value),
+    },
+    Property {
+        name: "signing_certificate",
+        option: "signing-certificate",
+        form: "PATH",
+        default: "none",
+        meaning: "the certificate chain of that key, PEM, own certificate first",
+        set: |config, value| set_path(&mut config.services.signing_certificate, value),
+    },
+    Property {
+        name: "x5u",
+        option: "x5u",
+        form: "URL",
+        default: "none: the chain goes into each PASSporT (x5c)",
+        meaning: "where verifiers find that chain; shorter PASSporTs",
+        set: |config, value| {
+            config.services.x5u = Some(value.to_owned()).filter(|url| url.starts_with("https://"));
+            config.services.x5u.as_ref().map(|_| ()).ok_or("an https URL")
+        },
+    },
+    Property {
+        name: "sealing_keys",
+        option: "sealing-keys",
+        form: "PATH[,PATH...]",
+        default: "none",
+        meaning: "the private keys that open what waits for calls to be checked, JWK, up to 8",
+        set: |config, value| set_paths(&mut config.services.sealing_keys, value),
+    },
+    Property {
+        name: "roots",
+        option: "roots",
+        form: "PATH",
+        default: "none",
+        meaning: "the authorities that signers' certificates chain to, PEM; needed to check calls",
+        set: |config, value| set_path(&mut config.services.roots, value),
+    },
+    Property {
+        name: "crls",
+        option: "crls",
+        form: "PATH[,PATH...]",
+        default: "none",
+        meaning: "certificate revocation lists, PEM",
+        set: |config, value| set_paths(&mut config.services.crls, value),
+    },
+    Property {
+        name: "policy",
+        option: "policy",
+        form: "NAME=VALUE[,NAME=VALUE...]",
+        default: "strict",
+        meaning: "what a PASSporT must satisfy; the settings are in docs/POLICY.md",
+        set: |config, value| config.services.set_policy(value),
+    },
+    Property {
+        name: "directory",
+        option: "directory",
+        form: "PATH",
+        default: "none: this engine is everybody's service",
+        meaning: "the file that says which services and public sealing keys belong to which numbers, TOML",
+        set: |config, value| set_path(&mut config.services.directory, value),
+    },
+    Property {
+        name: "place_deadline",
+        option: "place-deadline",
+        form: "DURATION",
+        default: "4s",
+        meaning: "how long placing a call may take, unless it says otherwise itself",
+        set: |config, value| set_deadline(&mut config.services.place_deadline, value),
+    },
+    Property {
+        name: "check_deadline",
+        option: "check-deadline",
+        form: "DURATION",
+        default: "3s",
+        meaning: "how long checking a call may take, unless it says otherwise itself",
+        set: |config, value| set_deadline(&mut config.services.check_deadline, value),
+    },
+    Property {
+        name: "cover_per_hour",
+        option: "cover-per-hour",
+        form: "COUNT (up to 36000)",
+        default: "0",
+        meaning: "stores an hour, at random moments, that look like those of calls and are for nobody",
+        set: |config, value| config.services.set_cover_per_hour(value),
+    },
+    Property {
+        name: "cover_numbers",
+        option: "cover-numbers",
+        form: "BLOCK[,BLOCK...]",
+        default: "none",
+        meaning: "the numbers that cover is stored under, as in 12225550100-100 or 1222555xxxx",
+        set: |config, value| config.services.set_cover_numbers(value),
+    },
+    Property {
+        name: "cps_authorities",
+        option: "cps-authorities",
+        form: "PATH",
+        default: "none: no service elsewhere is asked over HTTPS",
+        meaning: "the authorities that TLS certificates of services elsewhere chain to, PEM",
+        set: |config, value| set_path(&mut config.services.cps_authorities, value),
+    },
+    Property {
+        name: "fetch_hosts",
+        option: "fetch-hosts",
+        form: "HOST[,HOST...]",
+        default: "none: nothing is fetched",
+        meaning: "hosts that certificates (x5u) and key bundles are fetched from: names, *.example.com for all below, \
+                  with :PORT for another port than 443 and 8443, with =BLOCK for addresses that are not public",
+        set: |config, value| config.services.set_fetch_hosts(value),
+    },
+    Property {
+        name: "fetch_authorities",
+        option: "fetch-authorities",
+        form: "PATH",
+        default: "none",
+        meaning: "the authorities that TLS certificates of those hosts chain to, PEM",
+        set: |config, value| set_path(&mut config.services.fetch_authorities, value),
+    },
+    Property {
+        name: "worker_threads",
+        option: "worker-threads",
+        form: "COUNT (1 to 64)",
+        default: "1",
+        meaning: "threads that place and check calls; none is started if neither signing_key nor roots is set",
+        set: |config, value| config.services.set_worker_threads(value),
+    },
 ];
 
 /// The settings of an engine.
@@ -219,6 +352,7 @@ pub struct Config {
     pub(crate) key_bundles: Option<PathBuf>,
     pub(crate) reactors: Option<usize>,
     pub(crate) drain_grace: Duration,
+    pub(crate) services: ServiceSettings,
 }
 
 impl Default for Config {
@@ -239,6 +373,7 @@ impl Default for Config {
             key_bundles: None,
             reactors: None,
             drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),
+            services: ServiceSettings::default(),
         }
     }
 }
@@ -346,6 +481,12 @@ fn set_path(place: &mut Option<PathBuf>, value: &str) -> Result<(), &'static str
         return Err("a path");
     }
     *place = Some(value.into());
+    Ok(())
+}
+
+fn set_deadline(place: &mut Duration, value: &str) -> Result<(), &'static str> {
+    let deadline = parse_duration(value).filter(|deadline| !deadline.is_zero());
+    *place = deadline.ok_or("a duration as in 3s or 800ms")?;
     Ok(())
 }
 

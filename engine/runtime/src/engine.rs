@@ -19,6 +19,7 @@ use herald_net::{
 };
 use herald_stir::SystemRandom;
 use herald_stir::bundle::{Area, Listing};
+use herald_stir::services::{CheckRequest, GatewayService, Judging, Machine, PlaceRequest};
 use parking_lot::Mutex;
 
 use crate::clock::{SystemClock, wall_clock};
@@ -28,8 +29,9 @@ use crate::error::{EngineError, EngineErrorKind};
 use crate::files::read_pem;
 use crate::keys::KeyShelf;
 use crate::limits::{JOURNAL_MODE, REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
+use crate::services::{Calls, CheckOutcome, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
-use crate::worker::{Worker, WorkerConfig};
+use crate::worker::{CallHandle, CallLost, Worker, WorkerConfig};
 
 /// How weighty a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +80,9 @@ pub struct Engine {
     report: Report,
     tls: OnceLock<TlsSlot>,
     addresses: OnceLock<Vec<Address>>,
+    services: Option<Services>,
+    /// From the start on, if services are configured.
+    calls: OnceLock<Calls>,
     /// Held by start and stop alone, for as long as they take.
     life: Mutex<Life>,
 }
@@ -145,6 +150,7 @@ impl Engine {
     pub fn open(config: Config, environment: Environment) -> Result<Self, EngineError> {
         check(&config)?;
         let Environment { clock, random, report } = environment;
+        let services = Services::read(&config.services, random.clone())?;
         let store = match (&config.data, config.durability) {
             (_, Durability::Memory) | (None, _) => None,
             (Some(path), _) => Some(open_store(path, config.journal_bytes)?),
@@ -170,6 +176,8 @@ impl Engine {
             report,
             tls: OnceLock::new(),
             addresses: OnceLock::new(),
+            services,
+            calls: OnceLock::new(),
             life: Mutex::new(Life { journal, server: None }),
         })
     }
@@ -187,7 +195,9 @@ impl Engine {
         let mut life = self.life.lock();
         self.may_start()?;
         let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
+        let calls = self.start_services()?;
         self.start_journal(&mut life)?;
+        self.keep_calls(calls);
         let addresses = server.as_ref().map_or(Vec::new(), |server| server.addresses().to_vec());
         let _ = self.addresses.set(addresses);
         life.server = server;
@@ -212,7 +222,9 @@ impl Engine {
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
         let door = Door::new(self.shared.clone(), self.keys.clone(), self.shared.open_session()?);
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
+        let calls = self.start_services()?;
         self.start_journal(&mut life)?;
+        self.keep_calls(calls);
         let _ = self.addresses.set(hosted.addresses());
         self.shared.advance(Stage::Running);
         Ok(hosted)
@@ -295,14 +307,80 @@ impl Engine {
         self.shared.retrieve_batch(numbers)
     }
 
-    /// Stops: no new calls and connections, up to the configured grace for requests under way, then the journal's
-    /// last write. A second stop does nothing. Listeners served by the host are the host's to
-    /// [drain](Hosted::drain) before.
+    /// Places a call (RFC 8816 §8.1) and returns at once. `completion` is told the outcome, exactly once, on a thread of
+    /// the engine's worker, also when the engine stops. A deadline of 0 is the configured one. Any thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::State`] before the start and after the stop, and if no signer is configured;
+    /// [`EngineErrorKind::Busy`] if too many calls are under way. `completion` is then dropped untold.
+    pub fn place(
+        &self,
+        mut request: PlaceRequest,
+        completion: impl FnOnce(PlaceOutcome) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        let calls = self.calls()?;
+        if request.deadline_ms == 0 {
+            request.deadline_ms = calls.place_deadline_ms;
+        }
+        calls.place(request, completion)
+    }
+
+    /// Checks a call (RFC 8816 §8.2) and returns at once; as [`place`](Self::place).
+    ///
+    /// # Errors
+    /// As [`place`](Self::place), if no roots are configured.
+    pub fn check(
+        &self,
+        mut request: CheckRequest,
+        completion: impl FnOnce(CheckOutcome) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        let calls = self.calls()?;
+        if request.deadline_ms == 0 {
+            request.deadline_ms = calls.check_deadline_ms;
+        }
+        calls.check(request, completion)
+    }
+
+    /// The gateway placement service (RFC 8816 §8.3) over the configured keys, roots and directory. Its machines are
+    /// for [`submit`](Self::submit).
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::State`] before the start, and if no roots are configured.
+    pub fn gateway(&self, judging: Judging) -> Result<Arc<GatewayService>, EngineError> {
+        self.calls()?.gateway(judging)
+    }
+
+    /// Runs any machine on the engine's worker; as [`place`](Self::place).
+    ///
+    /// # Errors
+    /// As [`place`](Self::place).
+    pub fn submit<M: Machine + 'static>(
+        &self,
+        machine: M,
+        completion: impl FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        self.calls()?.worker.submit(machine, completion)
+    }
+
+    /// Keeps a certificate chain, PEM, as what `url` serves, so that it need not be fetched for `fresh`. Any thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`] if it is no chain, [`EngineErrorKind::State`] as [`check`](Self::check).
+    pub fn keep_certificate(&self, url: &str, chain_pem: &[u8], fresh: Duration) -> Result<(), EngineError> {
+        self.calls()?.keep_certificate(url, chain_pem, fresh)
+    }
+
+    /// Stops: no new calls and connections, calls being placed or checked are cancelled, up to the configured grace for
+    /// requests under way, then the journal's last write. A second stop does nothing. Listeners served by the host are
+    /// the host's to [drain](Hosted::drain) before.
     ///
     /// # Errors
     /// If a reactor had failed before; the engine is stopped nevertheless.
     pub fn stop(&self) -> Result<(), EngineError> {
         let mut life = self.life.lock();
+        if let Some(calls) = self.calls.get() {
+            calls.worker.stop();
+        }
         self.shared.advance(Stage::Stopped);
         let served = life.server.take().map(|server| server.shutdown(self.config.drain_grace));
         self.shared.wind_up(self.config.drain_grace);
@@ -320,6 +398,25 @@ impl Engine {
             slot.replace(tls);
         }
         Ok(())
+    }
+
+    fn start_services(&self) -> Result<Option<Calls>, EngineError> {
+        let start = |services: &Services| services.start(|config| self.start_worker(config));
+        self.services.as_ref().map(start).transpose()
+    }
+
+    fn keep_calls(&self, calls: Option<Calls>) {
+        if let Some(calls) = calls {
+            // An engine starts once, so there are none yet.
+            let _ = self.calls.set(calls);
+        }
+    }
+
+    fn calls(&self) -> Result<&Calls, EngineError> {
+        match self.shared.stage() {
+            Stage::Running => self.calls.get().ok_or_else(|| not_configured("neither signing_key nor roots")),
+            other => Err(other.refusal()),
+        }
     }
 
     fn may_start(&self) -> Result<(), EngineError> {

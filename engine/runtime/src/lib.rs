@@ -4,7 +4,6 @@
 //! `herald-core`'s, bytes are `herald-net`'s, disks are `herald-journal`'s.
 
 mod batch;
-mod calls;
 mod client;
 mod clock;
 mod config;
@@ -16,11 +15,11 @@ mod fetch;
 mod files;
 mod keys;
 pub mod limits;
+mod services;
 mod sessions;
 mod shared;
 mod worker;
 
-pub use calls::{CallError, CheckCall, CheckedCall, PlaceCall, PlacedCall};
 pub use client::CpsClient;
 pub use clock::{SystemClock, wall_clock};
 pub use config::{Config, ConfigError, PROPERTIES, Property, parse_duration, property};
@@ -32,4 +31,5 @@ pub use herald_core as core;
 pub use herald_net as net;
 pub use herald_stir as stir;
 pub use herald_stir::SystemRandom;
+pub use services::{CheckOutcome, PlaceOutcome, checked_json, verdict_json};
 pub use worker::{CallHandle, CallLost, Worker, WorkerConfig};

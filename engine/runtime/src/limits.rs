@@ -83,3 +83,7 @@ pub const FETCH_FRESH_MAX_MS: u64 = 24 * 3_600_000;
 pub const FETCH_FRESH_UNSAID_MS: u64 = 3_600_000;
 /// How long a failed fetch is not tried again, in ms: calls in a row do not all run into it.
 pub const FETCH_FAILED_MS: u64 = 5_000;
+/// Bytes of a directory file: some 10,000 entries. A larger one is refused unread.
+pub const DIRECTORY_BYTES_MAX: u64 = 4 << 20;
+/// Files of one setting: sealing keys, revocation lists. More are refused.
+pub const SERVICE_FILES_MAX: usize = 8;

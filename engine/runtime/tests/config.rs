@@ -24,12 +24,28 @@ fn a_whole_file_is_taken() {
         key_bundles = "bundles"
         reactors = 2
         drain_grace = "500ms"
+        signing_key = "alice.key"
+        signing_certificate = "alice.pem"
+        x5u = "https://certs.example.net/alice.pem"
+        sealing_keys = ["bob.jwk", "bob-old.jwk"]
+        roots = "roots.pem"
+        crls = "revoked.pem"
+        policy = ["freshness_s=30", "form=lenient"]
+        directory = "directory.toml"
+        place_deadline = "2s"
+        check_deadline = "900ms"
+        cover_per_hour = 120
+        cover_numbers = ["12225550100-100", "1222555xxxx"]
+        cps_authorities = "cps-roots.pem"
+        fetch_hosts = ["*.example.com", "lab.example:8443=10.0.0.0/8"]
+        fetch_authorities = "fetch-roots.pem"
+        worker_threads = 2
     "#;
     let mut config = Config::default();
     assert_eq!(config.set_all(text), Ok(()));
     assert!(config.has_listeners());
     assert_eq!(config.drain_grace().as_millis(), 500);
-    let set: Vec<_> = text.lines().filter_map(|line| Some(line.split_once('=')?.0.trim())).collect();
+    let set: Vec<_> = text.lines().filter_map(|line| Some(line.split_once(" = ")?.0.trim())).collect();
     let known: Vec<_> = PROPERTIES.iter().map(|property| property.name).collect();
     assert_eq!(set, known, "this test sets every property");
 }
@@ -62,6 +78,10 @@ fn a_wrong_file_is_told_with_the_line_the_value_and_what_is_wanted() {
         (
             "listen = \"localhost\"",
             "line 1: listen does not take \"localhost\"; it takes addresses as in 127.0.0.1:8443 or [::]:8443",
+        ),
+        (
+            "cover_per_hour = 36001",
+            "line 1: cover_per_hour does not take \"36001\"; it takes a count from 0 to 36000",
         ),
         ("data = \"\"", "line 1: data does not take \"\"; it takes a path"),
         (

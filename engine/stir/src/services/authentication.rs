@@ -20,7 +20,8 @@ use crate::passport::{Attestation, CertificateReference, Claims, Identity};
 pub struct Credential {
     key: SigningKey,
     reference: CertificateReference,
-    chain: Arc<CertificateChain>,
+    /// `None` if the host vouches for it.
+    chain: Option<Arc<CertificateChain>>,
 }
 
 impl Credential {
@@ -37,7 +38,13 @@ impl Credential {
         if *chain.signer_key()? != key.verifying_key() {
             return Err(Fault::SignerKey);
         }
-        Ok(Self { key, reference, chain: Arc::new(chain) })
+        Ok(Self { key, reference, chain: Some(Arc::new(chain)) })
+    }
+
+    /// The credential of `key` whose chain is not at hand: that it belongs to the key and stands for the callers is the
+    /// host's word.
+    pub const fn vouched_for(key: SigningKey, reference: CertificateReference) -> Self {
+        Self { key, reference, chain: None }
     }
 
     /// Signs `claims`, whether or not it has the authority to.
@@ -49,7 +56,7 @@ impl Credential {
     }
 
     /// Step 1: whether it may sign for `orig` at `wall`. With `trust` the chain is followed to a root, as
-    /// verifiers will do; without, only its own list is read.
+    /// verifiers will do; without, only its own list is read. [`Authority::Unjudged`] if the host vouches for it.
     ///
     /// # Errors
     /// [`Fault`] of the stages cert and authz.
@@ -59,12 +66,13 @@ impl Credential {
         trust: Option<&TrustStore>,
         wall: Timestamp,
     ) -> Result<Authority, Fault> {
+        let Some(chain) = &self.chain else { return Ok(Authority::Unjudged) };
         match trust {
             Some(trust) => {
                 let nothing_else = |_: &str| None::<Vec<u8>>;
-                self.chain.verify(trust, wall)?.authority(orig, &nothing_else, wall)
+                chain.verify(trust, wall)?.authority(orig, &nothing_else, wall)
             }
-            None if self.chain.is_out_of_reach(orig)? => Err(Fault::NotCovered),
+            None if chain.is_out_of_reach(orig)? => Err(Fault::NotCovered),
             None => Ok(Authority::Number),
         }
     }

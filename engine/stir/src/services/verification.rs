@@ -74,6 +74,8 @@ pub struct Checked {
     pub trace: Vec<Step>,
     /// Items the services had under the number, cover among them.
     pub items_count: usize,
+    /// PASSporTs among them that opened, each counted once.
+    pub opened_count: usize,
     /// Whether all services were asked; if not, a PASSporT may be missing.
     pub lookup: Result<(), LookupFault>,
 }
@@ -375,7 +377,8 @@ impl CheckCall {
         self.is_done = true;
         let trace = self.trace(&verdict);
         let lookup = core::mem::replace(&mut self.lookup, Ok(()));
-        self.outcome = Some(Checked { verdict, trace, items_count: self.found.items_count, lookup });
+        let (items_count, opened_count) = (self.found.items_count, self.found.tokens.len());
+        self.outcome = Some(Checked { verdict, trace, items_count, opened_count, lookup });
     }
 
     /// How the set came to what is left.

@@ -1,0 +1,102 @@
+//! Verdicts and traces as JSON, for hosts and for the program: one object, the same names everywhere.
+//!
+//! It names the parties of the call: it goes to who asked, never to a log.
+
+use herald_stir::services::Checked;
+use herald_stir::{CallVerdict, Claims, Fault, Json, PassportReport, PassportType};
+use serde_json::{Map, Value, json};
+
+/// What was found of a call: the members of [`verdict_json`], and beside them `items`, `opened`, `lookup` (`null`, or why
+/// not all was looked at) and `trace`, the steps of RFC 8816 §8.2.
+pub fn checked_json(checked: &Checked) -> Value {
+    let mut value = verdict_json(&checked.verdict);
+    let steps = checked.trace.iter().map(|step| {
+        let dropped: Map<String, Value> =
+            step.dropped.iter().map(|(why, count)| (why.clone(), json!(count))).collect();
+        json!({ "step": step.name.name(), "kept": step.kept_count, "dropped": dropped })
+    });
+    let more = [
+        ("items", json!(checked.items_count)),
+        ("opened", json!(checked.opened_count)),
+        ("lookup", json!(checked.lookup.as_ref().err().map(ToString::to_string))),
+        ("trace", steps.collect()),
+    ];
+    if let Value::Object(members) = &mut value {
+        members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    }
+    value
+}
+
+/// The verdict on a call: `verdict` (`accept` or `reject`), `stage`, `sip_code`, `reason`, `ppi`, `orig`, `dest`, `attest`,
+/// `div`, what to show (`rcd`, `crn`, `rph`), `reasons` (values of Reason header fields, RFC 9410), and `passports` with
+/// the same members for each PASSporT.
+pub fn verdict_json(verdict: &CallVerdict) -> Value {
+    let mut members = match verdict.outcome() {
+        Ok(_) => accepted(),
+        Err(fault) => rejected(fault),
+    };
+    let deciding = verdict.deciding();
+    add(&mut members, "ppi", deciding.and_then(PassportReport::ppi));
+    add_parties(&mut members, deciding.and_then(PassportReport::passport).map(|passport| passport.claims()));
+    add(&mut members, "attest", verdict.attestation().map(|attest| attest.letter()));
+    let diversions = verdict.diversions();
+    add(&mut members, "div", diversions.iter().map(|party| party.to_string()).collect::<Vec<_>>());
+    for name in ["rcd", "crn", "rph"] {
+        let claim = verdict.outcome().ok().and_then(|_| verdict.claim(name)).and_then(Json::to_text);
+        if let Some(value) = claim.and_then(|text| serde_json::from_str::<Value>(&text).ok()) {
+            members.insert(name.into(), value);
+        }
+    }
+    add(&mut members, "reasons", verdict.reasons());
+    add(&mut members, "passports", verdict.reports().iter().map(one).collect::<Vec<_>>());
+    Value::Object(members)
+}
+
+fn one(report: &PassportReport) -> Value {
+    let mut members = report.outcome().map_or_else(rejected, |_| accepted());
+    let claims = report.passport().map(|passport| passport.claims());
+    add(&mut members, "ppi", report.ppi());
+    add(&mut members, "ppt", claims.and_then(|claims| claims.kind.ppt()));
+    add_parties(&mut members, claims);
+    let attest = claims.and_then(|claims| match &claims.kind {
+        PassportType::Shaken { attest, .. } => Some(attest.letter()),
+        _ => None,
+    });
+    add(&mut members, "attest", attest);
+    let diverter = claims.and_then(|claims| claims.kind.diverter()).map(ToString::to_string);
+    add(&mut members, "div", diverter.into_iter().collect::<Vec<_>>());
+    Value::Object(members)
+}
+
+fn accepted() -> Map<String, Value> {
+    outcome("accept", "-", 200, "the PASSporT holds for the call".to_owned())
+}
+
+fn rejected(fault: &Fault) -> Map<String, Value> {
+    outcome("reject", fault.stage().name(), fault.sip_code(), fault.to_string())
+}
+
+fn outcome(verdict: &str, stage: &str, sip_code: u16, reason: String) -> Map<String, Value> {
+    let mut members = Map::new();
+    add(&mut members, "verdict", verdict);
+    add(&mut members, "stage", stage);
+    add(&mut members, "sip_code", sip_code);
+    add(&mut members, "reason", reason);
+    members
+}
+
+/// Who calls whom by the claims: one called party as itself, several as an array.
+fn add_parties(members: &mut Map<String, Value>, claims: Option<&Claims>) {
+    add(members, "orig", claims.map(|claims| claims.orig.to_string()));
+    let dest: Vec<_> = claims.into_iter().flat_map(|claims| &claims.dest).map(ToString::to_string).collect();
+    let dest = match dest.as_slice() {
+        [] => Value::Null,
+        [dest] => json!(dest),
+        several => json!(several),
+    };
+    members.insert("dest".to_owned(), dest);
+}
+
+fn add(members: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
+    members.insert(name.to_owned(), value.into());
+}

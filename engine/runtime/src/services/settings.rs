@@ -1,0 +1,104 @@
+//! The settings of the services of RFC 8816 §8, as the property table fills them in. It opens no file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use herald_core::NumberBlock;
+use herald_stir::limits::{CHECK_DEADLINE_DEFAULT_MS, COVER_PER_HOUR_MAX, PLACE_DEADLINE_DEFAULT_MS};
+
+use crate::fetch::AllowedHost;
+use crate::limits::{SERVICE_FILES_MAX, WORKER_THREADS_MAX};
+
+/// Everything that placing and checking calls needs. Empty, an engine has none of the services.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceSettings {
+    pub(crate) signing_key: Option<PathBuf>,
+    pub(crate) signing_certificate: Option<PathBuf>,
+    pub(crate) x5u: Option<String>,
+    pub(crate) sealing_keys: Vec<PathBuf>,
+    pub(crate) roots: Option<PathBuf>,
+    pub(crate) crls: Vec<PathBuf>,
+    pub(crate) policy: Vec<(String, String)>,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) place_deadline: Duration,
+    pub(crate) check_deadline: Duration,
+    pub(crate) cover_per_hour: u32,
+    pub(crate) cover_numbers: Vec<NumberBlock>,
+    pub(crate) cps_authorities: Option<PathBuf>,
+    pub(crate) fetch_authorities: Option<PathBuf>,
+    pub(crate) fetch_hosts: Vec<AllowedHost>,
+    pub(crate) worker_threads: usize,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            signing_key: None,
+            signing_certificate: None,
+            x5u: None,
+            sealing_keys: Vec::new(),
+            roots: None,
+            crls: Vec::new(),
+            policy: Vec::new(),
+            directory: None,
+            place_deadline: Duration::from_millis(PLACE_DEADLINE_DEFAULT_MS),
+            check_deadline: Duration::from_millis(CHECK_DEADLINE_DEFAULT_MS),
+            cover_per_hour: 0,
+            cover_numbers: Vec::new(),
+            cps_authorities: None,
+            fetch_authorities: None,
+            fetch_hosts: Vec::new(),
+            worker_threads: 1,
+        }
+    }
+}
+
+impl ServiceSettings {
+    pub(crate) fn set_policy(&mut self, value: &str) -> Result<(), &'static str> {
+        const FORM: &str = "settings as in freshness_s=30,form=lenient; see docs/POLICY.md";
+        let pair = |text: &str| {
+            let (name, value) = text.split_once('=').ok_or(FORM)?;
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        };
+        self.policy = value.split(',').map(pair).collect::<Result<_, &'static str>>()?;
+        Ok(())
+    }
+
+    pub(crate) fn set_cover_per_hour(&mut self, value: &str) -> Result<(), &'static str> {
+        let count = value.parse().ok().filter(|&count: &u32| count <= COVER_PER_HOUR_MAX);
+        self.cover_per_hour = count.ok_or("a count from 0 to 36000")?;
+        Ok(())
+    }
+
+    pub(crate) fn set_cover_numbers(&mut self, value: &str) -> Result<(), &'static str> {
+        let blocks = value.split(',').map(|text| NumberBlock::parse(text.trim().as_bytes()));
+        self.cover_numbers = blocks
+            .collect::<Result<_, _>>()
+            .map_err(|_| "blocks of numbers as in 12225550100-100 or 1222555xxxx")?;
+        Ok(())
+    }
+
+    pub(crate) fn set_fetch_hosts(&mut self, value: &str) -> Result<(), &'static str> {
+        let hosts = value.split(',').map(|text| text.trim().parse());
+        self.fetch_hosts = hosts.collect::<Result<_, _>>().map_err(
+            |_| "hosts as in certificates.example.com, *.example.com or lab.example:8443=10.0.0.0/8",
+        )?;
+        Ok(())
+    }
+
+    pub(crate) fn set_worker_threads(&mut self, value: &str) -> Result<(), &'static str> {
+        let count = value.parse().ok().filter(|count| (1..=WORKER_THREADS_MAX).contains(count));
+        self.worker_threads = count.ok_or("a count from 1 to 64")?;
+        Ok(())
+    }
+}
+
+/// A list of paths.
+pub(crate) fn set_paths(place: &mut Vec<PathBuf>, value: &str) -> Result<(), &'static str> {
+    let paths: Vec<PathBuf> = value.split(',').map(|path| path.trim().into()).collect();
+    if paths.len() > SERVICE_FILES_MAX || paths.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err("1 to 8 paths, with commas between them");
+    }
+    *place = paths;
+    Ok(())
+}
