@@ -101,13 +101,13 @@ impl House {
         VerificationPolicy::new(TrustStore::from_pem(self.authority.root_pem().as_bytes()).unwrap())
     }
 
-    /// A gateway that has the called side's keys and asks its services, or neither.
+    /// A gateway that has the called side's keys, or none.
     fn service(&self, is_called_side: bool, judging: Judging) -> Arc<GatewayService> {
-        let (own, none) = (self.directory(), Arc::new(Directory::new()));
+        let own = self.directory();
         let verification = VerificationService {
             policy: self.policy(),
             sealing_keys: if is_called_side { self.keys.clone() } else { Vec::new() },
-            cps: if is_called_side { own.clone() } else { none },
+            cps: own.clone(),
             certificates: None,
             chains: Arc::new(ChainCache::default()),
             seen: ReplayMemory::default(),

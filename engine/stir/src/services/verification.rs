@@ -29,7 +29,8 @@ use crate::verify::VerificationPolicy;
 pub struct VerificationService {
     /// What a PASSporT must satisfy.
     pub policy: VerificationPolicy,
-    /// The called side's keys: up to [`OPENING_KEYS_MAX`](crate::limits::OPENING_KEYS_MAX).
+    /// The called side's keys: up to [`OPENING_KEYS_MAX`](crate::limits::OPENING_KEYS_MAX). Without any no service
+    /// is asked, and only what came in band is judged.
     pub sealing_keys: Vec<SealingKey>,
     /// Finds the services of called numbers.
     pub cps: Arc<dyn CpsDiscovery>,
@@ -85,6 +86,8 @@ pub struct Checked {
 pub enum LookupFault {
     /// The called party is no telephone number, so nothing waits for it out of band.
     NotANumber,
+    /// No key is configured that could open what waits for the number, so nobody was asked.
+    NoSealingKey,
     /// Nothing was retrieved.
     Nothing(CollectionFault),
     /// One of several services gave nothing; what it said.
@@ -100,6 +103,9 @@ impl fmt::Display for LookupFault {
         match self {
             Self::NotANumber => {
                 f.write_str("the called party is no telephone number; only those have a service")
+            }
+            Self::NoSealingKey => {
+                f.write_str("no sealing key is configured to open what waits for the number")
             }
             Self::Nothing(fault) => fault.fmt(f),
             Self::Missed(fault) => write!(f, "a service of the called number gave nothing: {fault}"),
@@ -215,14 +221,14 @@ impl Machine for CheckCall {
     fn begin(&mut self, now: Moment, asks: &mut Vec<Ask>) {
         self.deadline = now.steady.plus_millis(self.request.deadline_ms);
         match self.request.call.dest.number() {
+            None => self.go_without(LookupFault::NotANumber, now, asks),
+            Some(_) if self.service.sealing_keys.is_empty() => {
+                self.go_without(LookupFault::NoSealingKey, now, asks);
+            }
             Some(number) => {
                 self.collection = Some(Collection::of(number));
                 let result = self.discover(now, asks);
                 self.go_on(result, now, asks);
-            }
-            None => {
-                self.lookup = Err(LookupFault::NotANumber);
-                self.judge(now, asks);
             }
         }
     }
@@ -278,6 +284,12 @@ impl Machine for CheckCall {
 }
 
 impl CheckCall {
+    /// Judges what came in band alone.
+    fn go_without(&mut self, why: LookupFault, now: Moment, asks: &mut Vec<Ask>) {
+        self.lookup = Err(why);
+        self.judge(now, asks);
+    }
+
     /// Asks the services of the called number, or for what must be fetched to find them. A third of the time is left
     /// for certificates.
     fn discover(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), CollectionFault> {

@@ -7,10 +7,10 @@
 //!    is stored.
 //! 2. They are judged as a verification service judges them, unless the gateway leaves that to the called side
 //!    ([`Judging`]). What does not hold is not placed, and a call whose PASSporTs are refused is not placed at all.
-//! 3. If the gateway has a key that opens what waits for the number, and its directory finds the service, it looks
-//!    first: a PASSporT that is there word for word is not placed again (§5.4). It must be the same one: who called,
-//!    alone, anybody can seal for a number, to keep the true one away. Without a key nothing can be told from cover,
-//!    so nothing is asked; a second copy does no harm.
+//! 3. If the gateway has a key that opens what waits for the number, it looks first: a PASSporT that is there word for
+//!    word is not placed again (§5.4). Another one of the same caller does not count: anybody can seal one for a number,
+//!    to keep the true one away. Without a key nothing can be told from cover, so nothing is asked; a second copy does
+//!    no harm.
 //! 4. If the gateway sends the call to another number ([`GatewayStoreRequest::divert_to`]), it says so in a `div-o`
 //!    around each PASSporT (RFC 8946 §5), signed with its credential for the number that was called.
 //! 5. A copy is sealed for each key of the number the call goes to, and stored.
@@ -51,8 +51,7 @@ pub enum Judging {
 
 /// What all calls of one gateway have in common.
 pub struct GatewayService {
-    /// Judges PASSporTs and opens what is placed already, with its keys and its directory. With an empty directory
-    /// no service is asked before a store.
+    /// Judges PASSporTs and opens what is placed already. Without sealing keys no service is asked before a store.
     pub verification: Arc<VerificationService>,
     /// Finds services and keys of called numbers; its credentials sign diversions.
     pub authentication: Arc<AuthenticationService>,
