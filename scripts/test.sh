@@ -74,5 +74,6 @@ script_step "ThreadSanitizer" tests/tsan.sh 20
 script_step "C API" tests/capi/run.sh
 script_step "crash" tests/crash/run.sh
 script_step "HTTP" tests/http/run.sh
+script_step "interop" tests/interop/run.sh
 script_step "fuzz" tests/fuzz/run.sh "${FUZZ_SECONDS:-20}"
 print_summary
