@@ -149,6 +149,9 @@ pub const KEY_PREFIX_SIGNS_MIN: usize = 3;
 
 /// Signs of a number that a request for keys leaves out at first: it hides among 10,000.
 pub const KEY_AREA_FREE_SIGNS: usize = 4;
+/// Signs that are added where a server has too much under a prefix: a number is found with three requests at most,
+/// as many as a call makes ([`DISCOVERY_FETCHES_MAX`]).
+pub const KEY_AREA_STEP_SIGNS: usize = 2;
 /// Areas (prefixes, codes) of one directory of keys. Beyond it the one not used for longest is forgotten.
 pub const KEY_AREAS_MAX: usize = 4096;
 /// Seconds at most that what was fetched is taken as it is: a key that appears is used that late.

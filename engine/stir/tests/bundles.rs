@@ -4,17 +4,20 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{Seeded, at_s, number};
 use herald_stir::bundle::{
-    Area, BundleFault, BundleTable, DirectoryBounds, Inserted, KeyBundle, KeyDirectory, Listing, Lookup,
-    Refused, SignedBundle, TableBounds, VerifiedBundle, keys_of,
+    Area, BundleDiscovery, BundleFault, BundleTable, DirectoryBounds, Inserted, KeyBundle, KeyDirectory,
+    Listing, Lookup, Refused, SignedBundle, TableBounds, VerifiedBundle, keys_of,
 };
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
+use herald_stir::services::{CpsDiscovery, CpsUri, Fetched, KeyDiscovery, Lookup as Fetch, Side};
 use herald_stir::{
-    CertificateReference, Fault, SealingKey, SealingPublicKey, Suite, SystemRandom, TnAuthList, TnEntry,
-    TrustStore,
+    CertificateReference, ChainCache, Fault, SealingKey, SealingPublicKey, Suite, SystemRandom, TnAuthList,
+    TnEntry, TrustStore,
 };
 
 const T0: u64 = 1_795_300_000;
@@ -235,7 +238,7 @@ fn a_table_finds_bundles_by_number_prefix_and_code() {
     ] {
         assert!(table.insert(house.verified(issuer, texts, T0)).is_ok());
     }
-    let issuers = |bundles: Vec<std::sync::Arc<VerifiedBundle>>| -> Vec<String> {
+    let issuers = |bundles: Vec<Arc<VerifiedBundle>>| -> Vec<String> {
         bundles.iter().map(|bundle| bundle.bundle().issuer.to_string()).collect()
     };
     let now = at_s(T0);
@@ -316,12 +319,12 @@ fn paths_of_areas_are_read_as_they_are_written() {
         Area::Number(number("12225550123")),
         Area::Number(number("*12#")),
         Area::Prefix(number("122255")),
-        Area::Code("12%-4".into()),
+        Area::Code("a.B-4_".into()),
     ] {
         assert_eq!(Area::of_path(&area.path()), Some(area.clone()), "{area:?}");
     }
     assert_eq!(Area::Number(number("*12#")).path(), "/.well-known/stir-cps-keys/*12%23");
-    for path in ["", "prefix/", "prefix/12", "prefix/1x3", "spc/", "spc/a%2Fb", "spc/%4", "spc/%zz", "1/2"] {
+    for path in ["", "prefix/", "prefix/12", "prefix/1x3", "spc/", "spc/a%2Fb", "spc/a,b", "1/2"] {
         assert_eq!(Area::of_path(&format!("/.well-known/stir-cps-keys/{path}")), None, "{path}");
     }
 }
@@ -381,8 +384,36 @@ fn a_server_with_too_much_under_a_prefix_is_asked_for_longer_ones() {
         directory.answer(&area, &truncated, None, None, &nothing, at_s(T0));
         asked.push(area.path().rsplit('/').next().unwrap().to_owned());
     }
-    assert_eq!(asked, ["1222555", "12225550", "122255501", "1222555012", "12225550123"]);
+    assert_eq!(asked, ["1222555", "122255501", "12225550123"]);
     assert!(matches!(directory.lookup(number("12225550123"), at_s(T0)), Lookup::Absent));
+}
+
+#[test]
+fn a_call_is_told_to_fetch_by_prefix_and_then_finds_keys_and_services() {
+    let house = House::new();
+    let bounds = DirectoryBounds::default();
+    let chains = Arc::new(ChainCache::default());
+    let found =
+        BundleDiscovery::new("https://cps.example.net/", house.trust.clone(), Suite::X25519, bounds, chains);
+    let (called, now) = (number("12225550123"), at_s(T0));
+    let url = "https://cps.example.net/.well-known/stir-cps-keys/prefix/1222555";
+    let fetch = Fetch::Fetch { url: url.to_owned(), kind: Fetched::KeyBundle };
+    assert_eq!(found.keys_for(called, now), fetch);
+    assert_eq!(found.keys_for(number("12225559999"), now), fetch, "the fetcher asks once for both");
+    let good = house.verified("2-12225550100", &["1-12225550100-100"], T0);
+    KeyDiscovery::learn(&found, url, &Listing::write([good.token()], false), 300, now);
+    assert_eq!(found.keys_for(called, now), Fetch::Found(vec![house.key.clone()]));
+    let service: CpsUri = "https://cps.example.net".parse().unwrap();
+    assert_eq!(found.cps_for(called, Side::Calling, now), Fetch::Found(vec![service]));
+    assert_eq!(found.keys_for(number("12225559999"), now), Fetch::NotFound);
+
+    // What is no answer is a failure: asked again after a while, not by the next call.
+    KeyDiscovery::learn(&found, "https://elsewhere.example.net/x", b"{}", 300, now);
+    let other = number("13335550123");
+    let Fetch::Fetch { url, .. } = found.keys_for(other, now) else { panic!("nothing is known of it") };
+    KeyDiscovery::learn(&found, &url, b"<html>", 300, now);
+    assert_eq!(found.keys_for(other, now), Fetch::NotFound);
+    assert!(matches!(found.keys_for(other, at_s(T0 + 15)), Fetch::Fetch { .. }));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::verify::{SignedBundle, VerifiedBundle};
 use super::{Area, Listing};
 use crate::certificate::{CertificateSource, TrustStore};
 use crate::limits::{
-    KEY_AREA_FREE_SIGNS, KEY_AREAS_MAX, KEY_FRESH_MAX_S, KEY_FRESH_MIN_S, KEY_PREFIX_SIGNS_MIN, KEY_RETRY_S,
-    RECIPIENT_KEYS_MAX,
+    KEY_AREA_FREE_SIGNS, KEY_AREA_STEP_SIGNS, KEY_AREAS_MAX, KEY_FRESH_MAX_S, KEY_FRESH_MIN_S,
+    KEY_PREFIX_SIGNS_MIN, KEY_RETRY_S, RECIPIENT_KEYS_MAX,
 };
 use crate::passport::CertificateReference;
 use crate::seal::{SealingPublicKey, Suite};
@@ -210,11 +210,11 @@ impl KeyDirectory {
     }
 
     /// The area that answers for a number: the shortest prefix that the server does not find too large.
-    fn area_of(&self, number: TelephoneNumber) -> Area {
+    pub(super) fn area_of(&self, number: TelephoneNumber) -> Area {
         let signs: Vec<u8> = number.signs().collect();
         let shortest = signs.len().saturating_sub(KEY_AREA_FREE_SIGNS).max(KEY_PREFIX_SIGNS_MIN);
-        let prefixes =
-            (shortest..signs.len()).filter_map(|count| TelephoneNumber::from_signs(&signs[..count]));
+        let counts = (shortest..signs.len()).step_by(KEY_AREA_STEP_SIGNS);
+        let prefixes = counts.filter_map(|count| TelephoneNumber::from_signs(&signs[..count]));
         let is_split = |area: &Area| self.areas.get(area).is_some_and(|known| known.state == State::Split);
         prefixes.map(Area::Prefix).find(|area| !is_split(area)).unwrap_or(Area::Number(number))
     }

@@ -7,6 +7,7 @@ use herald_core::TelephoneNumber;
 use crate::json::Json;
 use crate::limits::{
     KEY_ANSWER_BYTES_MAX, KEY_BUNDLE_BYTES_MAX, KEY_BUNDLES_PER_ANSWER_MAX, KEY_PREFIX_SIGNS_MIN,
+    SPC_BYTES_MAX,
 };
 
 /// Where bundles are published, at each Call Placement Service that takes them: by POST.
@@ -57,7 +58,7 @@ impl Area {
                 .map(Self::Prefix);
         }
         if let Some(code) = rest.strip_prefix("spc/") {
-            return unescape(code).map(Self::Code);
+            return is_plain(code).then(|| Self::Code(code.to_owned()));
         }
         number(rest).map(Self::Number)
     }
@@ -74,21 +75,10 @@ impl core::fmt::Debug for Area {
     }
 }
 
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        rest = behind;
-        if first != b'%' {
-            bytes.push(first);
-            continue;
-        }
-        let (digits, behind) = rest.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()?);
-        rest = behind;
-    }
-    let good = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic) && !bytes.contains(&b'/');
-    String::from_utf8(bytes).ok().filter(|_| good)
+/// Whether a service provider code can stand in a path as it is. No other one is found over the wire.
+fn is_plain(code: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=SPC_BYTES_MAX).contains(&code.len()) && code.bytes().all(plain)
 }
 
 /// An answer: bundles as they were signed, in `{"bundles":["..."],"truncated":true}`, the last member only if more

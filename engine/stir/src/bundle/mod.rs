@@ -8,6 +8,7 @@
 //! and the `alg` of one [`Suite`], `cps` are https URIs. Other members are ignored.
 
 mod directory;
+mod discovery;
 mod entry;
 mod listing;
 mod table;
@@ -20,6 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use directory::{DirectoryBounds, KeyDirectory, Lookup, keys_of};
+pub use discovery::BundleDiscovery;
 pub use entry::EntryError;
 pub use listing::{Area, Listing, PUBLISH_PATH, WELL_KNOWN_PATH};
 pub use table::{BundleTable, Inserted, Refused, TableBounds};
