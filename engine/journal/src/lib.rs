@@ -13,10 +13,14 @@
 
 mod block;
 mod commits;
+#[cfg(feature = "rocks")]
+mod folder;
 mod journal;
 #[cfg(feature = "rocks")]
 mod keeper;
 pub mod limits;
+#[cfg(feature = "rocks")]
+mod processor;
 #[cfg(feature = "rocks")]
 mod recovery;
 #[cfg(feature = "rocks")]

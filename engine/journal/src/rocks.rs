@@ -5,7 +5,7 @@
 //! that its files go when their generations do.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use herald_core::{NewPlacement, Retention, Timestamp};
@@ -18,8 +18,10 @@ use rocksdb::{
 };
 
 use crate::block::{BlockKey, Span};
+use crate::folder::Folder;
 use crate::keeper::{Db, RocksKeeper, SharedDb};
 use crate::limits::BATCH_BYTES;
+use crate::processor;
 use crate::recovery::{Indexed, Recovered};
 use crate::store::{Block, BlockStore, Fault, FaultKind, Meta};
 
@@ -28,7 +30,7 @@ const DEFAULT_FAMILY: &str = "default";
 
 /// Blocks in a RocksDB folder.
 pub struct RocksStore {
-    path: PathBuf,
+    folder: Folder,
     memory_bytes: usize,
     /// The generations there are, by their ends.
     generations: BTreeSet<Timestamp>,
@@ -76,10 +78,11 @@ impl RocksStore {
     /// [`FaultKind::InUse`] if another engine has it open, [`FaultKind::Format`] if another version wrote it,
     /// or the disk's own words.
     pub fn open(path: &Path, memory_bytes: usize) -> Result<Self, Fault> {
+        processor::check()?;
         let options = db_options(memory_bytes)?;
         let (db, generations) = open_db(path, memory_bytes, &options, true)?;
         let mut store = Self {
-            path: path.to_owned(),
+            folder: Folder::at(path)?,
             memory_bytes,
             generations,
             batch: new_batch(),
@@ -197,7 +200,7 @@ impl RocksStore {
         let old = self.db.write().take();
         drop(old);
         self.batch = new_batch();
-        let (db, generations) = open_db(&self.path, self.memory_bytes, &self.meter.0, create)?;
+        let (db, generations) = open_db(&self.folder.path, self.memory_bytes, &self.meter.0, create)?;
         *self.db.write() = Some(db);
         self.generations = generations;
         Ok(())
@@ -209,6 +212,7 @@ impl BlockStore for RocksStore {
         if self.generations.contains(&ends_at) {
             return Ok(());
         }
+        self.folder.check()?;
         let options = family_options(self.memory_bytes);
         self.db()?.create_cf(family_name(ends_at), &options).map_err(fault)?;
         self.generations.insert(ends_at);
@@ -218,6 +222,7 @@ impl BlockStore for RocksStore {
     /// Flushing the default family begins a new file of the write-ahead log, so that the files before it can go with
     /// the generations they belong to. The flush itself goes on behind this call.
     fn cut(&mut self) -> Result<(), Fault> {
+        self.folder.check()?;
         let mut options = FlushOptions::default();
         options.set_wait(false);
         self.db()?.flush_opt(&options).map_err(fault)
@@ -241,6 +246,7 @@ impl BlockStore for RocksStore {
     }
 
     fn sync(&mut self) -> Result<(), Fault> {
+        self.folder.check()?;
         self.db()?.flush_wal(true).map_err(fault)
     }
 
@@ -265,14 +271,16 @@ impl BlockStore for RocksStore {
     }
 
     fn reopen(&mut self) -> Result<(), Fault> {
+        self.folder.check()?;
         self.replace_db(false)
     }
 
     fn recreate(&mut self) -> Result<(), Fault> {
         let old = self.db.write().take();
         drop(old);
-        DB::destroy(&Options::default(), &self.path).map_err(fault)?;
+        DB::destroy(&Options::default(), &self.folder.path).map_err(fault)?;
         self.replace_db(true)?;
+        self.folder = Folder::at(&self.folder.path)?;
         self.write_format()
     }
 }

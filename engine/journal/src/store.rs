@@ -119,6 +119,8 @@ pub enum FaultKind {
     Format,
     /// What is stored is damaged.
     Damaged,
+    /// The processor lacks what the program was compiled for.
+    Processor,
     /// Anything else: permissions, input/output errors.
     Io,
 }
@@ -157,7 +159,7 @@ impl fmt::Display for Fault {
                  that one ({})",
                 self.message
             ),
-            FaultKind::Format => f.write_str(&self.message),
+            FaultKind::Format | FaultKind::Processor => f.write_str(&self.message),
             FaultKind::Damaged => write!(f, "the journal is damaged: {}", self.message),
             FaultKind::Io => write!(f, "the journal cannot be read or written: {}", self.message),
         }

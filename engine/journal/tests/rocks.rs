@@ -153,6 +153,31 @@ fn a_folder_that_has_gone_is_not_taken_for_an_empty_journal_and_can_be_begun_ane
 }
 
 #[test]
+fn a_folder_moved_away_under_the_journal_refuses_stores_and_one_put_back_takes_them_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (folder.path().join("journal"), folder.path().join("elsewhere"));
+    let log = new_log();
+    let mut handle = log.handle().unwrap();
+    let store = RocksStore::open(&path, MEMORY).unwrap();
+    let mut journal = new_journal(log, store, Arc::default(), START);
+    append(&mut handle, 1, START);
+    journal.pass(START, true).unwrap();
+    std::fs::rename(&path, &elsewhere).unwrap();
+    // Within the generation there is, and in another that would have to be made.
+    for (index, later_ms) in [(2, 1), (3, RETENTION_MS / 2)] {
+        append(&mut handle, index, START.plus_millis(later_ms));
+        let fault = journal.pass(START.plus_millis(later_ms), true).unwrap_err();
+        assert!(fault.to_string().contains("put it back"), "{fault}");
+        assert!(!path.exists(), "a folder was made in the place of the one that was moved");
+    }
+    std::fs::rename(&elsewhere, &path).unwrap();
+    let now = START.plus_millis(RETENTION_MS / 2 + 1);
+    journal.pass(now, true).unwrap();
+    drop(journal);
+    assert_eq!(live(&path, now).len(), 3);
+}
+
+#[test]
 fn what_has_expired_leaves_the_disk_even_if_nothing_more_comes() {
     let folder = tempfile::tempdir().unwrap();
     let log = new_log();

@@ -82,6 +82,7 @@ impl From<Fault> for EngineError {
         let kind = match fault.kind() {
             FaultKind::DiskFull | FaultKind::Io => EngineErrorKind::Disk,
             FaultKind::InUse => EngineErrorKind::InUse,
+            FaultKind::Processor => EngineErrorKind::Limit,
             FaultKind::Format | FaultKind::Damaged => EngineErrorKind::Data,
         };
         Self::new(kind, fault.to_string())
