@@ -155,8 +155,12 @@ pub enum Fault {
     NotYetValid,
     /// A certificate of the chain is revoked.
     Revoked,
-    /// The revocation list that speaks for a certificate of the chain is out of date.
+    /// What should say whether a certificate of the chain is revoked is missing, out of date or not to be believed.
     RevocationUnknown,
+    /// What came with the chain is not an OCSP answer (RFC 6960).
+    Staple,
+    /// The Call Placement Services that the certificate names are malformed.
+    CpsUri,
     /// The chain does not lead to a configured root.
     Untrusted,
     /// A certificate of the chain is malformed, badly signed, or not allowed to issue the one before it.
@@ -266,6 +270,8 @@ impl Fault {
             | Self::NotYetValid
             | Self::Revoked
             | Self::RevocationUnknown
+            | Self::Staple
+            | Self::CpsUri
             | Self::Untrusted
             | Self::ChainInvalid => (Stage::Certificate, 437),
             Self::NotCovered
@@ -358,7 +364,9 @@ impl Fault {
             Self::Expired => "a certificate has expired",
             Self::NotYetValid => "a certificate is not yet valid",
             Self::Revoked => "a certificate is revoked",
-            Self::RevocationUnknown => "a revocation list is out of date",
+            Self::RevocationUnknown => "whether a certificate is revoked cannot be told",
+            Self::Staple => "what came with the chain is not an OCSP answer",
+            Self::CpsUri => "the Call Placement Services that the certificate names are not https URIs",
             Self::ChainInvalid => "a certificate of the chain is not valid",
             Self::Untrusted => "the certificate does not lead to a trusted root",
             Self::NotCovered => "the certificate has no authority over the number",
@@ -410,6 +418,8 @@ pub enum StirError {
     Trust(&'static str),
     /// A TNAuthList that RFC 8226 does not allow.
     TnAuthList,
+    /// Not an object identifier.
+    ObjectIdentifier,
     /// A certificate that could not be made.
     Issue(String),
 }
@@ -440,6 +450,7 @@ impl fmt::Display for StirError {
                 "not a TNAuthList; it needs 1 or more entries, codes in ASCII, ranges of 2 or more digits-only \
                  numbers of one length",
             ),
+            Self::ObjectIdentifier => f.write_str("not an object identifier; give numbers with dots, as 2.25.1"),
             Self::Issue(cause) => write!(f, "the certificate could not be made: {cause}"),
         }
     }

@@ -64,8 +64,8 @@ mod verify;
 
 pub use call::{CallVerdict, PassportReport};
 pub use certificate::{
-    Authority, CertificateChain, CertificateSource, ChainCache, ClaimConstraints, Coverage, Encompassed,
-    Held, RangeError, TnAuthList, TnEntry, TnRange, TrustStore, VerifiedChain,
+    Authority, CertificateChain, CertificateSource, ChainCache, ClaimConstraints, Coverage, CpsUriExtension,
+    Encompassed, Held, RangeError, RevocationPolicy, TnAuthList, TnEntry, TnRange, TrustStore, VerifiedChain,
 };
 pub use content::{ContentPolicy, content_digest};
 pub use context::{CallContext, CallFacts, Carrier, IdentityValue, LinkedContent};

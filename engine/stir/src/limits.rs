@@ -91,6 +91,18 @@ pub const CONSTRAINTS_MAX: usize = 256;
 /// Bytes of a claim name in a constraint; registered ones have at most 6. A certificate with a longer one is
 /// refused (437).
 pub const CLAIM_NAME_BYTES_MAX: usize = 64;
+/// Bytes of one certificate revocation list in DER: a national list of 100000 certificates has some 4 MiB. A larger
+/// one is refused unread.
+pub const CRL_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Certificates that one revocation list names. A list of more is refused.
+pub const CRL_ENTRIES_MAX: usize = 200_000;
+/// Revocation lists of a trust store: one for each authority of a country, and the national one. More are refused.
+pub const CRLS_MAX: usize = 256;
+/// Bytes of one OCSP answer: one with a responder's certificate has some 1 KiB. A larger one is refused unread.
+pub const STAPLE_BYTES_MAX: usize = 16 * 1024;
+/// Call Placement Services that one certificate names; two or three are for resilience. A certificate with more is
+/// refused.
+pub const CERTIFICATE_CPS_URIS_MAX: usize = 8;
 /// Bytes of a service provider code: an OCN has 4, an SPID fewer than 16. A longer one is malformed (437).
 pub const SPC_BYTES_MAX: usize = 64;
 

@@ -10,7 +10,8 @@ use common::pki::{
 };
 use common::{at_s, call, identity, read};
 use herald_stir::{
-    Authority, CertificateChain, CertificateReference, Claims, Fault, Held, Json, TnEntry, VerificationPolicy,
+    Authority, CertificateChain, CertificateReference, Claims, CpsUriExtension, Fault, Held, Json, TnEntry,
+    VerificationPolicy,
 };
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, KeyPair, KeyUsagePurpose};
 
@@ -411,4 +412,50 @@ fn a_chain_has_bounds() {
     assert_eq!(chain(&pem.replace("MII", "MIJ")), Some(Fault::ChainUnreadable));
     assert_eq!(chain(&pem[..pem.len() / 2]), Some(Fault::ChainUnreadable));
     assert_eq!(chain(&key.serialize_pem()), Some(Fault::NoCertificate));
+}
+
+#[test]
+fn a_certificate_may_name_call_placement_services() {
+    const PLACEHOLDER: &str = "1.3.6.1.5.5.7.1.999";
+    let named = CpsUriExtension::new(PLACEHOLDER).unwrap();
+    let fixture = |name: &str| {
+        let chain = CertificateChain::from_pem(&read(&format!("fixtures/pki/{name}.chain.pem"))).unwrap();
+        chain.cps_uris(&named)
+    };
+    let two = ["https://cps.example.net/oob/v1", "https://cps2.example.net/oob/v1"];
+    assert_eq!(fixture("leaf-oob-uri"), Ok(two.map(str::to_owned).to_vec()));
+    assert_eq!(fixture("leaf-oob-uri-http"), Err(Fault::CpsUri));
+    assert_eq!(fixture("leaf-spc"), Ok(vec![]));
+
+    use common::pki::der;
+    let text = |text: &str| der(0x16, text.as_bytes());
+    let several = |texts: &[&str]| der(0x30, &texts.iter().flat_map(|one| text(one)).collect::<Vec<_>>());
+    let long = format!("https://{}", "a".repeat(1024));
+    let good = |uris: &[&str]| Ok(uris.iter().map(|uri| uri.to_string()).collect());
+    let bad = || Err(Fault::CpsUri);
+    for (value, expected) in [
+        (text("https://a/oob"), good(&["https://a/oob"])),
+        (several(&["https://a", "https://b"]), good(&["https://a", "https://b"])),
+        (several(&["https://a"; 8]), good(&["https://a"; 8])),
+        (several(&["https://a"; 9]), bad()),
+        (several(&["https://a", "http://b"]), bad()),
+        (several(&[]), bad()),
+        (text("https://"), bad()),
+        (text("https://user@a"), bad()),
+        (text("unix:/run/cps"), bad()),
+        (text(&long), bad()),
+        (der(0x0c, b"https://a"), bad()),
+        (der(0x30, &der(0x0c, b"https://a")), bad()),
+        ([text("https://a"), vec![0]].concat(), bad()),
+    ] {
+        let extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 999], value.clone());
+        let made = Made::new(vec![root(), signer(vec![extension])]);
+        assert_eq!(made.chain().cps_uris(&named), expected, "{value:02x?}");
+        assert_eq!(
+            made.chain().cps_uris(&CpsUriExtension::new("2.25.1").unwrap()),
+            Ok(vec![]),
+            "another number"
+        );
+    }
+    assert!(CpsUriExtension::new("cps").is_err());
 }

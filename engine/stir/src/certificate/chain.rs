@@ -6,6 +6,7 @@ use rustls_pki_types::pem::PemObject;
 
 use super::authority::VerifiedChain;
 use super::facts::{CertificateFacts, Scope};
+use super::ocsp::Staple;
 use super::path::{self, KnownPath};
 use super::tn_auth_list::TnAuthList;
 use super::trust::TrustStore;
@@ -24,6 +25,7 @@ pub struct CertificateChain {
     facts: Vec<CertificateFacts>,
     /// Whether it came signer first, each certificate issued by the next.
     in_order: bool,
+    staples: Vec<Staple>,
     /// The way to a root that was found last.
     known: KnownPath,
 }
@@ -68,7 +70,20 @@ impl CertificateChain {
         let signer_index = facts.iter().position(|facts| !facts.is_ca).unwrap_or(0);
         certificates.swap(0, signer_index);
         facts.swap(0, signer_index);
-        Ok(Self { certificates, facts, in_order, known: KnownPath::default() })
+        Ok(Self { certificates, facts, in_order, staples: Vec::new(), known: KnownPath::default() })
+    }
+
+    /// Adds OCSP answers that came with the chain, each an OCSPResponse in DER (RFC 6960 §4.2.1). They are looked at
+    /// if [`RevocationPolicy::use_staples`](super::RevocationPolicy::use_staples) says so.
+    ///
+    /// # Errors
+    /// [`Fault::Staple`] if one is not such an answer, or there are more than [`CHAIN_CERTIFICATES_MAX`] in all.
+    pub fn with_staples(mut self, responses: &[&[u8]]) -> Result<Self, Fault> {
+        for response in responses {
+            self.staples.push(Staple::read(response).ok_or(Fault::Staple)?);
+        }
+        self.known = KnownPath::default();
+        if self.staples.len() > CHAIN_CERTIFICATES_MAX { Err(Fault::Staple) } else { Ok(self) }
     }
 
     /// Whether it came in the order of RFC 8555 §9.1: signer first, each certificate issued by the next.
@@ -139,7 +154,7 @@ impl CertificateChain {
         if let Some(known) = self.known.recall(trust, now) {
             return known.map(|path| VerifiedChain { chain: self, path });
         }
-        let found = path::find(&self.certificates, &self.facts, trust, now);
+        let found = path::find(&self.certificates, &self.facts, &self.staples, trust, now);
         self.known.keep(&found, trust, now);
         found.map(|path| VerifiedChain { chain: self, path })
     }
@@ -147,6 +162,11 @@ impl CertificateChain {
     /// What each certificate says, the signer's first.
     pub(super) fn facts(&self) -> &[CertificateFacts] {
         &self.facts
+    }
+
+    /// The signer's certificate.
+    pub(super) fn signer_der(&self) -> &[u8] {
+        &self.certificates[0]
     }
 
     fn signer(&self) -> &CertificateFacts {

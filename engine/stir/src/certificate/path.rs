@@ -3,22 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use herald_core::Timestamp;
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
-use webpki::ring::{ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA256, ECDSA_P384_SHA384};
-use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeIdIter,
-    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy,
-};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter};
 
 use super::authority;
 use super::facts::CertificateFacts;
+use super::ocsp::Staple;
+use super::revocation::{self, NEVER};
+use super::signed::ALGORITHMS;
 use super::trust::{TrustStore, Trusted};
 use crate::error::Fault;
 use crate::limits::{CHAIN_REFUSED_MS, CHAIN_VERIFIED_MS};
-
-/// How issuers sign certificates: ECDSA as in ATIS-1000080, on either common curve.
-const CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] =
-    &[ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA384, ECDSA_P384_SHA256];
 
 /// A way to a root.
 #[derive(Debug)]
@@ -86,22 +81,15 @@ impl Known {
 pub(super) fn find(
     certificates: &[CertificateDer<'static>],
     facts: &[CertificateFacts],
+    staples: &[Staple],
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<Arc<Path>, Fault> {
     let (signer, issuers) = certificates.split_first().expect("a chain has at least one certificate");
     let signer = EndEntityCert::try_from(signer).map_err(fault)?;
-    let crls: Vec<&CertRevocationList<'_>> = trust.0.crls.iter().map(|crl| &**crl).collect();
-    let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|builder| {
-        builder
-            .with_depth(RevocationCheckDepth::Chain)
-            .with_status_policy(UnknownStatusPolicy::Allow)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build()
-    });
     let time = UnixTime::since_unix_epoch(core::time::Duration::from_millis(now.as_millis()));
     let path = signer
-        .verify_for_usage(CERTIFICATE_ALGORITHMS, &trust.0.roots, issuers, time, AnyUsage, revocation, None)
+        .verify_for_usage(ALGORITHMS, &trust.0.roots, issuers, time, AnyUsage, None, None)
         .map_err(fault)?;
     let index_of = |der: CertificateDer<'_>| {
         certificates
@@ -112,11 +100,15 @@ pub(super) fn find(
     let anchor_index = trust.0.roots.iter().position(|root| core::ptr::eq(root, path.anchor()));
     let root = trust.0.root_facts[anchor_index.expect("the path ends in one of the roots")].clone();
     let issuers = path.intermediate_certificates().map(|issuer| index_of(issuer.der())).collect();
-    let mut path = Path { issuers, root, is_encompassed: false, until: trust.0.crls_until };
+    let mut path = Path { issuers, root, is_encompassed: false, until: NEVER };
     check_hierarchy(&path, facts)?;
-    path.is_encompassed = authority::is_encompassed(path.certificates(facts));
-    let below_root = path.issuers.iter().map(|&index| facts[index].not_after);
-    path.until = below_root.chain([facts[0].not_after]).fold(path.until, Timestamp::min);
+    let pairs = || path.certificates(facts).zip(path.certificates(facts).skip(1));
+    let until = pairs().try_fold(NEVER, |until, (below, issuer)| {
+        let known_until = revocation::check(below, issuer, staples, &trust.0, now)?;
+        Ok(until.min(below.not_after).min(known_until))
+    })?;
+    let is_encompassed = authority::is_encompassed(path.certificates(facts));
+    (path.until, path.is_encompassed) = (until, is_encompassed);
     Ok(Arc::new(path))
 }
 
@@ -143,8 +135,6 @@ fn fault(error: webpki::Error) -> Fault {
     match error {
         webpki::Error::CertExpired { .. } => Fault::Expired,
         webpki::Error::CertNotValidYet { .. } => Fault::NotYetValid,
-        webpki::Error::CertRevoked => Fault::Revoked,
-        webpki::Error::CrlExpired { .. } => Fault::RevocationUnknown,
         webpki::Error::UnknownIssuer => Fault::Untrusted,
         _ => Fault::ChainInvalid,
     }

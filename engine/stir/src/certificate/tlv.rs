@@ -1,9 +1,16 @@
-//! As much of DER as a TNAuthList needs: read strictly, written shortest. It does not know what the values mean.
+//! As much of DER as is needed besides certificates: read strictly, written shortest. It does not know what the values mean.
 
 /// Universal and context tags used here.
 pub(super) mod tag {
     pub(in crate::certificate) const INTEGER: u8 = 0x02;
+    pub(in crate::certificate) const BIT_STRING: u8 = 0x03;
+    pub(in crate::certificate) const OCTET_STRING: u8 = 0x04;
+    pub(in crate::certificate) const OID: u8 = 0x06;
+    pub(in crate::certificate) const ENUMERATED: u8 = 0x0a;
     pub(in crate::certificate) const UTF8_STRING: u8 = 0x0c;
+    pub(in crate::certificate) const PRINTABLE_STRING: u8 = 0x13;
+    pub(in crate::certificate) const TELETEX_STRING: u8 = 0x14;
+    pub(in crate::certificate) const SET: u8 = 0x31;
     pub(in crate::certificate) const IA5_STRING: u8 = 0x16;
     pub(in crate::certificate) const SEQUENCE: u8 = 0x30;
 
@@ -34,6 +41,27 @@ pub(super) fn take<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (content, after) = rest.split_at_checked(length)?;
     *input = after;
     Some((tag, content))
+}
+
+/// Takes the first value off `input`, whole: tag, length and content.
+pub(super) fn take_whole<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let whole = *input;
+    take(input)?;
+    Some(&whole[..whole.len() - input.len()])
+}
+
+/// Takes the first value off `input` if its tag is `expected`: its content. The outer `None` stands for a value
+/// that cannot be read.
+pub(super) fn take_if<'a>(input: &mut &'a [u8], expected: u8) -> Option<Option<&'a [u8]>> {
+    match input.first() {
+        Some(&tag) if tag == expected => take(input).map(|(_, content)| Some(content)),
+        _ => Some(None),
+    }
+}
+
+/// Takes the first value off `input`, whose tag must be `expected`: its content.
+pub(super) fn expect<'a>(input: &mut &'a [u8], expected: u8) -> Option<&'a [u8]> {
+    take(input).filter(|(tag, _)| *tag == expected).map(|(_, content)| content)
 }
 
 /// The content of `input` if it is exactly one value of tag `expected`.

@@ -4,20 +4,17 @@
 use core::fmt;
 use std::sync::Arc;
 
-use der::Decode;
-use herald_core::Timestamp;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
-use webpki::{CertRevocationList, OwnedCertRevocationList};
-use x509_cert::certificate::Rfc5280;
 
-use super::facts::{CertificateFacts, moment};
+use super::crl::RevocationList;
+use super::facts::CertificateFacts;
+use super::revocation::RevocationPolicy;
 use crate::error::StirError;
+use crate::limits::CRLS_MAX;
 
-const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
-
-/// Root certificates and certificate revocation lists. A copy is the same trust; one with another list is
-/// another.
+/// Root certificates, certificate revocation lists, and how they are used. A copy is the same trust; one with
+/// another list is another.
 #[derive(Clone)]
 pub struct TrustStore(pub(super) Arc<Trusted>);
 
@@ -27,9 +24,10 @@ pub(super) struct Trusted {
     /// One for each root.
     pub(super) root_facts: Vec<Arc<CertificateFacts>>,
     /// Shared, since a list may be large.
-    pub(super) crls: Vec<Arc<CertRevocationList<'static>>>,
-    /// When the first of the lists runs out.
-    pub(super) crls_until: Timestamp,
+    pub(super) lists: Vec<Arc<RevocationList>>,
+    /// Who may sign lists about certificates of others.
+    pub(super) list_signers: Vec<CertificateFacts>,
+    pub(super) revocation: RevocationPolicy,
 }
 
 impl TrustStore {
@@ -45,46 +43,82 @@ impl TrustStore {
             .filter(|roots| !roots.is_empty())
             .ok_or(FAULT)?;
         let (roots, root_facts) = roots.into_iter().unzip();
-        Ok(Self(Arc::new(Trusted { roots, root_facts, crls: Vec::new(), crls_until: NEVER })))
+        Ok(Self(Arc::new(Trusted {
+            roots,
+            root_facts,
+            lists: Vec::new(),
+            list_signers: Vec::new(),
+            revocation: RevocationPolicy::default(),
+        })))
     }
 
-    /// Adds revocation lists from PEM, one or more.
+    /// Adds revocation lists from PEM, one or more, at most [`CRLS_MAX`] in all.
     ///
-    /// With any list, certificates whose issuer has a list are checked against it; the others pass. A list past
-    /// its next update revokes nothing and everything: chains it speaks for are refused.
+    /// A list revokes what it names if the issuer of the certificate signed it or, of an indirect list (RFC 5280
+    /// §5.2.5), a root or one of the [list signers](Self::with_list_signers_pem). Of certificates that a list speaks
+    /// for and that it does not name, it says that they are good until its next update. After that, or if it is not
+    /// signed by whom it should be, chains it speaks for are refused: it might have said something. Certificates that
+    /// no list speaks for pass, unless [`RevocationPolicy::required`].
     ///
     /// # Errors
-    /// [`StirError::Trust`] if there is none or one is not a revocation list.
-    pub fn with_crls_pem(mut self, crls_pem: &[u8]) -> Result<Self, StirError> {
-        const FAULT: StirError = StirError::Trust("certificate revocation lists");
-        let crls = CertificateRevocationListDer::pem_slice_iter(crls_pem)
-            .map(|der| read_crl(&der.ok()?))
+    /// [`StirError::Trust`] if there is none, one is not a complete revocation list, or they are too many or too large.
+    pub fn with_crls_pem(self, crls_pem: &[u8]) -> Result<Self, StirError> {
+        let lists = CertificateRevocationListDer::pem_slice_iter(crls_pem)
+            .map(|der| Some(der.ok()?.to_vec()))
             .collect::<Option<Vec<_>>>()
-            .filter(|crls| !crls.is_empty())
-            .ok_or(FAULT)?;
+            .ok_or(LIST_FAULT)?;
+        self.with_crls_der(&lists)
+    }
+
+    /// As [`with_crls_pem`](Self::with_crls_pem), from DER, as they are published.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_crls_der(mut self, crls: &[Vec<u8>]) -> Result<Self, StirError> {
         let trusted = Arc::make_mut(&mut self.0);
-        for (crl, until) in crls {
-            trusted.crls.push(Arc::new(crl));
-            trusted.crls_until = trusted.crls_until.min(until);
+        for der in crls {
+            trusted.lists.push(Arc::new(RevocationList::read(der).ok_or(LIST_FAULT)?));
         }
+        if crls.is_empty() || trusted.lists.len() > CRLS_MAX { Err(LIST_FAULT) } else { Ok(self) }
+    }
+
+    /// Adds certificates, in PEM, of those who may sign indirect revocation lists: the policy administrator of a
+    /// country is one.
+    ///
+    /// # Errors
+    /// [`StirError::Trust`] if there is none or one is not a certificate.
+    pub fn with_list_signers_pem(mut self, pem: &[u8]) -> Result<Self, StirError> {
+        let signers = CertificateDer::pem_slice_iter(pem)
+            .map(|der| CertificateFacts::read(&der.ok()?))
+            .collect::<Option<Vec<_>>>()
+            .filter(|signers| !signers.is_empty())
+            .ok_or(StirError::Trust("certificates of signers of revocation lists"))?;
+        Arc::make_mut(&mut self.0).list_signers.extend(signers);
         Ok(self)
+    }
+
+    /// The same, with revocation told by `policy`.
+    #[must_use]
+    pub fn with_revocation(mut self, policy: RevocationPolicy) -> Self {
+        Arc::make_mut(&mut self.0).revocation = policy;
+        self
+    }
+
+    /// How revocation is told.
+    pub fn revocation(&self) -> RevocationPolicy {
+        self.0.revocation
     }
 }
 
+const LIST_FAULT: StirError = StirError::Trust("certificate revocation lists");
+
 impl fmt::Debug for TrustStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TrustStore({} roots, {} revocation lists)", self.0.roots.len(), self.0.crls.len())
+        write!(f, "TrustStore({} roots, {} revocation lists)", self.0.roots.len(), self.0.lists.len())
     }
 }
 
 fn read_root(der: &CertificateDer<'_>) -> Option<(TrustAnchor<'static>, Arc<CertificateFacts>)> {
     let anchor = webpki::anchor_from_trusted_cert(der).ok()?.to_owned();
     Some((anchor, Arc::new(CertificateFacts::read(der)?)))
-}
-
-/// A list and when it runs out. RFC 5280 §5.1.2.5 demands that it says so.
-fn read_crl(der: &[u8]) -> Option<(CertRevocationList<'static>, Timestamp)> {
-    let next_update =
-        x509_cert::crl::CertificateList::<Rfc5280>::from_der(der).ok()?.tbs_cert_list.next_update;
-    Some((OwnedCertRevocationList::from_der(der).ok()?.into(), moment(next_update?)))
 }
