@@ -154,8 +154,9 @@ pub const EXCHANGES_MAX: usize = 4096;
 /// restarts has closed all that were kept.
 pub const EXCHANGE_TRIES_MAX: usize = 3;
 
-/// Threads that look up names, each blocked for as long as the system's resolver likes. At the bound lookups wait.
-pub const RESOLVER_THREADS_MAX: usize = 4;
+/// Threads that look up names, each blocked for as long as the system's resolver likes: some ten seconds for a name whose
+/// servers are silent. At the bound lookups wait; those that nobody waits for any more are passed over.
+pub const RESOLVER_THREADS_MAX: usize = 16;
 
 /// Lookups that wait for a thread. At the bound the next is refused.
 pub const RESOLVER_QUEUE_MAX: usize = 256;

@@ -71,6 +71,9 @@ pub const FETCH_BYTES_MAX: usize = 64 * 1024;
 pub const FETCH_URL_BYTES_MAX: usize = 2048;
 /// Fetches under way at once. One more is refused.
 pub const FETCHES_MAX: usize = 256;
+/// Fetches under way at once from one host, so that one that dawdles leaves three quarters to the others. One more is
+/// refused.
+pub const FETCHES_PER_HOST_MAX: usize = 64;
 /// Documents and failures a fetcher remembers. At the bound the least recently used goes.
 pub const FETCH_CACHE_ENTRIES_MAX: usize = 4096;
 /// Bytes of documents a fetcher keeps. At the bound the least recently used goes.

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use herald_runtime::core::{Clock, Timestamp};
+use herald_runtime::limits::FETCHES_PER_HOST_MAX;
 use herald_runtime::net::{
     Address, Bytes, ClientCertificates, Dialer, ListenSpec, ManualClock, Peer, Refusal, Request, Resolver,
     ResolverReply, Response, Server, ServerConfig, Service, Surroundings, SystemDialer, TlsSlot,
@@ -145,10 +146,17 @@ impl Resolver for Names {
             "nowhere.example" => return reply.send(Err(io::Error::other("no such host"))),
             // Never an answer, and the reply is not dropped either.
             "silent-names.example" => return std::mem::forget(reply),
-            _ => PUBLIC.into(),
+            _ => named_address(host).unwrap_or(PUBLIC.into()),
         };
         reply.send(Ok(vec![address]));
     }
+}
+
+/// The address that a name like `at6-fe80--1.below.example` carries.
+fn named_address(host: &str) -> Option<IpAddr> {
+    let label = host.strip_suffix(".below.example")?;
+    let v4 = label.strip_prefix("at4-").map(|label| label.replace('-', "."));
+    v4.or_else(|| Some(label.strip_prefix("at6-")?.replace('-', ":")))?.parse().ok()
 }
 
 /// Leads each port of the internet to a listener of this machine, and writes down where connections were meant to go.
@@ -383,9 +391,72 @@ fn hostile_urls_get_no_connection() {
         assert!(fault.to_string().contains(word), "{url}: {fault}");
         assert_eq!(scene.connections(), [], "{url} got a connection");
     }
+    for (url, word) in generated_urls() {
+        let Answer::Failed(fault) = scene.get(&url) else { panic!("{url} was fetched") };
+        assert!(fault.to_string().contains(word), "{url}: {fault}");
+        assert_eq!(scene.connections(), [], "{url} got a connection");
+    }
     // The same scene does connect where it may.
     document(&scene.get("https://certs.example/kept.pem"));
     assert_eq!(scene.connections().len(), 1);
+}
+
+/// Every kind of address that is not public, written and hidden in every way; and behind a name that is allowed.
+fn generated_urls() -> Vec<(String, &'static str)> {
+    let written = [
+        "0.0.0.0",
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.169.254",
+        "172.31.255.255",
+        "192.168.0.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "[::]",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "[::10.0.0.1]",
+        "[64:ff9b::a00:1]",
+        "[2002:a00:1::1]",
+        "[2001::a00:1]",
+        "[fd00::1]",
+        "[fe80::1]",
+        "[ff02::1]",
+        "2130706433",
+        "0x7f000001",
+        "017700000001",
+        "0x7f.1",
+        "127.1",
+        "127.0.0.1.",
+    ];
+    let mut urls = Vec::new();
+    for address in written {
+        let ways = [
+            (format!("https://{address}/"), "not on the allow-list"),
+            (format!("https://{address}:8443/chain.pem"), "not on the allow-list"),
+            (format!("https://{address}/?certs.example"), "not on the allow-list"),
+            (format!("https://certs.example@{address}/"), "names a user"),
+            (format!("https://{address}#@certs.example/"), "signs"),
+            (format!("http://{address}/"), "https://"),
+        ];
+        urls.extend(ways);
+        let bare = address.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(parsed) = bare.parse::<IpAddr>() {
+            let name = if parsed.is_ipv4() {
+                format!("at4-{}", bare.replace('.', "-"))
+            } else {
+                let bits = parsed.to_string().replace([':', '.'], "-");
+                // A mapped address is written with dots at its end; the name carries it as two groups.
+                if bits.contains("10-0-0-1") { "at6---ffff-a00-1".to_owned() } else { format!("at6-{bits}") }
+            };
+            urls.push((format!("https://{name}.below.example/"), "has the address"));
+        }
+    }
+    assert!(urls.len() > 170, "{} URLs", urls.len());
+    urls
 }
 
 #[test]
@@ -472,7 +543,10 @@ fn a_host_that_dawdles_or_lies_costs_a_bounded_time_and_size() {
 
 #[test]
 fn what_the_host_program_has_is_not_fetched() {
-    let supplier = |url: &str, _| url.ends_with("/supplied.pem").then(|| b"supplied".to_vec());
+    let supplier = |url: &str, _| {
+        assert!(!url.ends_with("/panics.pem"), "on purpose");
+        url.ends_with("/supplied.pem").then(|| b"supplied".to_vec())
+    };
     let scene = Scene::with(FetchPolicy { supplier: Some(Arc::new(supplier)), ..FetchPolicy::default() });
     assert_eq!(document(&scene.get("https://anywhere.example/supplied.pem")), (&b"supplied"[..], 3600));
     let inserted = "https://anywhere.example/inserted.pem";
@@ -480,8 +554,27 @@ fn what_the_host_program_has_is_not_fetched() {
     assert_eq!(document(&scene.get(inserted)), (&b"inserted"[..], 600));
     assert_eq!(document(&scene.get("https://certs.example/kept.pem")).0, b"kept");
     assert_eq!((scene.connections().len(), scene.fetcher.counters().supplied), (1, 1));
-    let Answer::Failed(fault) = scene.get("https://anywhere.example/other.pem") else { panic!("fetched") };
-    assert!(fault.to_string().contains("allow-list"), "{fault}");
+    for missing in ["https://anywhere.example/other.pem", "https://anywhere.example/panics.pem"] {
+        let Answer::Failed(fault) = scene.get(missing) else { panic!("{missing} was fetched") };
+        assert!(fault.to_string().contains("allow-list"), "{fault}");
+    }
+}
+
+#[test]
+fn a_host_that_dawdles_leaves_room_for_others() {
+    let scene = Scene::new();
+    scene.internet.ports.lock().unwrap().insert(8443, mute());
+    let dawdling: Vec<_> =
+        (0..100).map(|number| scene.wish(&format!("https://Certs.example:8443/{number}.pem"))).collect();
+    assert_eq!(document(&scene.get("https://a.below.example/kept.pem")).0, b"kept");
+    let refused = dawdling.iter().filter(|told| told.try_recv() == Ok(Answer::Failed(IoFault::Busy))).count();
+    assert_eq!(refused, 100 - FETCHES_PER_HOST_MAX);
+    // Too much to do is not held against a document.
+    scene.pass_deadline();
+    assert_eq!(dawdling[0].recv_timeout(SOON), Ok(Answer::Failed(IoFault::TimedOut)));
+    let good = scene.internet.ports.lock().unwrap()[&443];
+    scene.internet.ports.lock().unwrap().insert(8443, good);
+    assert_eq!(document(&scene.get("https://certs.example:8443/kept.pem")).0, b"kept");
 }
 
 #[test]

@@ -35,6 +35,11 @@ impl ResolverReply {
         self.finish(found);
     }
 
+    /// Whether somebody still waits for the answer. A resolver may spare a lookup that nobody waits for.
+    pub fn is_wanted(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     fn finish(&self, found: io::Result<Vec<IpAddr>>) {
         let waker = {
             let mut lookup = self.0.lock();
@@ -151,8 +156,10 @@ impl Desk {
     fn next(&self) -> Option<(String, ResolverReply)> {
         let mut state = self.state.lock();
         loop {
-            if let Some(next) = state.waiting.pop_front() {
-                return Some(next);
+            while let Some((host, reply)) = state.waiting.pop_front() {
+                if reply.is_wanted() {
+                    return Some((host, reply));
+                }
             }
             state.idle_count += 1;
             let is_over = self.changed.wait_for(&mut state, RESOLVER_IDLE).timed_out();
@@ -185,6 +192,21 @@ pub(crate) fn is_name(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lookup_is_wanted_until_whoever_asked_has_gone() {
+        struct Keeps(Mutex<Vec<ResolverReply>>);
+        impl Resolver for Keeps {
+            fn resolve(&self, _: &str, reply: ResolverReply) {
+                self.0.lock().push(reply);
+            }
+        }
+        let keeps = Keeps(Mutex::default());
+        let asking = resolve(&keeps, "example.com");
+        assert!(keeps.0.lock()[0].is_wanted());
+        drop(asking);
+        assert!(!keeps.0.lock()[0].is_wanted());
+    }
 
     #[test]
     fn a_number_in_disguise_is_no_name() {

@@ -10,24 +10,25 @@ mod fresh;
 
 use core::time::Duration;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use herald_core::Timestamp;
-use herald_net::{Answered, Bytes, ClientError, Exchange, Request, Response, Route, StatusCode, header};
+use herald_net::{Answered, Bytes, ClientError, Exchange, Request, Response, Route, StatusCode, Uri, header};
 use herald_stir::services::{Answer, Fetched, IoFault};
 use parking_lot::Mutex;
 
 use crate::config::ConfigError;
 use crate::cps::IntoFault;
-use crate::limits::{FETCH_BYTES_MAX, FETCH_DEADLINE_MS, FETCH_FAILED_MS, FETCHES_MAX};
+use crate::limits::{FETCH_BYTES_MAX, FETCH_DEADLINE_MS, FETCH_FAILED_MS, FETCHES_MAX, FETCHES_PER_HOST_MAX};
 use allow::AllowList;
 use cache::{Cache, Found};
 
 pub use allow::{AllowedHost, BadAllowedHost};
 
 /// Gives a document instead of its host: the host program's own store. `None` if it has none; then it is fetched. Called
-/// on a worker's thread and must not block.
+/// on a worker's thread and must not block; if it panics it has none.
 pub type Supplier = dyn Fn(&str, Fetched) -> Option<Vec<u8>> + Send + Sync;
 
 /// What a fetcher may do.
@@ -61,7 +62,30 @@ type Key = (Fetched, Arc<str>);
 struct State {
     cache: Cache,
     /// Who waits for which document.
-    under_way: HashMap<Key, Vec<Box<dyn FetchWaiter>>>,
+    under_way: HashMap<Key, UnderWay>,
+}
+
+struct UnderWay {
+    /// In small letters.
+    host: String,
+    waiters: Vec<Box<dyn FetchWaiter>>,
+}
+
+impl UnderWay {
+    fn new(exchange: &Exchange, waiter: Option<Box<dyn FetchWaiter>>) -> Self {
+        let host = exchange.request.uri().host().unwrap_or_default().to_ascii_lowercase();
+        Self { host, waiters: waiter.into_iter().collect() }
+    }
+}
+
+impl State {
+    /// Whether one more may be fetched from the URI's host. O(fetches under way).
+    fn has_room_for(&self, uri: &Uri) -> bool {
+        let host = uri.host().unwrap_or_default();
+        let is_same = |other: &&UnderWay| other.host.eq_ignore_ascii_case(host);
+        self.under_way.len() < FETCHES_MAX
+            && self.under_way.values().filter(is_same).count() < FETCHES_PER_HOST_MAX
+    }
 }
 
 /// Hears the outcome of a fetch. Called on any thread, must not block.
@@ -129,7 +153,7 @@ impl Fetcher {
         if let Some(known) = self.known(&key, now) {
             return known;
         }
-        if let Some(body) = self.supplier.as_ref().and_then(|supply| supply(url, kind)) {
+        if let Some(body) = self.supplied(url, kind) {
             add(&self.counters.supplied);
             self.insert(url, kind, body.clone(), fresh::UNSAID_S, now);
             return Want::Answer(Answer::Fetched { body, fresh_s: fresh::UNSAID_S });
@@ -142,17 +166,23 @@ impl Fetcher {
             }
         };
         let mut state = self.state.lock();
-        if let Some(waiters) = state.under_way.get_mut(&key) {
-            waiters.push(waiter);
+        if let Some(under_way) = state.under_way.get_mut(&key) {
+            under_way.waiters.push(waiter);
             add(&self.counters.joined);
             return Want::Later;
         }
-        if state.under_way.len() >= FETCHES_MAX {
+        if !state.has_room_for(exchange.request.uri()) {
             return Want::Answer(Answer::Failed(IoFault::Busy));
         }
-        state.under_way.insert(key.clone(), vec![waiter]);
+        state.under_way.insert(key.clone(), UnderWay::new(&exchange, Some(waiter)));
         drop(state);
         Want::Fetch(self.job(key, exchange))
+    }
+
+    /// What the host program supplies. If it panics it has nothing.
+    fn supplied(&self, url: &str, kind: Fetched) -> Option<Vec<u8>> {
+        let supply = self.supplier.as_ref()?;
+        catch_unwind(AssertUnwindSafe(|| supply(url, kind))).unwrap_or_default()
     }
 
     /// What is known without asking anybody.
@@ -167,11 +197,12 @@ impl Fetcher {
         };
         add(&self.counters.hits);
         let answer = Answer::Fetched { body: body.to_vec(), fresh_s: fresh_ms.div_ceil(1000) };
-        if !is_due || state.under_way.contains_key(key) || state.under_way.len() >= FETCHES_MAX {
+        if !is_due || state.under_way.contains_key(key) {
             return Some(Want::Answer(answer));
         }
-        let Ok(exchange) = self.exchange(key) else { return Some(Want::Answer(answer)) };
-        state.under_way.insert(key.clone(), Vec::new());
+        let exchange = self.exchange(key).ok().filter(|exchange| state.has_room_for(exchange.request.uri()));
+        let Some(exchange) = exchange else { return Some(Want::Answer(answer)) };
+        state.under_way.insert(key.clone(), UnderWay::new(&exchange, None));
         Some(Want::AnswerAndRefresh(answer, self.job(key.clone(), exchange)))
     }
 
@@ -198,14 +229,15 @@ impl Fetcher {
             let mut state = self.state.lock();
             match (&outcome, now) {
                 (Ok((body, fresh_ms)), Some(now)) => {
-                    state.cache.put(key.clone(), body.clone(), *fresh_ms, now)
+                    state.cache.put(key.clone(), body.clone(), *fresh_ms, now);
                 }
-                (Err(fault), Some(now)) => {
-                    state.cache.put_failure(key.clone(), fault.clone(), FETCH_FAILED_MS, now)
+                // That there was too much to do says nothing of the document.
+                (Err(fault), Some(now)) if *fault != IoFault::Busy => {
+                    state.cache.put_failure(key.clone(), fault.clone(), FETCH_FAILED_MS, now);
                 }
-                (_, None) => {}
+                _ => {}
             }
-            state.under_way.remove(key).unwrap_or_default()
+            state.under_way.remove(key).map_or_else(Vec::new, |under_way| under_way.waiters)
         };
         add(if outcome.is_ok() { &self.counters.fetched } else { &self.counters.failed });
         for waiter in waiters {

@@ -195,18 +195,18 @@ impl Worker {
             return Err(EngineError::new(EngineErrorKind::Failed, why));
         }
         self.common.count_in()?;
-        let mut work = Box::new(Work::new(machine, completion));
         let id = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
-        let lane = &self.lanes[usize::try_from(id.0).unwrap_or(0) % self.lanes.len()];
-        let mut slot = Some(work);
-        // Only if the lane takes it is the call one that must be told.
-        if lane.push_with(|| slot.take().map(|work| Message::Submit(id, work))).is_err() {
-            work = slot.expect("a closed lane takes nothing");
-            work.forget();
-            self.common.count_out();
-            return Err(stopped());
+        let mut work = Some(Box::new(Work::new(machine, completion)));
+        let first = usize::try_from(id.0).unwrap_or(0);
+        for lane in (0..self.lanes.len()).map(|offset| &self.lanes[(first + offset) % self.lanes.len()]) {
+            // A lane that has closed leaves the work where it is.
+            if lane.push_with(|| work.take().map(|work| Message::Submit(id, work))).is_ok() {
+                return Ok(CallHandle { lane: lane.clone(), id });
+            }
         }
-        Ok(CallHandle { lane: lane.clone(), id })
+        work.expect("no lane has taken it").forget();
+        self.common.count_out();
+        Err(stopped())
     }
 
     /// Calls under way.
