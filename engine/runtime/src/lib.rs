@@ -32,4 +32,4 @@ pub use herald_net as net;
 pub use herald_stir as stir;
 pub use herald_stir::SystemRandom;
 pub use services::{CheckOutcome, PlaceOutcome, checked_json, verdict_json};
-pub use worker::{CallHandle, CallLost, Worker, WorkerConfig};
+pub use worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};
