@@ -15,6 +15,7 @@ mod fetch;
 mod files;
 mod keys;
 pub mod limits;
+mod readers;
 mod services;
 mod sessions;
 mod shared;
