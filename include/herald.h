@@ -38,6 +38,12 @@
 #define HERALD_PROPERTY_DEFAULT 2
 /** What it means. */
 #define HERALD_PROPERTY_MEANING 3
+/** The call came without a PASSporT. */
+#define HERALD_VERDICT_NONE 0
+/** A PASSporT holds for the call. */
+#define HERALD_VERDICT_ACCEPT 1
+/** The call came with PASSporTs and none holds for it. */
+#define HERALD_VERDICT_REJECT 2
 /** A property whose name and value are string literals. */
 #define HERALD_PROPERTY(name, value) \
     { (name), sizeof(name) - 1, (value), sizeof(value) - 1 }
@@ -91,12 +97,18 @@ enum {
   HERALD_DISK = -205,
   /** Another engine, here or in another process, has the folder open. */
   HERALD_IN_USE = -206,
-  /** An address cannot be bound, or a socket failed. */
+  /** The call was cancelled, by the host or because the engine closes. */
+  HERALD_CANCELLED = -207,
+  /** The time for it was over. What was stored before stays stored. */
+  HERALD_TIMED_OUT = -208,
+  /** An address cannot be bound, a socket failed, or a service elsewhere refuses. */
   HERALD_NETWORK = -301,
   /** The item does not open with this key under this number: most are cover, or for somebody else. */
   HERALD_DOES_NOT_OPEN = -302,
   /** Stored data is damaged or of another version. */
   HERALD_DATA = -303,
+  /** No credential may sign for the caller, or no service or sealing key is known for the called party. */
+  HERALD_UNSERVED = -304,
   /** The engine failed before. Only closing it is allowed. */
   HERALD_FAILED = -401,
   /** An invariant was broken in this call. If it was given an engine, only closing that is allowed. */
@@ -109,6 +121,11 @@ enum {
  * name.
  */
 #define ABI_VERSION 0
+
+/**
+ * A call on its way: it can be cancelled. Free it, whether or not it is over.
+ */
+typedef struct herald_call herald_call;
 
 /**
  * An engine: a Call Placement Service in process. Open one, start it, close it.
@@ -191,6 +208,198 @@ typedef struct herald_engine_options {
    */
   herald_finalizer_fn finalizer;
 } herald_engine_options;
+
+/**
+ * Text, UTF-8, without a NUL. This pair never grows, so that arrays of it stay what they are.
+ */
+typedef struct herald_text {
+  /**
+   * Its bytes. May be NULL if len is 0.
+   */
+  const char *data;
+  /**
+   * How many there are.
+   */
+  size_t len;
+} herald_text;
+
+/**
+ * What became of a call that was placed. All of it is valid until the function it is given to returns. Since 0.1.
+ */
+typedef struct herald_placed {
+  /**
+   * sizeof(herald_placed) of the library; newer ones append.
+   */
+  uint32_t struct_size;
+  /**
+   * HERALD_OK only after a service acknowledged every copy: now the call may go out.
+   */
+  herald_status status;
+  /**
+   * Why not, in words; empty if it was placed.
+   */
+  struct herald_text message;
+  /**
+   * The PASSporT in full form, which may go in band as well; empty if it was not placed.
+   */
+  struct herald_text passport;
+  /**
+   * Copies that a service acknowledged. After a failure they stay there until they expire.
+   */
+  uint32_t stored_count;
+  /**
+   * Copies there should be: one for each sealing key of the called side. 0 if it did not come to that.
+   */
+  uint32_t copies_count;
+} herald_placed;
+
+/**
+ * Hears once what became of a call that was placed, on a thread of the engine, at the latest while
+ * herald_engine_close runs. It must not unwind or block, and must call no function with an engine: they answer
+ * HERALD_IN_CALLBACK.
+ */
+typedef void (*herald_placed_fn)(const struct herald_placed *placed, void *user);
+
+/**
+ * A call to be placed. Set all of it to zero, then what is needed. Since 0.1.
+ */
+typedef struct herald_place_options {
+  /**
+   * sizeof(herald_place_options).
+   */
+  uint32_t struct_size;
+  /**
+   * How long it may take, in milliseconds; 0: the property place_deadline.
+   */
+  uint32_t deadline_ms;
+  /**
+   * The calling number, as people or SIP write it.
+   */
+  struct herald_text orig;
+  /**
+   * The called number.
+   */
+  struct herald_text dest;
+  /**
+   * How well the caller is known: 'A' fully, 'B' partially, 'C' only where the call came in (RFC 8588); 0: 'A'.
+   */
+  int32_t attestation;
+  /**
+   * Where the call came from, opaque: a UUID. Empty: a new one.
+   */
+  struct herald_text origid;
+  /**
+   * What is signed instead, with orig, dest and iat in it: a JSON object (RFC 8225 section 5). iat is
+   * set anew when it is signed. The four before are then not read. Empty: a shaken PASSporT of them.
+   */
+  struct herald_text payload;
+  /**
+   * The type of a PASSporT with that payload, such as rcd. Empty: none.
+   */
+  struct herald_text ppt;
+  /**
+   * Hears what became of it.
+   */
+  herald_placed_fn done;
+  /**
+   * What done is given.
+   */
+  void *user;
+} herald_place_options;
+
+/**
+ * What was found of a call. All of it is valid until the function it is given to returns. Since 0.1.
+ */
+typedef struct herald_checked {
+  /**
+   * sizeof(herald_checked) of the library; newer ones append.
+   */
+  uint32_t struct_size;
+  /**
+   * HERALD_OK if all was looked at; else why not, and the verdict is on what came to hand.
+   */
+  herald_status status;
+  /**
+   * One of HERALD_VERDICT_*.
+   */
+  int32_t verdict;
+  /**
+   * The SIP response code that stands for it (RFC 8224 section 6.2.2): 200, 403, 428, 436, 437, 438.
+   */
+  int32_t sip_code;
+  /**
+   * How well the signer knows the caller, as a letter of RFC 8588: 'A', 'B', 'C'; 0 if nobody says.
+   */
+  int32_t attestation;
+  /**
+   * The reason, one sentence.
+   */
+  struct herald_text reason;
+  /**
+   * The PASSporT that decided, in compact form, for a Reason header field (RFC 9410); empty if there is none.
+   */
+  struct herald_text ppi;
+  /**
+   * All that was found, as one JSON object: docs/CAPI.md has its members. It names the parties of the call.
+   */
+  struct herald_text details;
+} herald_checked;
+
+/**
+ * Hears once what was found of a call. The rules of herald_placed_fn hold.
+ */
+typedef void (*herald_checked_fn)(const struct herald_checked *checked, void *user);
+
+/**
+ * A call to be checked. Set all of it to zero, then what is needed. Since 0.1.
+ */
+typedef struct herald_check_options {
+  /**
+   * sizeof(herald_check_options).
+   */
+  uint32_t struct_size;
+  /**
+   * How long it may take, in milliseconds; 0: the property check_deadline.
+   */
+  uint32_t deadline_ms;
+  /**
+   * The calling party as signalled: a number as people or SIP write it, or a URI.
+   */
+  struct herald_text orig;
+  /**
+   * The called party: where the call goes now.
+   */
+  struct herald_text dest;
+  /**
+   * The party that was called at first, if it is another one. Empty: none.
+   */
+  struct herald_text to;
+  /**
+   * The values of the Identity header fields that came with the call. May be NULL if identity_count is 0.
+   */
+  const struct herald_text *identity_values;
+  /**
+   * How many there are.
+   */
+  size_t identity_count;
+  /**
+   * The Date of the request in seconds since 1970, which compact PASSporTs need; 0: none.
+   */
+  int64_t date_s;
+  /**
+   * Names the call, as the Call-ID does: a PASSporT that comes again under another name is a copy. Empty: copies are
+   * not looked for.
+   */
+  struct herald_text call_id;
+  /**
+   * Hears what was found.
+   */
+  herald_checked_fn done;
+  /**
+   * What done is given.
+   */
+  void *user;
+} herald_check_options;
 
 /**
  * One placement of a batch. This struct never grows, so that arrays of it stay what they are.
@@ -309,7 +518,8 @@ herald_status herald_engine_start(struct herald_engine *engine,
  * [any thread] Binds the listeners for the calling thread to serve, which becomes the loop thread. Since 0.1.
  *
  * It polls herald_engine_descriptor and calls herald_engine_turn. When it ends, the listeners do. With durability
- * other than memory the engine has one thread of its own, for the disk; it blocks all signals.
+ * other than memory the engine has one thread of its own, for the disk, and if it places or checks calls others for
+ * that; they block all signals.
  */
 herald_status herald_engine_start_hosted(struct herald_engine *engine,
                                          struct herald_error **error);
@@ -383,6 +593,54 @@ herald_status herald_retrieve(struct herald_engine *engine,
                               size_t number_len,
                               struct herald_items **items,
                               struct herald_error **error);
+
+/**
+ * [any thread] Places a call: signs its PASSporT, seals a copy for each key of the called side and stores them
+ * (RFC 8816 section 8.1). Since 0.1.
+ *
+ * Returns at once. After HERALD_OK, done is called exactly once; after anything else never. options and what it points
+ * to is copied, but for user. *started, unless started is NULL, is written on success; free it with herald_call_free.
+ * Only between herald_engine_start and herald_engine_close, and if the property signing_key is set.
+ */
+herald_status herald_place(struct herald_engine *engine,
+                           const struct herald_place_options *options,
+                           struct herald_call **started,
+                           struct herald_error **error);
+
+/**
+ * [any thread] Checks a call: retrieves what waits under the called number, opens what opens, and judges it together
+ * with what came in band (RFC 8816 section 8.2). Since 0.1.
+ *
+ * As herald_place; the property roots must be set.
+ */
+herald_status herald_check(struct herald_engine *engine,
+                           const struct herald_check_options *options,
+                           struct herald_call **started,
+                           struct herald_error **error);
+
+/**
+ * [any thread] Ends a call early: if it is not over, done soon hears HERALD_CANCELLED. Since 0.1.
+ */
+herald_status herald_call_cancel(struct herald_call *started, struct herald_error **error);
+
+/**
+ * [any thread] Frees the handle of a call, which goes on. NULL is fine. Since 0.1.
+ */
+herald_status herald_call_free(struct herald_call *started);
+
+/**
+ * [any thread] Keeps a certificate chain, PEM, as what url serves (an x5u), so that it need not be fetched for fresh_s
+ * seconds. Since 0.1.
+ *
+ * For hosts that have a store of certificates. HERALD_BAD_VALUE if it is no chain.
+ */
+herald_status herald_certificate_keep(struct herald_engine *engine,
+                                      const char *url,
+                                      size_t url_len,
+                                      const uint8_t *chain_pem,
+                                      size_t chain_pem_len,
+                                      uint32_t fresh_s,
+                                      struct herald_error **error);
 
 /**
  * [any thread] Stores each of count sealed PASSporTs under its called number, at most 65,536. Since 0.1.

@@ -112,6 +112,16 @@ static_link() {
 
 quickstart_finds() { "$1" | grep -q '; 1 opens: eyJ'; }
 
+# The parties of a call: keys, certificates and a directory in which the called number is at the engine itself.
+make_parties() {
+    local herald=$work/stage/bin/herald party
+    for party in alice:12025550100 bob:12025550123; do
+        "$herald" keygen --out "$work/${party%:*}" --authority "$work/authority" --number "${party#*:}" || return 1
+    done
+    printf '[[destination]]\nnumbers = ["2-12025550123"]\ncps = ["local"]\nkeys = ["sealing.pub.jwk"]\n' \
+        >"$work/bob/directory.toml"
+}
+
 need_tools
 say "building and staging the $profile build"
 build_and_stage >"$work/output" 2>&1 || { cat "$work/output" >&2; exit 1; }
@@ -133,6 +143,12 @@ for compiler in gcc clang; do
     step "compile api.c with sanitizers, $compiler" compile "$compiler" api.c "api-$compiler" "${sanitizers[@]}"
     step "api.c, sanitized, $compiler" "$work/api-$compiler" . 50
 done
+step "keys and certificates for calls" make_parties
+parties=("$work/alice" "$work/bob" "$work/authority" "$work/bob/directory.toml")
+for program in calls services; do
+    step "compile $program.c with sanitizers" compile clang "$program.c" "$program-clang" "${sanitizers[@]}"
+    step "$program.c, sanitized" "$work/$program-clang" "${parties[@]}"
+done
 for compiler in g++ clang++; do
     step "compile api.cpp with sanitizers, $compiler" compile "$compiler" api.cpp "apixx-$compiler" "${sanitizers[@]}"
     step "api.cpp, sanitized, $compiler" "$work/apixx-$compiler" .
@@ -145,6 +161,8 @@ done
 step "compile without sanitizers: quickstart.c" compile gcc quickstart.c quickstart
 step "compile without sanitizers: api.c" compile gcc api.c api
 step "compile without sanitizers: api.cpp" compile g++ api.cpp apixx
+step "compile without sanitizers: calls.c" compile gcc calls.c calls
+step "compile without sanitizers: services.c" compile gcc services.c services
 step "compile without sanitizers: random.c" compile gcc random.c random-plain
 step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
 step "api.c with 1,000 forks" "$work/api" . 1000
@@ -153,6 +171,8 @@ step "quickstart under valgrind" leak_checked "$work/quickstart"
 # Without forks: a child has lost the threads that hold most of what valgrind would look for.
 step "api.c under valgrind" leak_checked "$work/api" . 0
 step "api.cpp under valgrind" leak_checked "$work/apixx" .
+step "calls.c under valgrind" leak_checked "$work/calls" "${parties[@]}"
+step "services.c under valgrind" leak_checked "$work/services" "${parties[@]}" without-forks
 step "3,000 random calls under valgrind" leak_checked "$work/random-plain" 4 3000
 step "quickstart linked statically" static_link
 

@@ -106,11 +106,154 @@ pub struct EngineOptions {
     pub finalizer: FinalizerFn,
 }
 
-/// Structs that C hands in, of which any bytes are a valid one: integers and pointers.
+/// Structs that C hands in, of which any bytes are a valid one: integers, pointers and nullable functions.
 pub(crate) trait Given: Copy {}
 impl Given for Property {}
 impl Given for Placement {}
 impl Given for Number {}
+impl Given for Text {}
+
+/// Text, UTF-8, without a NUL. This pair never grows, so that arrays of it stay what they are.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Text {
+    /// Its bytes. May be NULL if len is 0.
+    pub data: *const c_char,
+    /// How many there are.
+    pub len: usize,
+}
+
+/// What became of a call that was placed. All of it is valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct Placed {
+    /// sizeof(herald_placed) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK only after a service acknowledged every copy: now the call may go out.
+    pub status: Status,
+    /// Why not, in words; empty if it was placed.
+    pub message: Text,
+    /// The PASSporT in full form, which may go in band as well; empty if it was not placed.
+    pub passport: Text,
+    /// Copies that a service acknowledged. After a failure they stay there until they expire.
+    pub stored_count: u32,
+    /// Copies there should be: one for each sealing key of the called side. 0 if it did not come to that.
+    pub copies_count: u32,
+}
+
+/// What was found of a call. All of it is valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct Checked {
+    /// sizeof(herald_checked) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK if all was looked at; else why not, and the verdict is on what came to hand.
+    pub status: Status,
+    /// One of HERALD_VERDICT_*.
+    pub verdict: i32,
+    /// The SIP response code that stands for it (RFC 8224 section 6.2.2): 200, 403, 428, 436, 437, 438.
+    pub sip_code: i32,
+    /// How well the signer knows the caller, as a letter of RFC 8588: 'A', 'B', 'C'; 0 if nobody says.
+    pub attestation: i32,
+    /// The reason, one sentence.
+    pub reason: Text,
+    /// The PASSporT that decided, in compact form, for a Reason header field (RFC 9410); empty if there is none.
+    pub ppi: Text,
+    /// All that was found, as one JSON object: docs/CAPI.md has its members. It names the parties of the call.
+    pub details: Text,
+}
+
+/// Hears once what became of a call that was placed, on a thread of the engine, at the latest while
+/// herald_engine_close runs. It must not unwind or block, and must call no function with an engine: they answer
+/// HERALD_IN_CALLBACK.
+pub type PlacedFn = Option<unsafe extern "C" fn(placed: *const Placed, user: *mut c_void)>;
+
+/// Hears once what was found of a call. The rules of herald_placed_fn hold.
+pub type CheckedFn = Option<unsafe extern "C" fn(checked: *const Checked, user: *mut c_void)>;
+
+/// A call to be placed. Set all of it to zero, then what is needed. Since 0.1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PlaceOptions {
+    /// sizeof(herald_place_options).
+    pub struct_size: u32,
+    /// How long it may take, in milliseconds; 0: the property place_deadline.
+    pub deadline_ms: u32,
+    /// The calling number, as people or SIP write it.
+    pub orig: Text,
+    /// The called number.
+    pub dest: Text,
+    /// How well the caller is known: 'A' fully, 'B' partially, 'C' only where the call came in (RFC 8588); 0: 'A'.
+    pub attestation: i32,
+    /// Where the call came from, opaque: a UUID. Empty: a new one.
+    pub origid: Text,
+    /// What is signed instead, with orig, dest and iat in it: a JSON object (RFC 8225 section 5). iat is
+    /// set anew when it is signed. The four before are then not read. Empty: a shaken PASSporT of them.
+    pub payload: Text,
+    /// The type of a PASSporT with that payload, such as rcd. Empty: none.
+    pub ppt: Text,
+    /// Hears what became of it.
+    pub done: PlacedFn,
+    /// What done is given.
+    pub user: *mut c_void,
+}
+
+/// A call to be checked. Set all of it to zero, then what is needed. Since 0.1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CheckOptions {
+    /// sizeof(herald_check_options).
+    pub struct_size: u32,
+    /// How long it may take, in milliseconds; 0: the property check_deadline.
+    pub deadline_ms: u32,
+    /// The calling party as signalled: a number as people or SIP write it, or a URI.
+    pub orig: Text,
+    /// The called party: where the call goes now.
+    pub dest: Text,
+    /// The party that was called at first, if it is another one. Empty: none.
+    pub to: Text,
+    /// The values of the Identity header fields that came with the call. May be NULL if identity_count is 0.
+    pub identity_values: *const Text,
+    /// How many there are.
+    pub identity_count: usize,
+    /// The Date of the request in seconds since 1970, which compact PASSporTs need; 0: none.
+    pub date_s: i64,
+    /// Names the call, as the Call-ID does: a PASSporT that comes again under another name is a copy. Empty: copies are
+    /// not looked for.
+    pub call_id: Text,
+    /// Hears what was found.
+    pub done: CheckedFn,
+    /// What done is given.
+    pub user: *mut c_void,
+}
+
+/// A call on its way: it can be cancelled. Free it, whether or not it is over.
+pub struct Call(());
+
+impl Text {
+    /// `text`, for as long as it lives.
+    pub(crate) const fn of(text: &str) -> Self {
+        Self { data: text.as_ptr().cast(), len: text.len() }
+    }
+}
+
+/// A struct of options: it begins with a u32 that holds its size.
+pub(crate) trait Options: Given {
+    /// Its name in C.
+    const NAME: &str;
+}
+
+impl Given for EngineOptions {}
+impl Given for PlaceOptions {}
+impl Given for CheckOptions {}
+
+impl Options for EngineOptions {
+    const NAME: &str = "herald_engine_options";
+}
+impl Options for PlaceOptions {
+    const NAME: &str = "herald_place_options";
+}
+impl Options for CheckOptions {
+    const NAME: &str = "herald_check_options";
+}
 
 /// The time of one call from C. What is read from C lives no longer.
 pub(crate) struct Scope(());
@@ -159,16 +302,16 @@ impl Scope {
     }
 
     /// A copy of the options, once their size is one we know.
-    pub(crate) fn options(&self, options: *const EngineOptions) -> Result<EngineOptions, Failure> {
+    pub(crate) fn options<T: Options>(&self, options: *const T) -> Result<T, Failure> {
         if options.is_null() {
             return Err(null("options"));
         }
         // SAFETY: every option struct begins with its size.
         let size = unsafe { options.cast::<u32>().read_unaligned() };
-        let known = size_of::<EngineOptions>();
+        let known = size_of::<T>();
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         if !(known..=OPTIONS_BYTES_MAX).contains(&size) {
-            let message = format!("struct_size is {size}; set it to sizeof(herald_engine_options), {known}");
+            let message = format!("struct_size is {size}; set it to sizeof({}), {known}", T::NAME);
             return Err(Failure::new(Status::StructSize, message));
         }
         let all = self.bytes(options.cast(), size, OPTIONS_BYTES_MAX, "options")?;
@@ -176,8 +319,7 @@ impl Scope {
             let message = "options sets fields that a newer library knows; leave them zero or use that one";
             return Err(Failure::new(Status::StructSize, message));
         }
-        // SAFETY: `known` bytes are readable, and any bytes make a valid `EngineOptions`: integers, pointers and
-        // nullable functions.
+        // SAFETY: `known` bytes are readable, and any bytes make a valid `T`, as `Given` says.
         Ok(unsafe { options.read_unaligned() })
     }
 
@@ -375,6 +517,32 @@ impl Callback {
             // SAFETY: the host promises a function of this type, to be called once with its `user`.
             unsafe { finalizer(self.user) };
         }
+    }
+}
+
+/// A function of the host that hears once what became of a call.
+pub(crate) struct Completion<R> {
+    done: unsafe extern "C" fn(result: *const R, user: *mut c_void),
+    user: *mut c_void,
+}
+
+// SAFETY: the pointer is only handed back to the host, whose function may run on any thread by its contract.
+unsafe impl<R> Send for Completion<R> {}
+
+impl<R> Completion<R> {
+    /// The host's `done` with its `user`.
+    pub(crate) fn new(
+        done: Option<unsafe extern "C" fn(result: *const R, user: *mut c_void)>,
+        user: *mut c_void,
+    ) -> Result<Self, Failure> {
+        Ok(Self { done: done.ok_or_else(|| null("done"))?, user })
+    }
+
+    /// Tells the host, once.
+    pub(crate) fn tell(self, result: &R) {
+        // SAFETY: the host promises a function of this type, to be called once with its `user`; the result lives until
+        // it returns.
+        unsafe { (self.done)(ptr::from_ref(result), self.user) };
     }
 }
 

@@ -110,7 +110,7 @@ pub extern "C" fn herald_engine_open(
 ) -> Status {
     call(error, |scope| {
         let out = scope.out(engine, "engine")?;
-        let options = scope.options(options)?;
+        let options: EngineOptions = scope.options(options)?;
         let config = config(scope, &options)?;
         boundary::mark_process();
         keep_panics_quiet();
@@ -147,7 +147,8 @@ pub extern "C" fn herald_engine_start(engine: *mut Engine, error: *mut *mut Erro
 /// [any thread] Binds the listeners for the calling thread to serve, which becomes the loop thread. Since 0.1.
 ///
 /// It polls herald_engine_descriptor and calls herald_engine_turn. When it ends, the listeners do. With durability
-/// other than memory the engine has one thread of its own, for the disk; it blocks all signals.
+/// other than memory the engine has one thread of its own, for the disk, and if it places or checks calls others for
+/// that; they block all signals.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_start_hosted(engine: *mut Engine, error: *mut *mut Error) -> Status {
     call(error, |_| {

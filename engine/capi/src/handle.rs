@@ -60,10 +60,7 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
         let index = match free.pop() {
             Some(index) => index,
             None if count < self.len_max => count,
-            None => {
-                let message = format!("{} {}s are open; close some", self.len_max, self.noun);
-                return Err(Failure::new(Status::Limit, message));
-            }
+            None => return Err(self.full()),
         };
         let value = Arc::new(value);
         let mut serial = 0;
@@ -78,6 +75,13 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
             serial = slot.serial;
         }
         Ok(self.handle(serial, index))
+    }
+
+    /// Refuses if there is no room for one more at this moment.
+    pub(crate) fn require_room(&self) -> Result<(), Failure> {
+        let free = self.free.lock();
+        let has_room = !free.is_empty() || self.copies[0].0.read().len() < self.len_max;
+        if has_room { Ok(()) } else { Err(self.full()) }
     }
 
     /// What the handle stands for.
@@ -135,6 +139,11 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
     #[cold]
     fn gone(&self, slot: &Slot<T>, serial: u64) -> Failure {
         if (1..=slot.serial).contains(&serial) { self.closed() } else { self.bad() }
+    }
+
+    #[cold]
+    fn full(&self) -> Failure {
+        Failure::new(Status::Limit, format!("{} {}s are open; close some", self.len_max, self.noun))
     }
 
     #[cold]

@@ -15,6 +15,7 @@ mod handle;
 mod items;
 pub mod limits;
 mod sealing;
+mod services;
 mod status;
 
 pub use about::{
@@ -23,7 +24,8 @@ pub use about::{
 };
 pub use batch::{herald_retrieve_batch, herald_store_batch};
 pub use boundary::{
-    Engine, EngineOptions, Error, FinalizerFn, Items, Number, Placement, Property, ReportFn, Stored,
+    Call, CheckOptions, Checked, CheckedFn, Engine, EngineOptions, Error, FinalizerFn, Items, Number,
+    PlaceOptions, Placed, PlacedFn, Placement, Property, ReportFn, Stored, Text,
 };
 pub use engine::{
     LEVELS, herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_open,
@@ -32,4 +34,7 @@ pub use engine::{
 pub use error::{herald_error_free, herald_error_message, herald_error_status};
 pub use items::{herald_items_body, herald_items_count, herald_items_free, herald_items_id};
 pub use sealing::{herald_key_generate, herald_key_public, herald_open, herald_seal};
+pub use services::{
+    VERDICTS, herald_call_cancel, herald_call_free, herald_certificate_keep, herald_check, herald_place,
+};
 pub use status::{STATUSES, Status};

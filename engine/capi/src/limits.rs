@@ -25,3 +25,15 @@ pub const JWK_BYTES_MAX: usize = 4096;
 pub const PASSPORT_BYTES_MAX: usize = 8192;
 /// Bytes of an option struct. A larger `struct_size` is not one.
 pub const OPTIONS_BYTES_MAX: usize = 4096;
+/// Calls whose handles C has not freed. More is a leak; one more is refused.
+pub const CALLS_MAX: usize = 1 << 16;
+/// Bytes of a Call-ID or an origid. A longer one is refused unread.
+pub const CALL_ID_BYTES_MAX: usize = 1024;
+/// Values of Identity header fields of one call: more than are judged. More are refused unread.
+pub const IDENTITY_VALUES_MAX: usize = 32;
+/// Bytes of one such value: what a lenient policy may take. A longer one is refused unread.
+pub const IDENTITY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a URL. A longer one is refused unread.
+pub const URL_BYTES_MAX: usize = 2048;
+/// Bytes of a certificate chain. A larger one is refused unread.
+pub const CHAIN_BYTES_MAX: usize = 64 * 1024;

@@ -61,13 +61,19 @@ statuses! {
     Disk = -205, "HERALD_DISK";
     /// Another engine, here or in another process, has the folder open.
     InUse = -206, "HERALD_IN_USE";
+    /// The call was cancelled, by the host or because the engine closes.
+    Cancelled = -207, "HERALD_CANCELLED";
+    /// The time for it was over. What was stored before stays stored.
+    TimedOut = -208, "HERALD_TIMED_OUT";
 
-    /// An address cannot be bound, or a socket failed.
+    /// An address cannot be bound, a socket failed, or a service elsewhere refuses.
     Network = -301, "HERALD_NETWORK";
     /// The item does not open with this key under this number: most are cover, or for somebody else.
     DoesNotOpen = -302, "HERALD_DOES_NOT_OPEN";
     /// Stored data is damaged or of another version.
     Data = -303, "HERALD_DATA";
+    /// No credential may sign for the caller, or no service or sealing key is known for the called party.
+    Unserved = -304, "HERALD_UNSERVED";
 
     /// The engine failed before. Only closing it is allowed.
     Failed = -401, "HERALD_FAILED";

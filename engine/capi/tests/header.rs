@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Language, Layout, Style};
-use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, version};
+use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, VERDICTS, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 7] = ["boundary", "about", "engine", "batch", "items", "error", "sealing"];
+const SOURCES: [&str; 8] = ["boundary", "about", "engine", "services", "batch", "items", "error", "sealing"];
 
 const NOTICE: &str = "\
 /* herald.h: the C interface of Herald, a Call Placement Service (RFC 8816) to embed.
@@ -49,7 +49,7 @@ fn constants() -> String {
         "512",
         "Bytes that take any sealing key that this library makes, with its NUL.",
     );
-    for (value, name, meaning) in LEVELS.iter().chain(PROPERTY_FIELDS) {
+    for (value, name, meaning) in LEVELS.iter().chain(PROPERTY_FIELDS).chain(VERDICTS) {
         row(name, &value.to_string(), meaning);
     }
     text.push_str("/** A property whose name and value are string literals. */\n");
@@ -77,6 +77,14 @@ fn generate() -> String {
         ("ReportFn", "herald_report_fn"),
         ("FinalizerFn", "herald_finalizer_fn"),
         ("Status", "herald_status"),
+        ("Text", "herald_text"),
+        ("Call", "herald_call"),
+        ("PlaceOptions", "herald_place_options"),
+        ("Placed", "herald_placed"),
+        ("PlacedFn", "herald_placed_fn"),
+        ("CheckOptions", "herald_check_options"),
+        ("Checked", "herald_checked"),
+        ("CheckedFn", "herald_checked_fn"),
     ];
     let rename: HashMap<String, String> =
         names.into_iter().map(|(rust, c)| (rust.to_owned(), c.to_owned())).collect();

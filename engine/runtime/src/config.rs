@@ -222,10 +222,7 @@ pub const PROPERTIES: &[Property] = &[
         form: "URL",
         default: "none: the chain goes into each PASSporT (x5c)",
         meaning: "where verifiers find that chain; shorter PASSporTs",
-        set: |config, value| {
-            config.services.x5u = Some(value.to_owned()).filter(|url| url.starts_with("https://"));
-            config.services.x5u.as_ref().map(|_| ()).ok_or("an https URL")
-        },
+        set: |config, value| config.services.set_x5u(value),
     },
     Property {
         name: "sealing_keys",
@@ -266,6 +263,15 @@ pub const PROPERTIES: &[Property] = &[
         default: "none: this engine is everybody's service",
         meaning: "the file that says which services and public sealing keys belong to which numbers, TOML",
         set: |config, value| set_path(&mut config.services.directory, value),
+    },
+    Property {
+        name: "key_server",
+        option: "key-server",
+        form: "URL",
+        default: "none",
+        meaning: "the server whose key bundles name services and sealing keys of numbers that the directory does not \
+                  have; its host must be among fetch_hosts, and the bundles are verified under roots",
+        set: |config, value| config.services.set_key_server(value),
     },
     Property {
         name: "place_deadline",

@@ -32,6 +32,7 @@ fn a_whole_file_is_taken() {
         crls = "revoked.pem"
         policy = ["freshness_s=30", "form=lenient"]
         directory = "directory.toml"
+        key_server = "https://keys.example.net"
         place_deadline = "2s"
         check_deadline = "900ms"
         cover_per_hour = 120

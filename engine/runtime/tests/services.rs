@@ -190,6 +190,10 @@ fn an_engine_says_what_it_does_not_do_and_takes_no_settings_that_contradict_each
     files.write("odd.toml", "[[destination]]\nnumbers = [\"12a\"]\ncps = [\"local\"]\n");
     files.write("odder.toml", "[[destination]]\nnumber = [\"12\"]\ncps = [\"local\"]\n");
     let (odd, odder, key) = (files.path("odd.toml"), files.path("odder.toml"), files.path("bob.jwk"));
+    let unverified =
+        [("signing_key", files.path("alice.key")), ("signing_certificate", files.path("alice.pem"))];
+    let error = files.open(&unverified, &[("key_server", "https://keys.example.net")]).map(drop).unwrap_err();
+    assert!(error.to_string().contains("set roots too"), "{error}");
     let cases: [(&[(&str, &str)], &str); 7] = [
         (&[("directory", &odd)], "this selects no numbers"),
         (&[("directory", &odder)], "unknown field"),

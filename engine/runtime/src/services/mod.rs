@@ -2,6 +2,7 @@
 //! the files that the settings name, and the worker drives the machines. It knows no protocol of its own.
 
 mod directory;
+mod lookup;
 mod report;
 mod settings;
 
@@ -10,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::Random;
+use herald_stir::bundle::{BundleDiscovery, DirectoryBounds};
 use herald_stir::services::{
     AuthenticationService, CheckRequest, Checked, CoverPlan, CpsUri, Credential, Destination, Directory,
     Discoveries, GatewayService, Judging, PlaceFailure, PlaceRequest, Placed, Selector, VerificationService,
 };
 use herald_stir::{
-    CertificateChain, CertificateReference, ChainCache, ReplayMemory, SealingKey, SigningKey, TrustStore,
-    VerificationPolicy,
+    CertificateChain, CertificateReference, ChainCache, ReplayMemory, SealingKey, SigningKey, Suite,
+    TrustStore, VerificationPolicy,
 };
 
 use crate::clock::wall_clock;
@@ -25,6 +27,7 @@ use crate::fetch::{FetchPolicy, Fetcher};
 use crate::files::{read_pem, read_text};
 use crate::worker::{CallHandle, CallLost, Worker, WorkerConfig};
 use directory::wrong;
+use lookup::Configured;
 
 pub use report::{checked_json, verdict_json};
 pub(crate) use settings::{ServiceSettings, set_paths};
@@ -51,6 +54,7 @@ impl Services {
     /// contradict each other.
     pub(crate) fn read(
         settings: &ServiceSettings,
+        suite: Suite,
         random: Arc<dyn Random>,
     ) -> Result<Option<Self>, EngineError> {
         let trust = settings.roots.as_deref().map(|roots| trust(roots, settings)).transpose()?;
@@ -59,17 +63,28 @@ impl Services {
         if credentials.is_empty() && trust.is_none() {
             return Ok(None);
         }
-        let directory = Arc::new(match &settings.directory {
+        let chains = Arc::new(ChainCache::default());
+        let bundles = match (&settings.key_server, &trust) {
+            (Some(server), Some(trust)) => {
+                let bounds = DirectoryBounds::default();
+                Some(BundleDiscovery::new(server, trust.clone(), suite, bounds, chains.clone()))
+            }
+            (Some(_), None) => return Err(contradiction("key_server is set: set roots too")),
+            (None, _) => None,
+        };
+        let directory = match &settings.directory {
             Some(path) => directory::read(path)?,
+            None if bundles.is_some() => Directory::new(),
             None => everybody_here()?,
-        });
+        };
+        let lookup = Arc::new(Configured { directory, bundles });
         let authentication = Arc::new(AuthenticationService {
             credentials,
             trust: trust.clone(),
-            discoveries: Discoveries::by(directory.clone()),
+            discoveries: Discoveries::by(lookup.clone()),
             random,
         });
-        let verification = trust.map(|trust| verification(trust, directory, settings)).transpose()?;
+        let verification = trust.map(|trust| verification(trust, lookup, chains, settings)).transpose()?;
         let fetcher = Arc::new(Fetcher::new(fetch_policy(settings)?)?);
         Ok(Some(Self { authentication, verification, cover, settings: settings.clone(), fetcher }))
     }
@@ -203,7 +218,8 @@ fn trust(roots: &Path, settings: &ServiceSettings) -> Result<TrustStore, EngineE
 
 fn verification(
     trust: TrustStore,
-    directory: Arc<Directory>,
+    cps: Arc<Configured>,
+    chains: Arc<ChainCache>,
     settings: &ServiceSettings,
 ) -> Result<Arc<VerificationService>, EngineError> {
     let mut policy = VerificationPolicy::new(trust);
@@ -214,9 +230,9 @@ fn verification(
     Ok(Arc::new(VerificationService {
         policy,
         sealing_keys: sealing_keys.collect::<Result<_, _>>()?,
-        cps: directory,
+        cps,
         certificates: None,
-        chains: Arc::new(ChainCache::default()),
+        chains,
         seen: ReplayMemory::default(),
     }))
 }

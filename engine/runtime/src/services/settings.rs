@@ -20,6 +20,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) crls: Vec<PathBuf>,
     pub(crate) policy: Vec<(String, String)>,
     pub(crate) directory: Option<PathBuf>,
+    pub(crate) key_server: Option<String>,
     pub(crate) place_deadline: Duration,
     pub(crate) check_deadline: Duration,
     pub(crate) cover_per_hour: u32,
@@ -41,6 +42,7 @@ impl Default for ServiceSettings {
             crls: Vec::new(),
             policy: Vec::new(),
             directory: None,
+            key_server: None,
             place_deadline: Duration::from_millis(PLACE_DEADLINE_DEFAULT_MS),
             check_deadline: Duration::from_millis(CHECK_DEADLINE_DEFAULT_MS),
             cover_per_hour: 0,
@@ -62,6 +64,16 @@ impl ServiceSettings {
         };
         self.policy = value.split(',').map(pair).collect::<Result<_, &'static str>>()?;
         Ok(())
+    }
+
+    pub(crate) fn set_key_server(&mut self, value: &str) -> Result<(), &'static str> {
+        self.key_server = Some(value.to_owned()).filter(|url| url.starts_with("https://"));
+        self.key_server.as_ref().map(|_| ()).ok_or("an https URL")
+    }
+
+    pub(crate) fn set_x5u(&mut self, value: &str) -> Result<(), &'static str> {
+        self.x5u = Some(value.to_owned()).filter(|url| url.starts_with("https://"));
+        self.x5u.as_ref().map(|_| ()).ok_or("an https URL")
     }
 
     pub(crate) fn set_cover_per_hour(&mut self, value: &str) -> Result<(), &'static str> {
