@@ -7,6 +7,7 @@ use herald_runtime::PROPERTIES;
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::{Attestation, Suite};
 
+use crate::gateway::Gateway;
 use crate::keys::Keys;
 
 use crate::case::{Open, Seal, Sign, Verify};
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     /// Check a call: retrieve what waits under the called number, open what opens, verify it, print the verdict.
     /// Ends with 0 if the call is verified, 1 if not.
     Check(Check),
+    /// Take a SIP request's PASSporTs out of SIP to the called side, or back into SIP.
+    #[command(subcommand)]
+    Gateway(Gateway),
     /// Judge what came with a call: a token, an Identity header field or a SIP request. Ends with 0 if it is
     /// accepted, 1 if it is rejected.
     Verify(Verify),
@@ -213,7 +217,7 @@ fn attestation(letter: &str) -> Result<Attestation, &'static str> {
     Attestation::from_letter(letter).ok_or("an attestation is A, B or C")
 }
 
-fn setting(text: &str) -> Result<(String, String), &'static str> {
+pub(crate) fn setting(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

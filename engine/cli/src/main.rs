@@ -8,6 +8,7 @@ mod calls;
 mod case;
 mod demo;
 mod development;
+mod gateway;
 mod keygen;
 mod keys;
 mod output;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Retrieve(retrieve) => calls::retrieve(retrieve, &output),
         Command::Place(place) => services::place(place, &output),
         Command::Check(check) => services::check(check, &output),
+        Command::Gateway(gateway) => gateway::run(gateway, &output),
         Command::Verify(verify) => case::verify(verify, &output),
         Command::Sign(sign) => case::sign(sign, &output),
         Command::Seal(seal) => case::seal(seal, &output),

@@ -39,6 +39,11 @@ impl Failure {
         Self { code: EXIT_UNAVAILABLE, message: message.to_string() }
     }
 
+    /// What was judged does not hold.
+    pub(crate) fn not_good(message: impl Display) -> Self {
+        Self { code: EXIT_NOT_GOOD, message: message.to_string() }
+    }
+
     /// A signal asked for the end.
     pub(crate) fn interrupted() -> Self {
         Self { code: EXIT_INTERRUPTED, message: "interrupted; nothing is left behind".to_owned() }

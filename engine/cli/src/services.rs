@@ -1,5 +1,6 @@
 //! Placing and checking calls from the command line: one machine, driven by a worker of its own.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -27,7 +28,7 @@ pub(crate) fn place(place: &Place, output: &Output) -> Result<ExitCode, Failure>
         .map(|path| SealingPublicKey::from_jwk(&read_text(path)?).map_err(|error| named(path, error)));
     let directory = everybody_at(&place.service.cps, keys.collect::<Result<_, _>>()?)?;
     let service = Arc::new(AuthenticationService {
-        credentials: vec![credential(place)?],
+        credentials: vec![credential(&place.key, place.certificate.as_deref(), place.x5u.as_deref())?],
         trust: None,
         discoveries: Discoveries::by(Arc::new(directory)),
         random: Arc::new(SystemRandom),
@@ -47,16 +48,21 @@ pub(crate) fn place(place: &Place, output: &Output) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-fn credential(place: &Place) -> Result<Credential, Failure> {
-    let key = SigningKey::from_pem(&read_text(&place.key)?).map_err(|error| named(&place.key, error))?;
-    match (&place.certificate, &place.x5u) {
-        (Some(path), x5u) => {
-            let inline = || inline_chain(path);
-            let reference = x5u.clone().map_or_else(inline, |url| Ok(CertificateReference::Url(url)))?;
+/// What PASSporTs are signed with: the key, and the chain by URL, within, or both known.
+pub(crate) fn credential(
+    key: &Path,
+    certificate: Option<&Path>,
+    x5u: Option<&str>,
+) -> Result<Credential, Failure> {
+    let key = SigningKey::from_pem(&read_text(key)?).map_err(|error| named(key, error))?;
+    let by_url = x5u.map(|url| CertificateReference::Url(url.to_owned()));
+    match (certificate, by_url) {
+        (Some(path), by_url) => {
+            let reference = by_url.map_or_else(|| inline_chain(path), Ok)?;
             Credential::new(key, reference, &read(path)?).map_err(|fault| named(path, fault))
         }
-        (None, Some(url)) => Ok(Credential::vouched_for(key, CertificateReference::Url(url.clone()))),
-        (None, None) => Err(Failure::usage("give --certificate FILE, --x5u URL or both")),
+        (None, Some(by_url)) => Ok(Credential::vouched_for(key, by_url)),
+        (None, None) => Err(Failure::usage("give the signer's certificate as a FILE, its URL or both")),
     }
 }
 

@@ -99,6 +99,63 @@ fn every_request_gets_the_verdict_of_its_row() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn requests_that_differ_from_a_good_one_are_judged_by_what_they_lack() {
+    let row =
+        table("fixtures/SIP_EXPECTED.tsv").into_iter().find(|row| row["id"].starts_with("s10")).unwrap();
+    let good = std::fs::read_to_string(shared("fixtures/sip/s10-shaken-and-div.sip")).unwrap();
+    let identities: Vec<_> = good.lines().filter(|line| line.starts_with("Identity: ")).collect();
+    let [shaken, div] = identities[..] else { panic!("{identities:?}") };
+    let without = |line: &str| good.replace(&format!("{line}\r\n"), "");
+    let broken = |line: &str| good.replace(line, &line.replacen(";info", "A;info", 1));
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("as it is", good.clone(), "accept - 200"),
+        ("compact names", good.replace("Identity: ", "y: ").replace("From: ", "f: "), "accept - 200"),
+        ("quoted types", good.replace("ppt=div", "ppt=\"div\""), "accept - 200"),
+        ("a copy more", good.replace(div, &format!("{div}\r\n{shaken}\r\n{div}")), "accept - 200"),
+        ("a broken copy more", good.replace(div, &format!("{div}\r\n{}", broken_value(div))), "accept - 200"),
+        ("no PASSporT", without(shaken).replace(&format!("{div}\r\n"), ""), "reject sip-header 428"),
+        ("no div, so To is compared", without(div), "accept - 200"),
+        ("no original", without(shaken), "reject chain 438"),
+        ("a broken div", broken(div), "reject sig 438"),
+        (
+            "another caller",
+            good.replace("From: <sip:12155551212", "From: <sip:12155551213"),
+            "reject claims 403",
+        ),
+        (
+            "anonymous",
+            good.replace("From: <sip:12155551212@example.net", "From: <sip:anonymous@anonymous.invalid"),
+            "reject sip-header 433",
+        ),
+        (
+            "another target",
+            good.replace("INVITE sip:12155551214", "INVITE sip:12155551215"),
+            "reject claims 403",
+        ),
+        (
+            "no To",
+            good.lines().filter(|line| !line.starts_with("To: ")).map(|line| format!("{line}\r\n")).collect(),
+            "accept - 200",
+        ),
+        ("no end", good[..good.find("Content-Type").unwrap()].to_owned(), "reject sip-header 438"),
+    ];
+    for (what, text, expected) in cases {
+        let file = folder.path().join("request");
+        std::fs::write(&file, &text).unwrap();
+        // An absolute path stays as it is when it is joined to that of the fixtures.
+        assert_eq!(verify(file.to_str().unwrap(), &row, &[]), expected, "{what}");
+    }
+}
+
+/// An Identity line with another signature of the same length.
+fn broken_value(line: &str) -> String {
+    let end = line.find(";info").unwrap();
+    let other = if line[..end].ends_with("AA") { "BA" } else { "AA" };
+    format!("{}{other}{}", &line[..end - 2], &line[end..])
+}
+
 /// The setting that gives each POLICY row its other outcome.
 const OTHER_OUTCOMES: &[(&str, &str)] = &[
     ("v03-shaken-B-ruby-plus-tns", "number_separators=on"),

@@ -108,8 +108,9 @@ impl JournalThread {
         opened.saturating_sub(seen) * BUFFERED_LAG_SHARE <= self.log.segments_total() as u64
     }
 
-    /// Whether there is memory enough until the next pass makes room, in a log that lets records leave it.
-    fn has_room(&self) -> bool {
+    /// Whether there is memory enough until the next pass makes room, in a log that lets records leave it. Any thread; a
+    /// few loads.
+    pub fn has_room(&self) -> bool {
         !self.log.goes_beyond() || self.log.segments_free() * FREE_SHARE_SLOW > self.log.segments_total()
     }
 

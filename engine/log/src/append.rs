@@ -9,10 +9,10 @@ use herald_core::limits::BODY_BYTES_MAX;
 use herald_core::{NewPlacement, Refusal, TelephoneNumber, Timestamp};
 
 use crate::config::LINE_BYTES;
-use crate::full::FullNumbers;
+use crate::full::{FullNumbers, Oldest};
 use crate::handle::{LogHandle, OpenSegment};
 use crate::index::{Bucket, BucketIndex};
-use crate::limits::BATCH_PART;
+use crate::limits::{BATCH_PART, FULL_ROOM};
 use crate::log::PlacementLog;
 use crate::record::{HEADER_BYTES, Header, record_bytes};
 use crate::sync::{link_order, publish_order};
@@ -107,9 +107,9 @@ impl LogHandle {
         let roomy = placements.iter().zip(buckets).take_while(|(placement, index)| {
             // Relaxed: a guess, made good when the record is linked.
             let bits = self.log.index.word(**index).load(Ordering::Relaxed);
-            has_room(Bucket::from_bits(bits))
-                || !self.full.contains(placement.number, **index, quota)
-                    && has_room(self.recounted(**index, quota.now))
+            // What is remembered as full or nearly so is appended alone, which needs no count.
+            let is_known = || self.full.live_min(placement.number, **index, quota.now).is_some();
+            has_room(Bucket::from_bits(bits)) || !is_known() && has_room(self.recounted(**index, quota.now))
         });
         roomy.count()
     }
@@ -207,11 +207,14 @@ impl Linking<'_> {
             header.previous = head.newest();
             header.expires_at = self.log.expiry(placement.expires_at);
             open.write(self.log, offset, &header.to_bytes(), HEADER_BYTES);
-            let ours = Bucket::new(address, live_max).to_bits();
+            let ours = Bucket::new(address, live_max.records);
             // Release: pairs with every Acquire load of the bucket; who finds the address finds the record, and
             // through it all that this thread acquired with `head`. Acquire on failure: as the load above.
-            match word.compare_exchange(bits, ours, publish_order(), link_order()) {
+            match word.compare_exchange(bits, ours.to_bits(), publish_order(), link_order()) {
                 Ok(_) => {
+                    if live_max.is_followed {
+                        self.full.linked(placement.number, bucket, head, ours);
+                    }
                     open.mark_linked(offset + record_bytes(placement.body.len()));
                     return Ok(header.expires_at);
                 }
@@ -227,38 +230,64 @@ impl Linking<'_> {
         number: TelephoneNumber,
         bucket: BucketIndex,
         head: Bucket,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<LiveMax, Refusal> {
         match self.quota {
-            Some(quota) if head.live_max() >= quota.proven_max() => self.count(number, bucket, head, quota),
-            _ => Ok(head.live_max() + 1),
+            Some(quota) if head.live_max() >= quota.proven_max() => self.look(number, bucket, head, quota),
+            _ => Ok(LiveMax { records: head.live_max() + 1, is_followed: false }),
+        }
+    }
+
+    /// Looks whether what is remembered of the number decides, and counts if not.
+    #[cold]
+    fn look(
+        &mut self,
+        number: TelephoneNumber,
+        bucket: BucketIndex,
+        head: Bucket,
+        quota: Quota,
+    ) -> Result<LiveMax, Refusal> {
+        if self.full.live_min(number, bucket, quota.now).is_some_and(|live| live >= quota.records_max) {
+            return Err(Refusal::NumberFull);
+        }
+        match self.full.live(number, bucket, head, quota.now) {
+            // Not lowered, so that the next append looks here again and what is remembered stays in step.
+            Some(_) => Ok(LiveMax { records: head.live_max() + 1, is_followed: true }),
+            None => self.count(number, bucket, head, quota),
         }
     }
 
     /// Counts what lives in the bucket. O(its live records).
-    #[cold]
     fn count(
         &mut self,
         number: TelephoneNumber,
         bucket: BucketIndex,
         head: Bucket,
         quota: Quota,
-    ) -> Result<u32, Refusal> {
-        if self.full.contains(number, bucket, quota) {
+    ) -> Result<LiveMax, Refusal> {
+        let pin = self.log.pins.pin(self.pin_slot);
+        let (mut live, mut of_number, mut oldest) = (0, 0, Oldest::at(quota.now));
+        for record in self.log.chain(&pin, head.newest(), quota.now) {
+            let is_of_number = record.header.number_bits == number.to_bits();
+            live += 1;
+            of_number += u32::from(is_of_number);
+            oldest.push(record.header.expires_at, is_of_number);
+        }
+        let is_nearly_full = of_number.saturating_add(FULL_ROOM) >= quota.records_max;
+        let found = (of_number, of_number >= quota.records_max);
+        let is_followed = is_nearly_full && self.full.insert(number, bucket, head, found, oldest);
+        if of_number >= quota.records_max {
             return Err(Refusal::NumberFull);
         }
-        let pin = self.log.pins.pin(self.pin_slot);
-        let (mut live, mut of_number) = (0, 0);
-        for record in self.log.chain(&pin, head.newest(), quota.now) {
-            live += 1;
-            of_number += u32::from(record.header.number_bits == number.to_bits());
-            if of_number >= quota.records_max {
-                // All that were counted live at least as long as this one, the oldest of them.
-                self.full.insert(number, bucket, of_number, record.header.expires_at);
-                return Err(Refusal::NumberFull);
-            }
-        }
-        if quota.records_max == 0 { Err(Refusal::NumberFull) } else { Ok(live + 1) }
+        let least = if is_followed { quota.proven_max() } else { 0 };
+        Ok(LiveMax { records: least.max(live + 1), is_followed })
     }
+}
+
+/// How many records of a bucket live at most, and whether the handle looks at what it remembers at each append.
+#[derive(Clone, Copy)]
+struct LiveMax {
+    records: u32,
+    is_followed: bool,
 }
 
 impl Quota {

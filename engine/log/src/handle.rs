@@ -45,6 +45,10 @@ pub struct LogHandle {
     next_index: usize,
     /// Where to look next for segments that have expired, round and round.
     retire_next: usize,
+    /// Whether bodies that have left memory are left out instead of being read.
+    leaves_out: bool,
+    /// Whether one was.
+    left_out: bool,
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -77,6 +81,8 @@ impl LogHandle {
             none_free_at: None,
             next_index: 0,
             retire_next: 0,
+            leaves_out: false,
+            left_out: false,
             not_sync: PhantomData,
         }
     }
@@ -228,7 +234,10 @@ impl PlacementStore for LogHandle {
             self.log.prefetch_record(bucket.newest());
             self.log.visit_live(&pin, bucket, number, now, (0, &mut later), visit);
         }
-        self.log.visit_later(&later, &mut |_, placement| visit(placement));
+        if !later.is_empty() {
+            self.left_out |=
+                self.log.visit_later(&later, self.leaves_out, &mut |_, placement| visit(placement));
+        }
     }
 
     /// See [`PlacementStore::for_each_live_id`]. Reads no bodies.
@@ -268,7 +277,8 @@ impl PlacementStore for LogHandle {
                 None => {}
             }
         }
-        self.log.visit_later(later.as_slice(), &mut |_, placement| visit(placement));
+        let visit = &mut |_, placement: PlacementRef<'_>| visit(placement);
+        self.left_out |= self.log.visit_later(later.as_slice(), self.leaves_out, visit);
     }
 
     /// See [`PlacementStore::for_each_live_batch`]. In parts of [`BATCH_PART`](crate::limits::BATCH_PART), whose
@@ -303,12 +313,24 @@ impl PlacementStore for LogHandle {
                 log.visit_live(&pin, bucket, number, now, (place, &mut later), visit);
             }
             drop(pin);
-            log.visit_later(&later, visit);
+            if !later.is_empty() {
+                self.left_out |= log.visit_later(&later, self.leaves_out, visit);
+            }
         }
     }
 }
 
 impl LogHandle {
+    /// From now on walks leave out bodies that have left memory instead of reading them, if `leaves_out`.
+    pub const fn leave_out_beyond(&mut self, leaves_out: bool) {
+        self.leaves_out = leaves_out;
+    }
+
+    /// Whether any body has been left out since this was asked last.
+    pub const fn take_left_out(&mut self) -> bool {
+        core::mem::replace(&mut self.left_out, false)
+    }
+
     /// Gives up its segment if all in it has expired. Every walk does so too: a handle that only reads from now on must
     /// not keep what has expired.
     #[inline]
@@ -373,14 +395,22 @@ impl PlacementLog {
         }
     }
 
-    /// Visits what `visit_live` left, each with its place. The caller holds no pin: to read may take a disk.
-    #[inline]
-    fn visit_later(&self, later: &[(usize, Later)], visit: &mut dyn FnMut(usize, PlacementRef<'_>)) {
+    /// Visits what `visit_live` left, each with its place. The caller holds no pin: to read may take a disk. If it is
+    /// not to be read but left out, returns whether anything was.
+    #[cold]
+    fn visit_later(
+        &self,
+        later: &[(usize, Later)],
+        leaves_out: bool,
+        visit: &mut dyn FnMut(usize, PlacementRef<'_>),
+    ) -> bool {
+        let mut left_out = false;
         for (place, record) in later {
             match record {
                 Later::Copied { id, expires_at, body } => {
                     visit(*place, PlacementRef { id: *id, expires_at: *expires_at, body });
                 }
+                Later::Kept(_) if leaves_out => left_out = true,
                 Later::Kept(kept) => {
                     let KeptPlace { id, expires_at, .. } = *kept;
                     let beyond = self.beyond.as_ref().expect("only there do records leave memory");
@@ -388,6 +418,7 @@ impl PlacementLog {
                 }
             }
         }
+        left_out
     }
 }
 

@@ -60,9 +60,16 @@ pub const STUB_BYTES: usize = 48;
 /// written, few enough that what was fetched is still near when its turn comes. Larger batches go in parts.
 pub const BATCH_PART: usize = 16;
 
-/// Places in which a handle remembers numbers as full: a power of two. In a flood over many numbers those that share
-/// a place make each other's refusals walk what lives there.
-pub const FULL_NUMBERS: usize = 1024;
+/// Expiries that a handle remembers of a number that is full or nearly so, the oldest: what one line of the caches takes.
+/// When that many have passed, the number's records are counted once more.
+pub const FULL_OLDEST: usize = 7;
+/// A number is nearly full when it has room for no more than so many: the handle then remembers it, and looks there at
+/// each append. With more room the bound in its bucket's word, once counted, lasts longer than what is remembered.
+pub const FULL_ROOM: u32 = FULL_OLDEST as u32;
+
+/// Places in which a handle remembers numbers as full or nearly so: a power of two, 64 bytes each. In a flood over many
+/// numbers those that share places make each other's appends walk what lives there.
+pub const FULL_NUMBERS: usize = 4096;
 
 /// Segments looked at for expiry whenever one is opened, so that opening costs little however large the arena is.
 /// Only if none is free are all looked at, at most once a millisecond and handle.

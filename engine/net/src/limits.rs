@@ -150,6 +150,10 @@ pub const PEERS_MAX: usize = 256;
 /// refuses.
 pub const EXCHANGES_MAX: usize = 4096;
 
+/// Bytes that the answers arriving on one thread may hold together: thousands of usual ones. At the bound the exchange
+/// whose answer needs more fails, so that peers that answer at great length cannot take a host's memory.
+pub const ANSWERS_BYTES_MAX: usize = 64 << 20;
+
 /// Connections an exchange is tried on, where each of the earlier ones proved dead before anything was sent: a peer that
 /// restarts has closed all that were kept.
 pub const EXCHANGE_TRIES_MAX: usize = 3;

@@ -239,6 +239,45 @@ fn an_answer_without_end_ends_at_its_bound() {
 }
 
 #[test]
+fn answers_that_arrive_together_share_a_bounded_memory() {
+    // Each peer sends five of six million bytes, and then nothing.
+    let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 6000000\r\n\r\n".to_vec();
+    bytes.resize(bytes.len() + 5_000_000, b'x');
+    let bytes: &'static [u8] = bytes.leak();
+    let mut outbound = Outbound::new(Surroundings::default()).unwrap();
+    let route = Arc::new(Route::plain());
+    let ask = |outbound: &mut Outbound| {
+        let request = get(&format!("http://{}/", stubborn(bytes, 1)));
+        let long = Exchange { answer_bytes_max: 8_000_000, ..exchange(&route, request) };
+        outbound.begin(long).unwrap()
+    };
+    let mut under_way: Vec<_> = (0..12).map(|_| ask(&mut outbound)).collect();
+    for _ in 0..100 {
+        outbound.turn(Some(Duration::from_millis(5)), || false).unwrap();
+    }
+    assert!(outbound.take_done().is_none(), "60 million bytes are not too many");
+    under_way.extend((0..3).map(|_| ask(&mut outbound)));
+    let start = Instant::now();
+    let refused = loop {
+        assert!(start.elapsed() < SOON, "75 million bytes are taken");
+        outbound.turn(Some(Duration::from_millis(5)), || false).unwrap();
+        if let Some((_, answered)) = outbound.take_done() {
+            break answered.unwrap_err();
+        }
+    };
+    assert!(matches!(refused, ClientError::Busy { .. }), "{refused}");
+    under_way.into_iter().for_each(|id| outbound.cancel(id));
+    finish(&mut outbound);
+    // What was given up is given back.
+    let again = ask(&mut outbound);
+    for _ in 0..20 {
+        outbound.turn(Some(Duration::from_millis(5)), || false).unwrap();
+    }
+    assert!(outbound.take_done().is_none());
+    outbound.cancel(again);
+}
+
+#[test]
 fn a_deadline_ends_an_exchange_wherever_it_is_and_a_cancel_at_once() {
     let clock = Arc::new(ManualClock::new());
     let surroundings = Surroundings { clock: clock.clone(), ..Surroundings::default() };

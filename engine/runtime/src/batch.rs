@@ -4,17 +4,20 @@
 //! Stores go on while earlier ones wait for the disk, so that one batch fills a pass of the journal instead of
 //! waiting for one after the other.
 
+use core::future::Future;
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use herald_core::batch::{self, Outcome};
-use herald_core::{BatchExchange, Problem};
+use herald_core::{BatchExchange, Problem, Storing, Timestamp};
 use herald_journal::{CommitState, Ticket};
 use herald_net::{Bytes, Dialogue, InputEnd, Response};
 
 use crate::door::{Desk, http_response};
 use crate::limits::{BATCH_PIECE_BYTES, BATCH_RESULTS_BYTES_MAX};
+use crate::readers::Reading;
 use crate::shared::storing;
 
 /// One batch.
@@ -24,6 +27,8 @@ pub(crate) struct BatchDialogue {
     /// What has arrived and is not yet answered.
     input: Bytes,
     end: Option<InputEnd>,
+    /// A step that is made where the disk may be waited for.
+    reading: Option<Reading<Option<Read>>>,
     /// Nothing will be added to `waiting` any more.
     is_over: bool,
     waiting: VecDeque<Results>,
@@ -36,6 +41,13 @@ struct Results {
     ticket: Option<Ticket>,
 }
 
+/// A step that was made elsewhere.
+struct Read {
+    exchange: BatchExchange,
+    taken_bytes: usize,
+    results: Vec<u8>,
+}
+
 impl BatchDialogue {
     pub(crate) fn new(desk: Rc<Desk>, exchange: BatchExchange) -> Self {
         Self {
@@ -43,6 +55,7 @@ impl BatchDialogue {
             exchange,
             input: Bytes::new(),
             end: None,
+            reading: None,
             is_over: false,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -59,6 +72,7 @@ impl BatchDialogue {
             let pace = shared.pace(now);
             let session = &mut *self.desk.session.borrow_mut();
             let mut rest = &*self.input;
+            let before = shared.log.goes_beyond().then(|| self.exchange.clone());
             let effect = session.service.step_batch(
                 &mut session.log,
                 &mut self.exchange,
@@ -67,6 +81,11 @@ impl BatchDialogue {
                 storing(pace),
                 now,
             )?;
+            if session.log.take_left_out() {
+                let exchange = before.expect("only records that have left memory are left out");
+                self.reading = Some(self.step_elsewhere(exchange, storing(pace), now)?);
+                return Ok(());
+            }
             ticket = self.desk.ticket(effect, pace);
             let taken = self.input.len() - rest.len();
             self.input = self.input.split_off(taken);
@@ -80,15 +99,50 @@ impl BatchDialogue {
             ended.map_err(|problem| if end == InputEnd::Timeout { Problem::Timeout } else { problem })?;
             self.is_over = true;
         }
-        if !bytes.is_empty() {
-            self.waiting_bytes += bytes.len();
-            self.waiting.push_back(Results { bytes: Bytes::from(bytes), ticket });
-        }
+        self.keep(bytes, ticket);
         Ok(())
     }
 
+    fn keep(&mut self, results: Vec<u8>, ticket: Option<Ticket>) {
+        if !results.is_empty() {
+            self.waiting_bytes += results.len();
+            self.waiting.push_back(Results { bytes: Bytes::from(results), ticket });
+        }
+    }
+
+    /// Makes a step, which only asks, where the disk may be waited for.
+    fn step_elsewhere(
+        &self,
+        mut exchange: BatchExchange,
+        storing: Storing,
+        now: Timestamp,
+    ) -> Result<Reading<Option<Read>>, Problem> {
+        let input = self.input.clone();
+        let reading = self.desk.shared.read_elsewhere(move |session| {
+            let (mut rest, mut results) = (&*input, Vec::new());
+            let log = &mut session.log;
+            let step = session.service.step_batch(log, &mut exchange, &mut rest, &mut results, storing, now);
+            step.ok().map(|_| Read { exchange, taken_bytes: input.len() - rest.len(), results })
+        });
+        reading.ok_or(Problem::Unavailable)
+    }
+
+    /// Takes in what was read elsewhere. Pending while that is not done.
+    fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Problem>> {
+        let Some(reading) = &mut self.reading else { return Poll::Ready(Ok(())) };
+        let Poll::Ready(read) = Pin::new(reading).poll(context) else { return Poll::Pending };
+        self.reading = None;
+        let Some(read) = read.flatten() else { return Poll::Ready(Err(Problem::Unavailable)) };
+        self.exchange = read.exchange;
+        self.input = self.input.split_off(read.taken_bytes);
+        self.keep(read.results, None);
+        Poll::Ready(Ok(()))
+    }
+
     fn can_step(&self) -> bool {
-        (!self.input.is_empty() || self.end.is_some()) && self.waiting_bytes < BATCH_RESULTS_BYTES_MAX
+        self.reading.is_none()
+            && (!self.input.is_empty() || self.end.is_some())
+            && self.waiting_bytes < BATCH_RESULTS_BYTES_MAX
     }
 
     /// What may be sent of the results, in their order, one piece at most; wakes `waker` when that becomes more.
@@ -133,6 +187,9 @@ impl Dialogue for BatchDialogue {
 
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Response<Bytes>>> {
         loop {
+            if let Poll::Ready(read) = self.poll_reading(context) {
+                read.map_err(|problem| http_response(problem.response()))?;
+            }
             let could_step = self.can_step();
             if could_step {
                 self.step().map_err(|problem| http_response(problem.response()))?;

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use herald_core::{BatchExchange, Effect, Problem, Request, batch};
+use herald_core::{BatchExchange, Effect, Problem, Request, Storing, Timestamp, batch};
 use herald_journal::{CommitState, Commits, Pace, Ticket};
 use herald_net::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_NONE_MATCH};
 use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusCode};
@@ -15,6 +15,7 @@ use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusC
 use crate::batch::BatchDialogue;
 use crate::clock::wall_clock;
 use crate::keys::{self, KeyShelf};
+use crate::readers::Reading;
 use crate::sessions::Session;
 use crate::shared::{Shared, storing};
 
@@ -31,7 +32,9 @@ pub(crate) struct Desk {
 }
 
 impl Door {
-    pub(crate) fn new(shared: Arc<Shared>, keys: Arc<KeyShelf>, session: Session) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, keys: Arc<KeyShelf>, mut session: Session) -> Self {
+        // A reactor waits for no disk.
+        session.log.leave_out_beyond(true);
         Self { desk: Rc::new(Desk { shared, session: RefCell::new(session) }), keys }
     }
 }
@@ -41,6 +44,17 @@ impl Desk {
     pub(crate) fn ticket(&self, effect: Effect, pace: Pace) -> Option<Ticket> {
         let waits = effect == Effect::MakeDurable && pace == Pace::Committed;
         waits.then(|| self.shared.commits.ticket())
+    }
+}
+
+impl Door {
+    /// Answers a request, which only asks, where the disk may be waited for.
+    fn answer_elsewhere(&self, head: Parts, body: Bytes, storing: Storing, now: Timestamp) -> Reply {
+        let reading = self.desk.shared.read_elsewhere(move |session| {
+            let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing, now);
+            http_response(answer.response)
+        });
+        reading.map_or_else(|| Reply::Ready(Some(unavailable())), Reply::Reading)
     }
 }
 
@@ -71,13 +85,18 @@ impl herald_net::Service for Door {
         if keys::is_ours(head.uri.path()) {
             let known = head.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
             let answer = self.keys.answer(&asked(&head, &body), known, wall_clock());
-            return Reply { response: Some(http_response(answer)), commit: None };
+            return Reply::Ready(Some(http_response(answer)));
         }
         let session = &mut *self.desk.session.borrow_mut();
         let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing(pace), now);
+        if session.log.take_left_out() {
+            return self.answer_elsewhere(head, body, storing(pace), now);
+        }
         let response = http_response(answer.response);
-        let commit = self.desk.ticket(answer.effect, pace).map(|ticket| (shared.commits.clone(), ticket));
-        Reply { response: Some(response), commit }
+        match self.desk.ticket(answer.effect, pace) {
+            Some(ticket) => Reply::Committing(Some(response), shared.commits.clone(), ticket),
+            None => Reply::Ready(Some(response)),
+        }
     }
 
     fn refuse(&self, refusal: Refusal) -> herald_net::Response<Bytes> {
@@ -97,28 +116,40 @@ impl herald_net::Service for Door {
     }
 }
 
-/// An answer that goes out once its placement is durable.
-pub(crate) struct Reply {
-    response: Option<herald_net::Response<Bytes>>,
-    commit: Option<(Arc<Commits>, Ticket)>,
+type HttpResponse = herald_net::Response<Bytes>;
+
+/// An answer, taken out when it goes.
+pub(crate) enum Reply {
+    /// It may go.
+    Ready(Option<HttpResponse>),
+    /// It goes once its placement is durable.
+    Committing(Option<HttpResponse>, Arc<Commits>, Ticket),
+    /// It is made where the disk may be waited for.
+    Reading(Reading<HttpResponse>),
 }
 
 impl Future for Reply {
     type Output = herald_net::Response<Bytes>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some((commits, ticket)) = &self.commit {
-            match commits.poll(*ticket, context.waker()) {
+        let response = match &mut *self {
+            Self::Ready(response) => response.take(),
+            Self::Committing(response, commits, ticket) => match commits.poll(*ticket, context.waker()) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(CommitState::Durable) => {}
-                Poll::Ready(CommitState::Pending | CommitState::Failed) => {
-                    self.response = Some(http_response(Problem::Unavailable.response()));
-                }
-            }
-        }
-        self.commit = None;
-        Poll::Ready(self.response.take().expect("a finished answer is not polled again"))
+                Poll::Ready(CommitState::Durable) => response.take(),
+                Poll::Ready(CommitState::Pending | CommitState::Failed) => Some(unavailable()),
+            },
+            Self::Reading(reading) => match Pin::new(reading).poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(read) => Some(read.unwrap_or_else(unavailable)),
+            },
+        };
+        Poll::Ready(response.expect("a finished answer is not polled again"))
     }
+}
+
+fn unavailable() -> HttpResponse {
+    http_response(Problem::Unavailable.response())
 }
 
 /// A request as the service wants it.

@@ -28,7 +28,7 @@ use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::files::read_pem;
 use crate::keys::KeyShelf;
-use crate::limits::{JOURNAL_MODE, REACTORS_MAX, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
+use crate::limits::{JOURNAL_MODE, REACTORS_MAX, READERS, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
 use crate::services::{Calls, CheckOutcome, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Worker, WorkerConfig};
@@ -182,7 +182,8 @@ impl Engine {
         })
     }
 
-    /// Binds the listeners, starts one thread per reactor for them, and the journal's thread.
+    /// Binds the listeners, starts one thread per reactor for them, some that read what has left memory if it may, and
+    /// the journal's thread.
     ///
     /// All or nothing: after an error the engine is as it was and may be started again; only if the journal's
     /// thread is refused, its journal is gone with it and the engine has failed. A store that arrives between
@@ -205,7 +206,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Binds the listeners for the calling thread to serve, and starts the journal's thread only. All or nothing
+    /// Binds the listeners for the calling thread to serve, and starts the threads that wait for disks only. All or nothing
     /// like [`start`](Self::start). A host with in-process calls alone has nothing to turn, and calls that.
     ///
     /// # Errors
@@ -219,6 +220,7 @@ impl Engine {
             )
             .into());
         }
+        self.shared.start_readers()?;
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
         let door = Door::new(self.shared.clone(), self.keys.clone(), self.shared.open_session()?);
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
@@ -263,7 +265,8 @@ impl Engine {
         self.shared.store_batch(placements)
     }
 
-    /// Everything under the called number, placements among cover, as every retriever sees it. Any thread.
+    /// Everything under the called number, placements among cover, as every retriever sees it. Any thread; it waits for
+    /// the disk only where `beyond_memory` is set and a body has left memory.
     ///
     /// # Errors
     /// [`EngineErrorKind::Busy`], [`EngineErrorKind::State`] before the start and after the stop,
@@ -427,6 +430,7 @@ impl Engine {
     }
 
     fn serve(&self) -> Result<Server, EngineError> {
+        self.shared.start_readers()?;
         let count = reactor_count(&self.config);
         let sessions = (0..count).map(|_| self.shared.open_session()).collect::<Result<Vec<_>, _>>()?;
         let (shared, keys, sessions) = (self.shared.clone(), self.keys.clone(), Mutex::new(sessions));
@@ -601,7 +605,8 @@ fn open_journal(
 
 /// Segments as large as the journal's blocks may be, but enough of them for every handle.
 fn log_config(config: &Config, random: &dyn Random) -> LogConfig {
-    let handles_max = SESSIONS_MAX + reactor_count(config) + 1;
+    let readers = if config.beyond_bytes > 0 { READERS } else { 0 };
+    let handles_max = SESSIONS_MAX + reactor_count(config) + readers + 1;
     let wanted = handles_max * herald_log::limits::SEGMENTS_PER_HANDLE_MIN;
     let mut segment_bytes = SEGMENT_BYTES_MAX;
     while config.arena_bytes / segment_bytes < wanted && segment_bytes > herald_log::limits::SEGMENT_BYTES_MIN

@@ -43,6 +43,11 @@ pub const KEYS_PUBLISHED_PER_S_MAX: u32 = 20;
 /// Writes of key bundles that may wait for the disk. What comes on top is not written, and reported.
 pub(crate) const KEYS_WRITES_WAITING_MAX: usize = 256;
 
+/// Threads that read what has left memory for the reactors: so many reads of the disk at a time.
+pub(crate) const READERS: usize = 4;
+/// Answers that wait for such a thread. One more is told to try again: 503.
+pub(crate) const READS_WAITING_MAX: usize = 4096;
+
 /// Bytes of results of one batch that may wait for the disk or the peer. At the bound no step begins and its request
 /// is read no further; the last step goes beyond by its own results
 /// ([`BATCH_STEP_BYTES`](herald_core::limits::BATCH_STEP_BYTES) and one number).

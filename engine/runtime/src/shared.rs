@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
 use crate::limits::{BATCH_NUMBERS_PER_TURN, BATCH_STORES_PER_TURN, CALL_PATIENCE_MS, FORGET_PERIOD_MS};
+use crate::readers::{Readers, Reading};
 use crate::sessions::{Lent, Session, Sessions};
 
 /// How far an engine is in its life. It only ever goes on, never back.
@@ -70,6 +71,8 @@ pub(crate) struct Shared {
     cover: Mutex<CoverSecret>,
     /// From the start on. Stores into memory alone never look at it.
     journal: OnceLock<JournalThread>,
+    /// From the start on, if there is something for them to read and somebody to ask.
+    readers: OnceLock<Readers>,
     stage: AtomicU8,
     sessions: Sessions,
     /// When all sessions last forgot what was over, in milliseconds.
@@ -104,6 +107,7 @@ impl Shared {
             suite,
             cover: Mutex::new(cover),
             journal: OnceLock::new(),
+            readers: OnceLock::new(),
             stage: AtomicU8::new(Stage::Opened as u8),
             sessions: Sessions::new(),
             forgot_at: AtomicU64::new(0),
@@ -127,12 +131,33 @@ impl Shared {
         let _ = self.journal.set(journal);
     }
 
+    /// Starts the threads that read what has left memory, unless nothing ever leaves it. A second call does nothing.
+    pub(crate) fn start_readers(&self) -> Result<(), EngineError> {
+        if self.log.goes_beyond() && self.readers.get().is_none() {
+            let readers = Readers::start(&self.clock, || self.open_session())?;
+            // An engine starts once, so there are none yet.
+            let _ = self.readers.set(readers);
+        }
+        Ok(())
+    }
+
+    /// Has `work` done by a thread that may wait for the disk. `None` if too much waits for that already.
+    pub(crate) fn read_elsewhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> T + Send + 'static,
+    ) -> Option<Reading<T>> {
+        self.readers.get()?.submit(work)
+    }
+
     /// Waits for the host's threads that are inside, at most `patience` but for the moment a call takes, then makes
     /// the journal write what is left. The stage must have gone on before, so that nobody comes in.
     pub(crate) fn wind_up(&self, patience: Duration) {
         // SeqCst: pairs with the fence in `with_session`. A thread either sees the stage or is waited for.
         fence(Ordering::SeqCst);
         self.sessions.close(patience.max(Duration::from_millis(CALL_PATIENCE_MS)));
+        if let Some(readers) = self.readers.get() {
+            readers.stop();
+        }
         if let Some(journal) = self.journal.get() {
             journal.stop();
         }
@@ -200,6 +225,10 @@ impl Shared {
                 slowest = pace;
             }
             results.append(&mut part_results);
+            if self.journal.get().is_some_and(|journal| !journal.has_room()) {
+                // The next pass makes some.
+                self.make_durable(Pace::Committed)?;
+            }
         }
         self.make_durable(slowest)?;
         Ok(results)

@@ -1,8 +1,11 @@
 //! An engine with room beyond its memory takes more than memory holds, shows all of it, and does so again after a
 //! restart.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use herald_core::batch::{self, Retrieved};
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::{Config, Engine, Environment};
 
@@ -81,6 +84,75 @@ fn what_memory_cannot_hold_is_kept_shown_and_there_after_a_restart() {
         let refused = Engine::open(config(folder.path(), durability, "0"), Environment::system(|_, _| {}));
         let refused = refused.map(drop).expect_err("it does not fit into memory").to_string();
         assert!(refused.contains("beyond_memory"), "{refused}");
+    }
+}
+
+/// What a service on a Unix socket answers to one request, as it stands behind the head.
+fn asked(socket: &Path, head: &str, body: &[u8]) -> Vec<u8> {
+    let mut stream = UnixStream::connect(socket).expect("the engine listens");
+    let length = body.len();
+    write!(stream, "{head}\r\nHost: cps\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
+        .and_then(|()| stream.write_all(body))
+        .expect("the request goes out");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..100]));
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    answer.split_off(end + 4)
+}
+
+#[test]
+fn what_has_left_memory_is_shown_over_the_wire_as_in_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("socket");
+    let mut config = config(folder.path(), "buffered", "128MiB");
+    config.set("unix_socket", socket.to_str().expect("a plain path")).expect("a property");
+    config.set("reactors", "1").expect("a property");
+    let engine = started(config);
+    assert_eq!(fill(&engine), PLACEMENTS);
+    let mut batch_request = batch::begin();
+    let numbers: Vec<TelephoneNumber> = (0..200).map(number).collect();
+    for number in &numbers {
+        batch::put_number(&mut batch_request, *number);
+    }
+    let head = format!("POST {} HTTP/1.1\r\nContent-Type: {}", batch::RETRIEVE_PATH, batch::MEDIA_TYPE);
+    let answer = unchunked(&asked(&socket, &head, &batch_request));
+    let mut rest = &answer[..];
+    batch::take_version(&mut rest).expect("a version");
+    for number in &numbers {
+        let Ok(Some(Retrieved::Done(together))) = batch::take_retrieved(&mut rest) else {
+            panic!("no result for {number:?}")
+        };
+        let ours = |body: &[u8]| body.starts_with(b"a body: ");
+        let items = engine.retrieve(*number).expect("the engine retrieves");
+        let expected: Vec<_> = items.iter().filter(|item| ours(&item.body)).collect();
+        let shown = together.iter().filter(|(_, body)| ours(body));
+        assert!(shown.eq(expected.iter().map(|item| (item.id, &item.body[..])).collect::<Vec<_>>().iter()));
+        assert_eq!(expected.len() as u64, PLACEMENTS / NUMBERS);
+        // One that has left memory for certain.
+        let oldest = expected.iter().min_by_key(|item| item.expires_at).expect("there are some");
+        let path = format!("GET /cps/{}/ppts/{} HTTP/1.1", signs(*number), oldest.id);
+        assert!(asked(&socket, &path, b"") == oldest.body);
+    }
+    assert!(rest.is_empty());
+}
+
+fn signs(number: TelephoneNumber) -> String {
+    number.signs().map(char::from).collect()
+}
+
+/// The bytes of a body in chunks.
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let line = body.windows(2).position(|bytes| bytes == b"\r\n").expect("a chunk");
+        let length =
+            usize::from_str_radix(std::str::from_utf8(&body[..line]).expect("text"), 16).expect("hex");
+        if length == 0 {
+            return bytes;
+        }
+        bytes.extend_from_slice(&body[line + 2..][..length]);
+        body = &body[line + 2 + length + 2..];
     }
 }
 

@@ -1,7 +1,9 @@
 //! The worker: calls are driven to their end for callers that do not wait, each told once, whatever happens.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use herald_runtime::core::{Clock, TelephoneNumber, Timestamp};
@@ -9,8 +11,8 @@ use herald_runtime::stir::services::{
     Answer, Ask, Asked, CpsUri, Fetched, Machine, Moment, Ticket, Tickets, Turn,
 };
 use herald_runtime::{
-    CallHandle, CallLost, Config, Engine, EngineErrorKind, Environment, FetchPolicy, Fetcher, SystemClock,
-    Worker, WorkerConfig,
+    CallHandle, CallLost, Config, Engine, EngineErrorKind, Environment, FetchPolicy, Fetcher, NamedCps,
+    SystemClock, Worker, WorkerConfig,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -185,6 +187,75 @@ fn what_may_not_be_asked_is_refused_in_words() {
         let Outcome::Done(answers) = outcome(&told) else { panic!("{word}: not done") };
         let [Answer::Failed(fault)] = &answers[..] else { panic!("{answers:?}") };
         assert!(fault.to_string().contains(word), "{fault}");
+    }
+}
+
+#[test]
+fn a_service_that_the_operator_has_not_named_is_asked_at_public_addresses_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (listener, named) = silent_socket(folder.path());
+    listener.set_nonblocking(true).unwrap();
+    let key = rcgen::generate_simple_self_signed(["cps.example".to_owned()]).unwrap();
+    let named_https: CpsUri = "https://127.0.0.1:1".parse().unwrap();
+    let worker = Worker::start(WorkerConfig {
+        cps_roots_pem: key.cert.pem().into_bytes(),
+        named_cps: NamedCps::Only([named_https.clone()].into()),
+        ..WorkerConfig::new(no_fetcher())
+    });
+    let worker = worker.unwrap();
+    let cases = [
+        (named, "only services that the operator has named are asked through a socket"),
+        ("https://127.0.0.1:2".parse().unwrap(), "127.0.0.1 has the address 127.0.0.1: loopback"),
+        ("https://[::ffff:10.0.0.1]".parse().unwrap(), "IPv4 in IPv6"),
+        (named_https, "cannot connect to 127.0.0.1:1"),
+    ];
+    for (cps, word) in cases {
+        let (_, told) = submit(&worker, Script::new([store(&cps, 1)]));
+        let Outcome::Done(answers) = outcome(&told) else { panic!("{cps}: not done") };
+        let [Answer::Failed(fault)] = &answers[..] else { panic!("{answers:?}") };
+        assert!(fault.to_string().contains(word), "{cps}: {fault}");
+    }
+    assert!(listener.accept().is_err(), "the socket was connected to");
+}
+
+#[test]
+fn every_call_that_was_taken_is_told_once_while_threads_submit_cancel_and_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_listener, cps) = silent_socket(folder.path());
+    for round in 0..20 {
+        let config = WorkerConfig { threads_count: 2, ..WorkerConfig::new(no_fetcher()) };
+        let worker = Worker::start(config).unwrap();
+        let told = Arc::new(AtomicUsize::new(0));
+        let taken: usize = thread::scope(|scope| {
+            let submitters: Vec<_> = (0..3)
+                .map(|number| {
+                    let (worker, told, cps) = (&worker, &told, &cps);
+                    scope.spawn(move || {
+                        let mut taken = 0;
+                        for index in 0..400 {
+                            let asks = (index % 3 == 0).then(|| retrieve(cps));
+                            let told = told.clone();
+                            let tell = move |_| {
+                                told.fetch_add(1, Ordering::SeqCst);
+                            };
+                            let Ok(handle) = worker.submit(Script::new(asks), tell) else { break };
+                            taken += 1;
+                            if index % 2 == number % 2 {
+                                handle.cancel();
+                            }
+                        }
+                        taken
+                    })
+                })
+                .collect();
+            // Somewhere in the middle of it, elsewhere each round.
+            while told.load(Ordering::SeqCst) < round * 40 {
+                thread::yield_now();
+            }
+            worker.stop();
+            submitters.into_iter().map(|submitter| submitter.join().unwrap()).sum()
+        });
+        assert_eq!((told.load(Ordering::SeqCst), worker.calls_count()), (taken, 0), "round {round}");
     }
 }
 

@@ -17,7 +17,7 @@
 use herald_core::Timestamp;
 
 use crate::certificate::{Authority, CertificateSource};
-use crate::context::{CallContext, Carrier, IdentityValue, compact_of};
+use crate::context::{CallContext, Carrier, IdentityValue, compact_of, type_of};
 use crate::error::{Fault, Stage};
 use crate::identity_header::IdentityHeader;
 use crate::json::Json;
@@ -30,6 +30,8 @@ use crate::verify::{Accepted, Checked, Target, Verdict, VerificationPolicy};
 pub struct PassportReport {
     passport: Option<Passport>,
     ppi: Option<String>,
+    /// The type that the header of a PASSporT names that could not be read.
+    unread_ppt: Option<String>,
     outcome: Result<Authority, Fault>,
     within: Vec<Passport>,
     earlier_index: Option<usize>,
@@ -79,10 +81,11 @@ impl PassportReport {
         Ok(Accepted { passport, authority, original: within.pop() })
     }
 
-    const fn unread(fault: Fault, ppi: Option<String>) -> Self {
+    fn unread(value: IdentityValue<'_>, fault: Fault) -> Self {
         Self {
             passport: None,
-            ppi,
+            ppi: compact_of(value),
+            unread_ppt: type_of(value),
             outcome: Err(fault),
             within: Vec::new(),
             earlier_index: None,
@@ -94,8 +97,9 @@ impl PassportReport {
         self.passport.as_ref().map(|passport| &passport.claims().kind)
     }
 
+    /// Whether it is a `div`, be it one that cannot be read: the call was diverted then too.
     fn is_div(&self) -> bool {
-        matches!(self.kind(), Some(PassportType::Div { .. }))
+        self.unread_ppt.as_deref() == Some("div") || matches!(self.kind(), Some(PassportType::Div { .. }))
     }
 
     /// How near it is to a statement about who calls: 0 the nearest.
@@ -204,7 +208,7 @@ impl VerificationPolicy {
     ) -> CallVerdict {
         let read = |(index, &value)| match index {
             0..CALL_PASSPORTS_MAX => self.report(value, self.read(value, context, certificates, now)),
-            _ => PassportReport::unread(Fault::TooManyPassports, None),
+            _ => PassportReport::unread(value, Fault::TooManyPassports),
         };
         let mut reports: Vec<_> = values.iter().enumerate().map(read).collect();
         let is_diverted = reports.iter().any(PassportReport::is_div);
@@ -264,9 +268,10 @@ impl VerificationPolicy {
 
     fn report(&self, value: IdentityValue<'_>, read: Result<Passport, Fault>) -> PassportReport {
         match read {
-            Err(fault) => PassportReport::unread(fault, compact_of(value)),
+            Err(fault) => PassportReport::unread(value, fault),
             Ok(passport) => PassportReport {
                 ppi: Some(passport.compact()),
+                unread_ppt: None,
                 passport: Some(passport),
                 outcome: Err(Fault::NoPassport),
                 within: Vec::new(),

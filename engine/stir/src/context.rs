@@ -1,6 +1,10 @@
 //! The call that PASSporTs are held against: what the signalling says, and what else the host knows of it.
 
-use crate::limits::SIGNATURE_SIGNS_MAX;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::json::Json;
+use crate::limits::{PASSPORT_BYTES_MAX, SIGNATURE_SIGNS_MAX};
 use crate::passport::Identity;
 use crate::replay::{CallToken, ReplayMemory};
 
@@ -115,14 +119,24 @@ impl core::fmt::Debug for CallContext<'_> {
     }
 }
 
-/// Names a PASSporT that could not be read, as [`Passport::compact`] does: by the segment where the signature
-/// should be.
+/// Names a PASSporT that could not be read, as [`Passport::compact`](crate::Passport::compact) does: by the segment
+/// where the signature should be.
 pub(crate) fn compact_of(value: IdentityValue<'_>) -> Option<String> {
-    let (IdentityValue::Header(bytes) | IdentityValue::Token(bytes)) = value;
-    let token = bytes.split(|&sign| sign == b';').next()?;
-    let mut segments = token.trim_ascii().split(|&sign| sign == b'.').skip(2);
+    let mut segments = segments(value)?.skip(2);
     let signature = core::str::from_utf8(segments.next()?).ok()?;
     let plain = signature.bytes().all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b'_'));
     let fits = !signature.is_empty() && signature.len() <= SIGNATURE_SIGNS_MAX && plain;
     (fits && segments.next().is_none()).then(|| format!("..{signature}"))
+}
+
+/// The type that the header of a PASSporT names that could not be read, if that much can be read.
+pub(crate) fn type_of(value: IdentityValue<'_>) -> Option<String> {
+    let header = URL_SAFE_NO_PAD.decode(segments(value)?.next()?).ok()?;
+    Json::parse(&header).ok()?.as_object()?.get("ppt")?.as_text().map(str::to_owned)
+}
+
+fn segments(value: IdentityValue<'_>) -> Option<impl Iterator<Item = &[u8]>> {
+    let (IdentityValue::Header(bytes) | IdentityValue::Token(bytes)) = value;
+    let token = bytes.split(|&sign| sign == b';').next().filter(|token| token.len() <= PASSPORT_BYTES_MAX)?;
+    Some(token.trim_ascii().split(|&sign| sign == b'.'))
 }

@@ -105,9 +105,10 @@ pub enum Fault {
     UnknownType,
     /// Neither `x5u` nor `x5c`, or an empty one.
     NoCertificateReference,
-    /// `x5u` is not a plain URL of a host: white space, no host, or user information in it.
+    /// `x5u` is not a plain URL of a host: another scheme than http and https, white space, no host, or user
+    /// information in it.
     X5u,
-    /// `x5u` is not an https URL.
+    /// `x5u` is an http URL, not an https one.
     X5uScheme,
     /// `iat` is missing or not a whole number of seconds.
     Iat,
@@ -351,8 +352,8 @@ impl Fault {
             Self::Critical => "crit demands an extension that is not understood",
             Self::UnknownType => "the type of PASSporT (ppt) is not supported",
             Self::NoCertificateReference => "neither x5u nor x5c names a certificate",
-            Self::X5u => "x5u is not a URL of a host without user information",
-            Self::X5uScheme => "x5u is not an https URL",
+            Self::X5u => "x5u is not an https URL of a host without user information",
+            Self::X5uScheme => "x5u is an http URL; https is asked for",
             Self::Iat => "iat is missing or not a whole number of seconds",
             Self::OrigMismatch => "orig is not the caller",
             Self::DestMismatch => "dest does not name the called party",

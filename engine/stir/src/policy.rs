@@ -7,6 +7,7 @@ use core::str::FromStr;
 use herald_core::limits::NAME_SIGNS_MAX;
 use herald_core::nearest_name;
 
+use crate::certificate::RevocationPolicy;
 use crate::content::ContentPolicy;
 use crate::limits::PASSPORT_BYTES_MAX;
 use crate::passport::{Attestation, Leniency};
@@ -81,6 +82,13 @@ impl VerificationPolicy {
     }
 }
 
+/// Changes how revocation is told.
+fn revoke(policy: &mut VerificationPolicy, change: impl FnOnce(&mut RevocationPolicy)) {
+    let mut revocation = policy.trust.revocation();
+    change(&mut revocation);
+    policy.trust = policy.trust.clone().with_revocation(revocation);
+}
+
 /// A setting that is on or off.
 macro_rules! switch {
     ($name:literal, $default:literal, $place:ident . $field:ident, $meaning:literal) => {
@@ -147,6 +155,41 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "A certificate that names only a service provider code, not the number. Nearly all are so",
         set: |policy, value| {
             policy.accept_only_by_spc = one_of(value, &[("accept", true), ("reject", false)])?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "revocation",
+        form: "listed|required",
+        default: "listed",
+        meaning: "Whether a certificate that no revocation list and no OCSP answer speaks for is refused",
+        set: |policy, value| {
+            let required = one_of(value, &[("required", true), ("listed", false)])?;
+            revoke(policy, |revocation| revocation.required = required);
+            Some(())
+        },
+    },
+    Setting {
+        name: "short_lived_s",
+        form: "SECONDS",
+        default: "0",
+        meaning: "Signers' certificates that are valid no longer than this are not looked up in revocation lists (RFC \
+                  8226 §10). Those that say that there is nothing to look up never are (RFC 9608)",
+        set: |policy, value| {
+            let mut short_lived_s = 0;
+            assign(&mut short_lived_s, value)?;
+            revoke(policy, |revocation| revocation.short_lived_s = short_lived_s);
+            Some(())
+        },
+    },
+    Setting {
+        name: "ocsp_staples",
+        form: "on|off",
+        default: "off",
+        meaning: "OCSP answers that come with a chain count (RFC 6960)",
+        set: |policy, value| {
+            let use_staples = on_or_off(value)?;
+            revoke(policy, |revocation| revocation.use_staples = use_staples);
             Some(())
         },
     },

@@ -244,3 +244,40 @@ fn a_check_ends_at_its_deadline_with_what_it_has_or_when_cancelled_with_nothing(
     assert_eq!(checked.lookup, Err(LookupFault::Cancelled));
     assert!(checked.verdict.outcome().is_err() && machine.outcome().is_none());
 }
+
+#[test]
+fn a_list_of_numbers_that_a_certificate_names_is_fetched_once_for_many_calls() {
+    use common::pki::{Made, elsewhere, issuer, list, one, signer};
+    use herald_stir::services::Fetched;
+    const LIST: &str = "https://lists.example.net/numbers";
+    let made = Made::new(vec![issuer(vec![]), signer(vec![elsewhere(&[LIST])])]);
+    let house = House::new();
+    let token = shaken(CALLER, T0).sign(&CertificateReference::Url(X5U.into()), &made.key).unwrap();
+    let service = || {
+        let mut service = Arc::into_inner(house.service()).unwrap();
+        service.policy.trust = made.trust();
+        Arc::new(service)
+    };
+    let run = |service: &Arc<VerificationService>, served: Option<Vec<u8>>| {
+        let mut world = World::at(at_s(T0));
+        world.serve(X5U, made.chain_pem.clone());
+        served.into_iter().for_each(|der| world.serve(LIST, der));
+        world.keep(FIRST, number(CALLED), house.sealed(&token));
+        let checked = world.run(&mut service.clone().check(request()));
+        let kinds = world.asked.iter().filter_map(|asked| match asked {
+            Asked::Get { kind, .. } => Some(*kind),
+            _ => None,
+        });
+        (checked.verdict.outcome().err().cloned(), kinds.collect::<Vec<_>>())
+    };
+    let both = || vec![Fetched::Certificate, Fetched::NumberList];
+    let good = list(vec![one(CALLER)]).to_der();
+    let one_service = service();
+    assert_eq!(run(&one_service, Some(good)), (None, both()));
+    assert_eq!(run(&one_service, None), (None, vec![]), "it is in the cache");
+    let missing = || Some(Fault::TnAuthListByReference);
+    assert_eq!(run(&service(), None), (missing(), both()));
+    assert_eq!(run(&service(), Some(vec![0x30, 0])), (missing(), both()), "it is no list");
+    let others = list(vec![one("12155550000")]).to_der();
+    assert_eq!(run(&service(), Some(others)), (Some(Fault::NotCovered), both()));
+}

@@ -158,7 +158,7 @@ fn each_certificate_is_asked_for_once_and_only_if_it_is_not_at_hand() {
         (ChainCache::default(), Gathering::default(), Tickets::default(), Vec::new());
     let mut gather = |part: &mut Gathering, asks: &mut Vec<Ask>, urls: &[&str]| {
         part.gather(
-            urls.iter().map(|url| (*url).to_owned()),
+            urls.iter().map(|url| ((*url).to_owned(), Fetched::Certificate)),
             &cache,
             &mut Turn::new(at(100), &mut tickets, asks),
         );

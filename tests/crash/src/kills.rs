@@ -97,6 +97,8 @@ impl Run {
             if end == End::Kill && life % KILLS_PER_KILLED_START == 0 {
                 run.kill_a_start()?;
             }
+            // Each life finds what the last one left in the other way.
+            run.launch.goes_beyond = run.promise != Promise::Nothing && life % 2 == 1;
             service = run.launch.start()?;
             run.clean_opens += 1;
             run.slowest_open = run.slowest_open.max(service.opened_in);

@@ -64,6 +64,8 @@ pub(crate) const CAMPAIGN: Sizes = Sizes {
 
 /// Memory of a service, as it is given: for all that is stored within one retention. A start touches all of it.
 pub(crate) const MEMORY: &str = "64MiB";
+/// What may live beyond it, in the lives that go beyond: as much again, which is more than a life stores.
+pub(crate) const BEYOND_MEMORY: &str = "64MiB";
 /// How often the service is killed while its disk is full.
 pub(crate) const KILLS_WHILE_FULL: u32 = 3;
 

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::CrashError;
-use crate::limits::{EXIT_MAX, MEMORY, RETENTION, START_MAX, STOP_MAX};
+use crate::limits::{BEYOND_MEMORY, EXIT_MAX, MEMORY, RETENTION, START_MAX, STOP_MAX};
 use crate::shim::Shim;
 
 /// What the program ends with when it cannot do its work now (`EX_UNAVAILABLE` of sysexits).
@@ -27,6 +27,8 @@ pub(crate) struct Launch {
     pub(crate) data: PathBuf,
     pub(crate) durability: &'static str,
     pub(crate) retention: Duration,
+    /// Whether it lets placements leave its memory, and puts none back after a restart.
+    pub(crate) goes_beyond: bool,
     /// Whether it is told to bear the signal that comes with files over their limit.
     pub(crate) bears_file_limit: bool,
     /// What its environment holds besides ours: the shim, if it runs under one.
@@ -84,6 +86,7 @@ impl Launch {
             data: data.to_owned(),
             durability,
             retention: RETENTION,
+            goes_beyond: false,
             bears_file_limit: false,
             environment: Vec::new(),
         }
@@ -168,9 +171,10 @@ impl Launch {
     fn arguments(&self) -> Vec<OsString> {
         let retention = format!("{}s", self.retention.as_secs());
         let words = ["serve", "--dev", "--listen", "127.0.0.1:0", "--durability", self.durability];
+        let beyond = if self.goes_beyond { BEYOND_MEMORY } else { "0" };
         let words = words
             .into_iter()
-            .chain(["--memory", MEMORY, "--retention", &retention, "--data"])
+            .chain(["--memory", MEMORY, "--beyond-memory", beyond, "--retention", &retention, "--data"])
             .map(OsString::from);
         words.chain([self.data.clone().into_os_string()]).collect()
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use herald_runtime::core::TelephoneNumber;
-use herald_runtime::stir::{Attestation, Identity};
+use herald_runtime::stir::{Attestation, Fault, Identity};
 
 #[derive(Args)]
 pub(crate) struct Verify {
@@ -28,16 +28,16 @@ pub(crate) struct Verify {
     /// When to judge it, in seconds since the Unix epoch; now if not given.
     #[arg(long, value_name = "UNIX_SECONDS")]
     pub at: Option<u64>,
-    /// The caller, as signalled: a number in any visual form or a URI. Not compared if not given. A SIP request
-    /// says itself who calls whom, and this is not asked for.
-    #[arg(long, value_name = "NUMBER", value_parser = party)]
-    pub orig: Option<Identity>,
+    /// The caller, as signalled: a number in any visual form or a URI. Not compared if not given, or "-". A SIP
+    /// request says itself who calls whom, and this is not asked for.
+    #[arg(long, value_name = "NUMBER", value_parser = signalled)]
+    pub orig: Option<Signalled>,
     /// The called party, likewise: where the call goes now.
-    #[arg(long, value_name = "NUMBER", value_parser = party)]
-    pub dest: Option<Identity>,
+    #[arg(long, value_name = "NUMBER", value_parser = signalled)]
+    pub dest: Option<Signalled>,
     /// The party that was called at first, likewise, if that is another one.
-    #[arg(long, value_name = "NUMBER", value_parser = party)]
-    pub to: Option<Identity>,
+    #[arg(long, value_name = "NUMBER", value_parser = signalled)]
+    pub to: Option<Signalled>,
     /// The Date of the signalling, in seconds since the Unix epoch, which a compact form needs. Without it a
     /// header field alone is tried with every second it may have.
     #[arg(long, value_name = "UNIX_SECONDS")]
@@ -171,6 +171,34 @@ pub(crate) struct Open {
     /// A private sealing key, JWK; may be given again.
     #[arg(long, value_name = "FILE", required = true)]
     pub sealing_key: Vec<PathBuf>,
+}
+
+/// A party as the signalling names it.
+#[derive(Clone)]
+pub(crate) enum Signalled {
+    /// This one.
+    Named(Identity),
+    /// One that hides.
+    Anonymous,
+    /// Nobody.
+    Unsaid,
+}
+
+impl Signalled {
+    pub(crate) const fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Named(identity) => Some(identity),
+            Self::Anonymous | Self::Unsaid => None,
+        }
+    }
+}
+
+fn signalled(text: &str) -> Result<Signalled, String> {
+    match text.parse::<Identity>() {
+        _ if matches!(text, "" | "-") => Ok(Signalled::Unsaid),
+        Err(Fault::Anonymous) => Ok(Signalled::Anonymous),
+        _ => party(text).map(Signalled::Named),
+    }
 }
 
 fn party(text: &str) -> Result<Identity, String> {

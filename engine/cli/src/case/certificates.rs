@@ -9,22 +9,26 @@ use crate::calls::read;
 use crate::output::Failure;
 
 /// Answers for every host with the files of a folder.
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     folder: Option<PathBuf>,
     for_all: Option<Vec<u8>>,
 }
 
 impl Certificates {
     pub(super) fn of(verify: &Verify) -> Result<Self, Failure> {
-        if let Some(folder) = verify.certificates.as_deref().filter(|folder| !folder.is_dir()) {
+        Self::from_files(verify.certificates.as_deref(), verify.certificate.as_deref())
+    }
+
+    /// Those of a folder, by name; or of one file, whatever the URL.
+    pub(crate) fn from_files(folder: Option<&Path>, for_all: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(Failure::usage(format!("{}: not a folder", folder.display())));
         }
-        let for_all = verify.certificate.as_deref().map(read).transpose()?;
-        Ok(Self { folder: verify.certificates.clone(), for_all })
+        Ok(Self { folder: folder.map(Path::to_owned), for_all: for_all.map(read).transpose()? })
     }
 
     /// What `url` serves.
-    pub(super) fn serve(&self, url: &str) -> Option<Vec<u8>> {
+    pub(crate) fn serve(&self, url: &str) -> Option<Vec<u8>> {
         if let Some(chain) = &self.for_all {
             return Some(chain.clone());
         }

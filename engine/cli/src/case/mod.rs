@@ -9,6 +9,7 @@ mod sign;
 mod verify;
 
 pub(crate) use arguments::{Open, Seal, Sign, Verify};
+pub(crate) use certificates::Certificates;
 pub(crate) use sealing::{open, seal};
 pub(crate) use sign::sign;
 pub(crate) use verify::verify;

@@ -10,7 +10,7 @@ use herald_runtime::stir::{
 use herald_runtime::wall_clock;
 use serde_json::{Map, Value, json};
 
-use super::arguments::Verify;
+use super::arguments::{Signalled, Verify};
 use super::certificates::{Certificates, trust};
 use super::presented::Presented;
 use crate::calls::read;
@@ -88,11 +88,14 @@ impl<'a> Case<'a> {
 
     /// Judges PASSporTs without a request around them: one alone by itself, several as those of a call.
     fn judge_values(&self, values: &[IdentityValue<'_>]) -> CallVerdict {
+        if matches!(self.verify.orig, Some(Signalled::Anonymous)) {
+            return CallVerdict::refused(Fault::Anonymous);
+        }
         let linked = |url: &str| self.linked(url);
         let context = CallContext {
-            orig: self.verify.orig.as_ref(),
-            dest: self.verify.dest.as_ref(),
-            to: self.verify.to.as_ref(),
+            orig: self.verify.orig.as_ref().and_then(Signalled::identity),
+            dest: self.verify.dest.as_ref().and_then(Signalled::identity),
+            to: self.verify.to.as_ref().and_then(Signalled::identity),
             date_s: self.verify.date,
             message: self.message.as_deref(),
             linked: &linked,

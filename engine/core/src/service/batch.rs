@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 ///
 /// The bytes of the request go through [`Service::step_batch`], in pieces of any size. Then [`end`](Self::end) has
 /// the last word.
+#[derive(Clone)]
 pub struct BatchExchange {
     kind: BatchKind,
     has_begun: bool,

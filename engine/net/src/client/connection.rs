@@ -19,7 +19,7 @@ use rustls_pki_types::ServerName;
 
 use super::error::{ClientError, with_causes};
 use crate::io::{Io, Transport};
-use crate::limits::{self, OUTPUT_BYTES_MAX};
+use crate::limits::{self, ANSWERS_BYTES_MAX, OUTPUT_BYTES_MAX};
 use crate::stream::{IoState, Stream};
 use crate::timers::Timers;
 
@@ -218,6 +218,7 @@ impl Sender {
         &mut self,
         request: Request<WholeBody>,
         answer_bytes_max: usize,
+        budget: &Budget,
     ) -> Result<Response<Bytes>, Failed> {
         let sent = match self {
             Self::Http1(sender) => match sender.ready().await {
@@ -234,7 +235,8 @@ impl Sender {
             unsent: Some(Box::new(request)),
         })?;
         let (parts, body) = answered.map_err(unsent)?.into_parts();
-        let bytes = collect(body, answer_bytes_max).await.map_err(|error| Failed { error, unsent: None })?;
+        let bytes =
+            collect(body, answer_bytes_max, budget).await.map_err(|error| Failed { error, unsent: None })?;
         Ok(Response::from_parts(parts, bytes))
     }
 }
@@ -244,18 +246,52 @@ fn unsent(mut failed: TrySendError<Request<WholeBody>>) -> Failed {
     Failed { error: ClientError::protocol(failed.error()), unsent }
 }
 
-async fn collect(mut body: Incoming, limit_bytes: usize) -> Result<Bytes, ClientError> {
+/// How many bytes the answers that arrive on one thread may hold together.
+pub(crate) struct Budget(Cell<usize>);
+
+impl Budget {
+    pub(crate) const fn new(bytes: usize) -> Self {
+        Self(Cell::new(bytes))
+    }
+}
+
+/// What one answer has taken of a budget, and gives back.
+struct Share<'a> {
+    budget: &'a Budget,
+    taken: usize,
+}
+
+impl Share<'_> {
+    fn take(&mut self, bytes: usize) -> Result<(), ClientError> {
+        let left = self.budget.0.get().checked_sub(bytes);
+        let busy = ClientError::Busy { what: "bytes of answers", count_max: ANSWERS_BYTES_MAX };
+        self.budget.0.set(left.ok_or(busy)?);
+        self.taken += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.budget.0.set(self.budget.0.get() + self.taken);
+    }
+}
+
+async fn collect(mut body: Incoming, limit_bytes: usize, budget: &Budget) -> Result<Bytes, ClientError> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > limit_bytes {
         return Err(ClientError::AnswerTooLarge { limit_bytes });
     }
-    let mut joined = Vec::with_capacity(declared);
+    let mut share = Share { budget, taken: 0 };
+    // What is only declared gets no more memory than a usual answer.
+    let mut joined = Vec::with_capacity(declared.min(OUTPUT_BYTES_MAX));
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| ClientError::protocol(&error))?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > limit_bytes.saturating_sub(joined.len()) {
             return Err(ClientError::AnswerTooLarge { limit_bytes });
         }
+        share.take(data.len())?;
         joined.extend_from_slice(&data);
     }
     Ok(Bytes::from(joined))

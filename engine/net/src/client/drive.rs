@@ -15,7 +15,7 @@ use hyper::body::Bytes;
 use hyper::{Request, Response};
 use mio::{Events, Token};
 
-use super::connection::{self, Background, Failed, Progress, Sender, TlsTarget, WholeBody};
+use super::connection::{self, Background, Budget, Failed, Progress, Sender, TlsTarget, WholeBody};
 use super::error::ClientError;
 use crate::stream::{IoState, Stream};
 
@@ -83,7 +83,9 @@ impl Connection {
         answer_bytes_max: usize,
         deadline: Deadline,
     ) -> Result<Response<Bytes>, Failed> {
-        let exchange = self.sender.exchange(request, answer_bytes_max);
+        // One answer at a time: its own bound is bound enough.
+        let budget = Budget::new(answer_bytes_max);
+        let exchange = self.sender.exchange(request, answer_bytes_max, &budget);
         let mut failed = match self.engine.block_on(deadline.at, pin!(exchange)) {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(failed)) => failed,

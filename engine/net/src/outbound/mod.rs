@@ -27,12 +27,13 @@ use mio::{Events, Registry, Token};
 pub use address::{AddressBlock, AddressRule, BadAddressBlock};
 pub use resolve::{Resolver, ResolverReply, SystemResolver};
 
+use crate::client::connection::Budget;
 use crate::client::{ClientError, Route};
 use crate::clock::{Clock, SystemClock};
 use crate::counters::Counters;
 use crate::error::NetError;
 use crate::executor::{Executor, RunQueue, TaskId};
-use crate::limits::{EVENTS_PER_TURN, EXCHANGES_MAX, POLLS_PER_TURN};
+use crate::limits::{ANSWERS_BYTES_MAX, EVENTS_PER_TURN, EXCHANGES_MAX, POLLS_PER_TURN};
 use crate::timers::Timers;
 use pool::Pool;
 
@@ -115,6 +116,7 @@ struct Shared {
     executor: Executor,
     timers: Timers,
     pool: Pool,
+    budget: Budget,
     done: RefCell<VecDeque<(ExchangeId, Answered)>>,
 }
 
@@ -151,6 +153,7 @@ impl Outbound {
             timers: Timers::new(surroundings.clock.clone()),
             surroundings,
             pool: Pool::default(),
+            budget: Budget::new(ANSWERS_BYTES_MAX),
             done: RefCell::default(),
         };
         Ok(Self {

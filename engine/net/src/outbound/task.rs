@@ -54,7 +54,7 @@ async fn attempt(
         peer.route.shape(&mut request, &peer.authority, sender.is_h2())?;
         progress.begin("waiting for the answer");
         tries_left -= 1;
-        match sender.exchange(request, answer_bytes_max).await {
+        match sender.exchange(request, answer_bytes_max, &shared.budget).await {
             Ok(response) => {
                 shared.pool.give_back(&peer, sender, shared.timers.now());
                 return Ok(response);

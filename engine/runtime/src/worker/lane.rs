@@ -306,14 +306,19 @@ impl Lane {
 
     /// The way to a service elsewhere, and what its URIs begin with.
     fn elsewhere(&mut self, cps: &CpsUri) -> Result<(Arc<Route>, Arc<str>), IoFault> {
+        let is_named = self.common.named_cps.contains(cps);
         match cps {
             CpsUri::Local => unreachable!("the engine in process is asked without a detour"),
             CpsUri::Https(url) => {
-                let route = self.common.https.clone().ok_or_else(|| {
+                let routes = self.common.https.as_ref().ok_or_else(|| {
                     let why = "no authorities are configured that a service's certificate may chain to";
                     IoFault::NotAllowed(why.to_owned())
                 })?;
-                Ok((route, url.clone()))
+                Ok((if is_named { &routes.named } else { &routes.found }.clone(), url.clone()))
+            }
+            CpsUri::Unix(_) if !is_named => {
+                let why = "only services that the operator has named are asked through a socket";
+                Err(IoFault::NotAllowed(why.to_owned()))
             }
             CpsUri::Unix(path) => {
                 if self.unix_routes.len() >= WORKER_ROUTES_MAX && !self.unix_routes.contains_key(path) {

@@ -7,6 +7,7 @@
 mod call;
 mod lane;
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use std::thread::{self, JoinHandle, ThreadId};
 
 use herald_core::{Clock, Timestamp};
 use herald_net::{AddressRule, Route, Surroundings};
-use herald_stir::services::Machine;
+use herald_stir::services::{CpsUri, Machine};
 use parking_lot::Mutex;
 
 use crate::clock::{SystemClock, wall_clock};
@@ -35,8 +36,8 @@ pub struct WorkerConfig {
     /// The authorities, PEM, that certificates of services elsewhere chain to. Without any, no service is asked over
     /// HTTPS.
     pub cps_roots_pem: Vec<u8>,
-    /// Which addresses services elsewhere may have.
-    pub cps_addresses: AddressRule,
+    /// Which services elsewhere the operator has named.
+    pub named_cps: NamedCps,
     /// Fetches documents.
     pub fetcher: Arc<Fetcher>,
     /// The clock that never steps back.
@@ -53,11 +54,31 @@ impl WorkerConfig {
         Self {
             threads_count: 1,
             cps_roots_pem: Vec::new(),
-            cps_addresses: AddressRule::Any,
+            named_cps: NamedCps::All,
             fetcher,
             clock: Arc::new(SystemClock::starting_at(Timestamp::default())),
             wall: wall_clock,
             surroundings: Surroundings::default(),
+        }
+    }
+}
+
+/// Which services elsewhere the operator has named, in the configuration or a directory of his own. Those are asked
+/// wherever they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedCps {
+    /// All that a machine asks for: there is no other source of services.
+    All,
+    /// These. Others were found in strangers' documents: they are asked over HTTPS at public addresses, and never
+    /// through a socket.
+    Only(HashSet<CpsUri>),
+}
+
+impl NamedCps {
+    fn contains(&self, cps: &CpsUri) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(named) => named.contains(cps),
         }
     }
 }
@@ -77,12 +98,21 @@ struct Common {
     fetcher: Arc<Fetcher>,
     /// The engine in process, if there is one.
     local: Option<Arc<Shared>>,
-    https: Option<Arc<Route>>,
+    https: Option<HttpsRoutes>,
+    named_cps: NamedCps,
     clock: Arc<dyn Clock>,
     wall: fn() -> Timestamp,
     is_stopping: AtomicBool,
     calls_count: AtomicUsize,
     panics_count: AtomicUsize,
+}
+
+/// The ways to services elsewhere over HTTPS.
+struct HttpsRoutes {
+    /// To those the operator has named.
+    named: Arc<Route>,
+    /// To those that were found.
+    found: Arc<Route>,
 }
 
 /// Names a call for the life of its worker.
@@ -126,7 +156,8 @@ impl Worker {
         let common = Arc::new(Common {
             fetcher: config.fetcher,
             local,
-            https: https_route(&config.cps_roots_pem, config.cps_addresses)?,
+            https: https_routes(&config.cps_roots_pem)?,
+            named_cps: config.named_cps,
             clock: config.clock,
             wall: config.wall,
             is_stopping: AtomicBool::new(false),
@@ -276,12 +307,13 @@ fn stopped() -> EngineError {
     EngineError::new(EngineErrorKind::State, "the worker was stopped; start another")
 }
 
-fn https_route(roots_pem: &[u8], addresses: AddressRule) -> Result<Option<Arc<Route>>, EngineError> {
+fn https_routes(roots_pem: &[u8]) -> Result<Option<HttpsRoutes>, EngineError> {
     if roots_pem.is_empty() {
         return Ok(None);
     }
     let route = Route::https(roots_pem).map_err(|error| {
         EngineError::new(EngineErrorKind::Argument, format!("the authorities of services elsewhere: {error}"))
     })?;
-    Ok(Some(Arc::new(route.addresses(addresses))))
+    let found = Arc::new(route.clone().addresses(AddressRule::PUBLIC));
+    Ok(Some(HttpsRoutes { named: Arc::new(route), found }))
 }

@@ -66,6 +66,9 @@ impl CertificateChain {
         }
         let facts = certificates.iter().map(|der| CertificateFacts::read(der));
         let mut facts = facts.collect::<Option<Vec<_>>>().ok_or(Fault::ChainUnreadable)?;
+        if issuers_share_a_name(&facts) {
+            return Err(Fault::ChainInvalid);
+        }
         let in_order = is_in_order(&facts);
         let signer_index = facts.iter().position(|facts| !facts.is_ca).unwrap_or(0);
         certificates.swap(0, signer_index);
@@ -177,4 +180,13 @@ impl CertificateChain {
 /// Signer first, each certificate issued by the next.
 fn is_in_order(facts: &[CertificateFacts]) -> bool {
     facts.windows(2).all(|pair| pair[1].is_ca && pair[0].issuer == pair[1].subject) && !facts[0].is_ca
+}
+
+/// Whether two certificates of authorities have one name. A chain is a line (RFC 9060 §6): with one name for two, who
+/// verifies it would have to try every way through it, and a stranger could make that hundreds.
+fn issuers_share_a_name(facts: &[CertificateFacts]) -> bool {
+    let issuers = || facts.iter().enumerate().filter(|(_, facts)| facts.is_ca);
+    issuers().any(|(index, one)| {
+        issuers().any(|(other_index, other)| index < other_index && one.subject == other.subject)
+    })
 }

@@ -114,7 +114,8 @@ const LIST_FAULT: StirError = StirError::Trust("certificate revocation lists");
 
 impl fmt::Debug for TrustStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TrustStore({} roots, {} revocation lists)", self.0.roots.len(), self.0.lists.len())
+        let (roots, lists) = (self.0.roots.len(), self.0.lists.len());
+        write!(f, "TrustStore({roots} roots, {lists} revocation lists, {:?})", self.0.revocation)
     }
 }
 

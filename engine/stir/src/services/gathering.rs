@@ -1,4 +1,5 @@
-//! Fetching the certificates that PASSporTs name, as far as a cache has not got them.
+//! Fetching the certificates that PASSporTs name and the lists that certificates name, as far as a cache has not got
+//! them.
 //!
 //! It is a part of a machine: who uses it passes asks and answers through. It does not verify anything; what could
 //! not be had is a fault of whoever asks for it ([`Gathered`]).
@@ -16,25 +17,27 @@ use crate::limits::CALL_DOCUMENTS_MAX;
 /// What is fetched for one call.
 #[derive(Debug, Default)]
 pub struct Gathering {
-    pending: BTreeMap<Ticket, String>,
+    pending: BTreeMap<Ticket, (String, Fetched)>,
     asked: BTreeSet<String>,
     faults: BTreeMap<String, Fault>,
 }
 
 impl Gathering {
-    /// Asks for the chains of `urls` that `cache` has not, each once. More than [`CALL_DOCUMENTS_MAX`] are not
-    /// asked for.
+    /// Asks for the documents that `cache` has not, each once. More than [`CALL_DOCUMENTS_MAX`] are not asked for.
     pub fn gather(
         &mut self,
-        urls: impl IntoIterator<Item = String>,
+        documents: impl IntoIterator<Item = (String, Fetched)>,
         cache: &ChainCache,
         turn: &mut Turn<'_>,
     ) {
-        for url in urls {
-            let is_missing = cache.chain(&url, turn.now.wall).is_err();
-            if is_missing && self.asked.len() < CALL_DOCUMENTS_MAX && self.asked.insert(url.clone()) {
-                let ticket = turn.ask(Asked::Get { url: url.clone(), kind: Fetched::Certificate });
-                self.pending.insert(ticket, url);
+        for (url, kind) in documents {
+            let is_there = match kind {
+                Fetched::NumberList => cache.number_list(&url, turn.now.wall).is_some(),
+                _ => cache.chain(&url, turn.now.wall).is_ok(),
+            };
+            if !is_there && self.asked.len() < CALL_DOCUMENTS_MAX && self.asked.insert(url.clone()) {
+                let ticket = turn.ask(Asked::Get { url: url.clone(), kind });
+                self.pending.insert(ticket, (url, kind));
             }
         }
     }
@@ -46,10 +49,18 @@ impl Gathering {
 
     /// Takes an answer it [awaits](Self::awaits) into `cache`.
     pub fn answer(&mut self, ticket: Ticket, answer: Answer, cache: &ChainCache, turn: &Turn<'_>) {
-        let Some(url) = self.pending.remove(&ticket) else { return };
+        let Some((url, kind)) = self.pending.remove(&ticket) else { return };
         let Answer::Fetched { body, fresh_s } = answer else { return };
+        let (fresh_ms, now) = (fresh_s.saturating_mul(1000), turn.now.wall);
+        if kind == Fetched::NumberList {
+            // What is no list is as good as none.
+            if let Ok(list) = TnAuthList::from_reference(&body) {
+                cache.put_list(&url, Arc::new(list), fresh_ms, now);
+            }
+            return;
+        }
         match CertificateChain::from_pem(&body) {
-            Ok(chain) => cache.put(&url, Arc::new(chain), fresh_s.saturating_mul(1000), turn.now.wall),
+            Ok(chain) => cache.put(&url, Arc::new(chain), fresh_ms, now),
             Err(fault) => drop(self.faults.insert(url, fault)),
         }
     }

@@ -15,7 +15,7 @@ use herald_core::{TelephoneNumber, Timestamp};
 use super::collection::{Collection, CollectionFault};
 use super::discovery::CpsDiscovery;
 use super::gathering::{Gathered, Gathering};
-use super::io::{Answer, Ask, IoFault, Machine, Moment, Ticket, Tickets, Turn};
+use super::io::{Answer, Ask, Fetched, IoFault, Machine, Moment, Ticket, Tickets, Turn};
 use crate::call::CallVerdict;
 use crate::certificate::{CertificateChain, CertificateSource, ChainCache, Held, TnAuthList};
 use crate::context::{CallContext, CallFacts, IdentityValue};
@@ -351,7 +351,7 @@ impl CheckCall {
     }
 
     /// The verdict on what is there, and the URLs of certificates that it lacks.
-    fn verdict(&self, now: Moment) -> (CallVerdict, BTreeSet<String>) {
+    fn verdict(&self, now: Moment) -> (CallVerdict, Missing) {
         let source = Noting::new(&self.service, &self.gathering);
         let service = &*self.service;
         let in_band = self.request.in_band.iter().map(|value| IdentityValue::Header(value));
@@ -420,17 +420,20 @@ impl CheckCall {
     }
 }
 
+/// Documents by URL that are not at hand.
+type Missing = BTreeSet<(String, Fetched)>;
+
 /// The certificates at hand, and a note of those that are not.
 struct Noting<'a> {
     own: Option<&'a (dyn CertificateSource + Send + Sync)>,
     gathered: Gathered<'a>,
-    missing: RefCell<BTreeSet<String>>,
+    missing: RefCell<Missing>,
 }
 
 impl<'a> Noting<'a> {
     fn new(service: &'a VerificationService, gathering: &'a Gathering) -> Self {
         let gathered = gathering.gathered(&service.chains);
-        Self { own: service.certificates.as_deref(), gathered, missing: RefCell::new(BTreeSet::new()) }
+        Self { own: service.certificates.as_deref(), gathered, missing: RefCell::default() }
     }
 }
 
@@ -442,14 +445,18 @@ impl CertificateSource for Noting<'_> {
         }
         let chain = self.gathered.chain(url, now);
         if matches!(chain, Err(Fault::NoCertificate)) {
-            self.missing.borrow_mut().insert(url.to_owned());
+            self.missing.borrow_mut().insert((url.to_owned(), Fetched::Certificate));
         }
         chain
     }
 
     fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
         let own = self.own.and_then(|own| own.number_list(url, now));
-        own.or_else(|| self.gathered.number_list(url, now))
+        let list = own.or_else(|| self.gathered.number_list(url, now));
+        if list.is_none() {
+            self.missing.borrow_mut().insert((url.to_owned(), Fetched::NumberList));
+        }
+        list
     }
 
     fn code_holds(&self, code: &str, number: TelephoneNumber) -> Held {

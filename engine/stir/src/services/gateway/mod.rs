@@ -127,6 +127,11 @@ impl GatewayFetchRequest {
     pub const fn new(call: GatewayCall) -> Self {
         Self { call, deadline_ms: CHECK_DEADLINE_DEFAULT_MS }
     }
+
+    /// The machine that finds the Identity header field values, by the keys and the policy of `verification`.
+    pub fn machine(self, verification: Arc<VerificationService>) -> GatewayFetch {
+        GatewayFetch::new(verification, self)
+    }
 }
 
 impl GatewayService {
@@ -137,6 +142,6 @@ impl GatewayService {
 
     /// The machine that finds the Identity header field values for `request`.
     pub fn fetch(&self, request: GatewayFetchRequest) -> GatewayFetch {
-        GatewayFetch::new(self.verification.clone(), request)
+        request.machine(self.verification.clone())
     }
 }
