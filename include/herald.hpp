@@ -141,6 +141,33 @@ private:
     herald_items *handle_;
 };
 
+/** A view of a text, for the options of a call. */
+inline herald_text text(std::string_view view) { return {view.data(), view.size()}; }
+
+/** A call on its way. To drop this leaves the call alone. */
+class call {
+public:
+    call(call &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    call &operator=(call &&other) noexcept
+    {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    ~call() { herald_call_free(handle_); }
+
+    /** Ends it early: its function soon hears HERALD_CANCELLED, unless it is over. */
+    void cancel()
+    {
+        detail::check([&](herald_error **error) { return herald_call_cancel(handle_, error); });
+    }
+
+private:
+    friend class engine;
+    explicit call(herald_call *handle) : handle_(handle) {}
+
+    herald_call *handle_;
+};
+
 /** Hears reports: level (HERALD_LEVEL_*) and one line. It runs on any thread; what it throws is swallowed. */
 using report = std::function<void(int level, std::string_view line)>;
 
@@ -271,6 +298,29 @@ public:
         return lists;
     }
 
+    /** Places a call; `done` hears once, on a thread of the engine, what became of it. struct_size, done and user of
+     *  `options` are set here. */
+    call place(herald_place_options options, std::function<void(const herald_placed &)> done)
+    {
+        return begin(herald_place, options, std::move(done));
+    }
+
+    /** Checks a call; `done` hears once, on a thread of the engine, what was found. struct_size, done and user of
+     *  `options` are set here. */
+    call check(herald_check_options options, std::function<void(const herald_checked &)> done)
+    {
+        return begin(herald_check, options, std::move(done));
+    }
+
+    /** Keeps a certificate chain, PEM, as what `url` serves for `fresh_s` seconds. */
+    void keep_certificate(std::string_view url, std::string_view chain_pem, std::uint32_t fresh_s)
+    {
+        const auto *chain = reinterpret_cast<const std::uint8_t *>(chain_pem.data());
+        detail::check([&](herald_error **error) {
+            return herald_certificate_keep(handle_, url.data(), url.size(), chain, chain_pem.size(), fresh_s, error);
+        });
+    }
+
     /** Closes, and throws if that went wrong. Closed a second time it does nothing. */
     void close()
     {
@@ -282,6 +332,27 @@ public:
     }
 
 private:
+    /** Begins a call; its function lives until it was called, or the call did not begin. */
+    template <typename Begin, typename Options, typename Result>
+    call begin(Begin function, Options options, std::function<void(const Result &)> done)
+    {
+        auto kept = std::make_unique<std::function<void(const Result &)>>(std::move(done));
+        herald_call *begun = nullptr;
+        options.struct_size = sizeof options;
+        options.user = kept.get();
+        options.done = [](const Result *result, void *user) {
+            const std::unique_ptr<std::function<void(const Result &)>> owned(
+                static_cast<std::function<void(const Result &)> *>(user));
+            try {
+                (*owned)(*result);
+            } catch (...) { // Nothing may unwind into the engine.
+            }
+        };
+        detail::check([&](herald_error **error) { return function(handle_, &options, &begun, error); });
+        static_cast<void>(kept.release());
+        return call(begun);
+    }
+
     static void on_report(std::int32_t level, const char *text, std::size_t length, void *user) noexcept
     {
         try {

@@ -149,6 +149,8 @@ for program in calls services; do
     step "compile $program.c with sanitizers" compile clang "$program.c" "$program-clang" "${sanitizers[@]}"
     step "$program.c, sanitized" "$work/$program-clang" "${parties[@]}"
 done
+step "compile calls.cpp with sanitizers" compile clang++ calls.cpp callsxx "${sanitizers[@]}"
+step "calls.cpp, sanitized" "$work/callsxx" "${parties[@]}"
 for compiler in g++ clang++; do
     step "compile api.cpp with sanitizers, $compiler" compile "$compiler" api.cpp "apixx-$compiler" "${sanitizers[@]}"
     step "api.cpp, sanitized, $compiler" "$work/apixx-$compiler" .

@@ -311,7 +311,8 @@ impl Engine {
     }
 
     /// Places a call (RFC 8816 §8.1) and returns at once. `completion` is told the outcome, exactly once, on a thread of
-    /// the engine's worker, also when the engine stops. A deadline of 0 is the configured one. Any thread.
+    /// the engine's worker, also when the engine stops; it must not stop the engine. A deadline of 0 is the configured
+    /// one. Any thread.
     ///
     /// # Errors
     /// [`EngineErrorKind::State`] before the start and after the stop, and if no signer is configured;

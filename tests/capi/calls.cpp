@@ -1,0 +1,46 @@
+// calls.c in C++: a call placed and checked, another caller's rejected, and what cannot begin throws. Its arguments are those
+// of calls.c.
+#include <cstdlib>
+#include <future>
+#include <herald.hpp>
+#include <string>
+
+int main(int argc, char **argv)
+{
+    if (argc != 5)
+        return 2;
+    const std::string key = std::string(argv[1]) + "/signing.key", chain = std::string(argv[1]) + "/signing.pem";
+    const std::string sealing = std::string(argv[2]) + "/sealing.jwk", roots = std::string(argv[3]) + "/roots.pem";
+    herald::engine engine({{"durability", "memory"}, {"memory", "16MiB"}, {"signing_key", key},
+                           {"signing_certificate", chain}, {"sealing_keys", sealing}, {"roots", roots},
+                           {"directory", argv[4]}});
+    herald_place_options call{};
+    call.orig = herald::text("12025550100");
+    call.dest = herald::text("12025550123");
+    try {
+        engine.place(call, [](const herald_placed &) { std::abort(); });
+        return 3;
+    } catch (const herald::failure &early) {
+        if (early.status() != HERALD_WRONG_STATE)
+            return 4;
+    }
+    engine.start();
+    std::promise<herald_status> placed;
+    engine.place(call, [&](const herald_placed &outcome) { placed.set_value(outcome.status); });
+    if (placed.get_future().get() != HERALD_OK)
+        return 5;
+    const auto verdict_of = [&](std::string_view orig) {
+        std::promise<int> checked;
+        herald_check_options arrived{};
+        arrived.orig = herald::text(orig);
+        arrived.dest = call.dest;
+        auto begun = engine.check(arrived, [&](const herald_checked &found) { checked.set_value(found.verdict); });
+        const int verdict = checked.get_future().get();
+        begun.cancel(); // It is over, so nothing changes.
+        return verdict;
+    };
+    if (verdict_of("12025550100") != HERALD_VERDICT_ACCEPT || verdict_of("12025550166") != HERALD_VERDICT_REJECT)
+        return 6;
+    engine.close();
+    return 0;
+}
