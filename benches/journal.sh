@@ -24,6 +24,11 @@ printf "\`herald-bench-journal %s\` on %s: bodies of 640 bytes, one thread that 
 table=$("$target/release/herald-bench-journal" --folder "$folder" "${options[@]}")
 printf '%s\n' "$table"
 
+printf '\n### Beyond memory\n\n'
+printf "One GiB of records stored in \`buffered\`, one run each: with memory for all of it, and with memory for an eighth.\n"
+printf 'Reads are of numbers stored in the first half, each waiting for the last, bodies and all.\n\n'
+"$target/release/herald-bench-journal" --folder "$folder" --beyond
+
 # figure COURSE COLUMN: the number in a column of the table; the first one if the spread stands beside it.
 figure() { printf '%s\n' "$table" | awk -F' *[|] *' -v course="$1" -v column="$2" '$2 == course { print $(column + 1) + 0 }'; }
 # both COURSE COURSE COLUMN: the figures of two, the lesser first.

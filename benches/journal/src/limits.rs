@@ -18,3 +18,11 @@ pub(crate) const ROUNDS_MAX: usize = 99;
 pub(crate) const STALL_S_MAX: u64 = 60;
 /// Bytes the plain writer hands over in one call: as large as the journal's blocks may be.
 pub(crate) const PLAIN_BLOCK_BYTES: usize = 1 << 20;
+/// Beyond memory: bytes of memory for placements, an eighth of what is stored.
+pub(crate) const BEYOND_ARENA_BYTES: usize = 128 << 20;
+/// Beyond memory: bytes of records that are stored, few enough for a minute and a small disk.
+pub(crate) const BEYOND_STORED_BYTES: usize = 1 << 30;
+/// Beyond memory: how long placements live, in ms: nothing expires within a course.
+pub(crate) const BEYOND_RETENTION_MS: u64 = 60_000;
+/// Beyond memory: numbers that are read, of the older half.
+pub(crate) const READ_NUMBERS: u64 = 50_000;

@@ -5,6 +5,7 @@
 //! of the journal a plain file is written with as many bytes, forced to the disk in the same rhythm.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a table on standard output is the program")]
 
+mod beyond;
 mod limits;
 mod plain;
 mod processor;
@@ -54,6 +55,9 @@ struct Options {
     /// Stores that wait for their commit at once in `synced`.
     #[arg(long, default_value_t = 32768)]
     in_flight: usize,
+    /// Measure retention beyond memory instead, once.
+    #[arg(long)]
+    beyond: bool,
 }
 
 /// Why there are no figures.
@@ -102,9 +106,15 @@ impl From<Fault> for Failure {
 }
 
 fn main() -> ExitCode {
-    match measure(&Options::parse()) {
-        Ok(figures) => {
-            print!("{}", figures.table());
+    let options = Options::parse();
+    let table = if options.beyond {
+        beyond::table(&options.folder, &Bodies::new())
+    } else {
+        measure(&options).map(|figures| figures.table())
+    };
+    match table {
+        Ok(table) => {
+            print!("{table}");
             ExitCode::SUCCESS
         }
         Err(failure) => {

@@ -25,7 +25,7 @@ pub(crate) struct RunClock {
 }
 
 impl RunClock {
-    fn starting_at(begins_at: Timestamp) -> Arc<Self> {
+    pub(crate) fn starting_at(begins_at: Timestamp) -> Arc<Self> {
         Arc::new(Self { began: Instant::now(), begins_at })
     }
 }
@@ -143,8 +143,8 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
 }
 
 /// Bytes of a record in the log: header and body, up to the next multiple of 64.
-const RECORD_BYTES: u64 = 704;
-const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(crate) const RECORD_BYTES: u64 = 704;
+pub(crate) const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn new_log(arena_bytes: usize) -> Result<Arc<PlacementLog>, Failure> {
     let config = LogConfig { arena_bytes, segment_bytes: SEGMENT_BYTES, hash_key: [7; 32], handles_max: 2 };

@@ -141,7 +141,8 @@ impl RocksStore {
         Ok(damaged_count)
     }
 
-    /// What reads single records of this store, for a log whose life begins at `opened_at`.
+    /// What reads single records of this store, for the log whose journal is told the same `retention` and `opened_at`
+    /// ([`JournalConfig`](crate::JournalConfig)): other moments name other blocks.
     pub fn keeper(&self, retention: Retention, opened_at: Timestamp) -> Arc<RocksKeeper> {
         Arc::new(RocksKeeper::new(Arc::clone(&self.db), Span::of(retention), opened_at))
     }
