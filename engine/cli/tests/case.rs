@@ -338,6 +338,7 @@ fn a_compact_form_is_rebuilt_with_its_date_or_found_within_the_window() {
     assert_eq!(judge("12025550123", &["--date", &before]), Some(0), "with its date");
     assert_eq!(judge("12025550123", &["--date", &now]), Some(1), "with another date");
     assert_eq!(judge("12025550124", &[]), Some(1), "for another call");
+    assert_eq!(judge("12025550123", &["--policy", "compact_without_date=off"]), Some(1), "not to be found");
 }
 
 #[test]

@@ -46,20 +46,17 @@ impl Certificates {
     }
 }
 
-/// The roots with each revocation list by itself, or without one if there is none: several lists of one issuer
-/// need not agree, and whoever is on any of them is revoked.
-pub(super) fn trust(verify: &Verify) -> Result<Vec<TrustStore>, Failure> {
+/// The roots and the revocation lists. Whoever is on any of them is revoked.
+pub(super) fn trust(verify: &Verify) -> Result<TrustStore, Failure> {
     let named = |path: &Path, error| Failure::usage(format!("{}: {error}", path.display()));
     let roots = TrustStore::from_pem(&read(&verify.roots)?).map_err(|error| named(&verify.roots, error))?;
     let lists = match &verify.certificates {
         Some(folder) if verify.crl.is_empty() => lists_of(folder)?,
         _ => verify.crl.clone(),
     };
-    if lists.is_empty() {
-        return Ok(vec![roots]);
-    }
-    let with = |path: &PathBuf| roots.clone().with_crls_pem(&read(path)?).map_err(|error| named(path, error));
-    lists.iter().map(with).collect()
+    lists
+        .iter()
+        .try_fold(roots, |trust, path| trust.with_crls_pem(&read(path)?).map_err(|error| named(path, error)))
 }
 
 fn lists_of(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
