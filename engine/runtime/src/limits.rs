@@ -72,6 +72,9 @@ pub(crate) const WORKER_ROUTES_MAX: usize = 64;
 pub const FETCH_DEADLINE_MS: u64 = 2_000;
 /// Bytes of a document that is fetched. A larger one is refused (CVE-2022-26498 was a verifier without such a bound).
 pub const FETCH_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a list of key bundles that is fetched: what a service makes it at most. A larger one is refused.
+pub const FETCH_KEYS_BYTES_MAX: usize =
+    herald_stir::limits::KEY_ANSWER_BYTES_MAX + 2 * herald_stir::limits::KEY_BUNDLE_BYTES_MAX;
 /// Bytes of a URL to fetch. A longer one is refused.
 pub const FETCH_URL_BYTES_MAX: usize = 2048;
 /// Fetches under way at once. One more is refused.

@@ -13,8 +13,10 @@ use herald_core::{TelephoneNumber, Timestamp};
 use herald_stir::issue::{DevelopmentAuthority, Validity};
 use herald_stir::*;
 
-const ROUNDS: usize = 41;
-const CALLS_PER_ROUND: u32 = 50;
+const ROUNDS: usize = 401;
+/// How long one side of a round takes, in microseconds: short against the time slices of a busy machine, so that most
+/// rounds are not interrupted.
+const SIDE_US: f64 = 250.0;
 const NOW_S: u64 = 1_795_300_000;
 
 type AnyError = Box<dyn std::error::Error>;
@@ -68,12 +70,15 @@ fn ratios() -> Result<Vec<Ratio>, AnyError> {
 
 /// Medians of ours, bare and their ratio, in microseconds a call.
 fn measure(ratio: &Ratio) -> (f64, f64, f64) {
-    let time_us = |call: &dyn Fn()| {
+    let time_us = |call: &dyn Fn(), calls_count: u32| {
         let begin = Instant::now();
-        (0..CALLS_PER_ROUND).for_each(|_| call());
-        begin.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS_PER_ROUND)
+        (0..calls_count).for_each(|_| call());
+        begin.elapsed().as_secs_f64() * 1e6 / f64::from(calls_count)
     };
-    let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (time_us(&ratio.ours), time_us(&ratio.bare))).collect();
+    let quickest_us = (0..ROUNDS / 10).map(|_| time_us(&ratio.bare, 1)).fold(f64::INFINITY, f64::min);
+    let calls_count = (SIDE_US / quickest_us).clamp(1.0, 50.0) as u32;
+    let round = |_| (time_us(&ratio.ours, calls_count), time_us(&ratio.bare, calls_count));
+    let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(round).collect();
     let median = |of: &dyn Fn(&(f64, f64)) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(of).collect();
         values.sort_by(f64::total_cmp);

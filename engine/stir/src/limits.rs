@@ -155,7 +155,7 @@ pub const KEY_BUNDLES_PER_PLACE_MAX: usize = 32;
 /// Bundles of one answer to a request for keys. With more, the answer says so, and a longer prefix is to be asked.
 pub const KEY_BUNDLES_PER_ANSWER_MAX: usize = 128;
 /// Bytes of one answer to a request for keys, from which on it is full, as with too many bundles.
-pub const KEY_ANSWER_BYTES_MAX: usize = 512 * 1024;
+pub const KEY_ANSWER_BYTES_MAX: usize = 240 * 1024;
 /// Signs of a prefix at least. A shorter one is most of a country; asking for it is refused.
 pub const KEY_PREFIX_SIGNS_MIN: usize = 3;
 

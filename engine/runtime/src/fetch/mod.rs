@@ -21,7 +21,10 @@ use parking_lot::Mutex;
 
 use crate::config::ConfigError;
 use crate::cps::IntoFault;
-use crate::limits::{FETCH_BYTES_MAX, FETCH_DEADLINE_MS, FETCH_FAILED_MS, FETCHES_MAX, FETCHES_PER_HOST_MAX};
+use crate::limits::{
+    FETCH_BYTES_MAX, FETCH_DEADLINE_MS, FETCH_FAILED_MS, FETCH_KEYS_BYTES_MAX, FETCHES_MAX,
+    FETCHES_PER_HOST_MAX,
+};
 use allow::AllowList;
 use cache::{Cache, Found};
 
@@ -212,16 +215,16 @@ impl Fetcher {
     }
 
     fn exchange(&self, (kind, url): &Key) -> Result<Exchange, &'static str> {
-        let list = match kind {
-            Fetched::Certificate => &self.certificates,
-            Fetched::NumberList => &self.number_lists,
-            Fetched::KeyBundle => &self.key_bundles,
+        let (list, answer_bytes_max) = match kind {
+            Fetched::Certificate => (&self.certificates, FETCH_BYTES_MAX),
+            Fetched::NumberList => (&self.number_lists, FETCH_BYTES_MAX),
+            Fetched::KeyBundle => (&self.key_bundles, FETCH_KEYS_BYTES_MAX),
         };
         let (uri, route) = list.admit(url)?;
         let request = Request::get(uri).header(header::ACCEPT, "*/*").body(Bytes::new());
         let request = request.map_err(|_| "the URL is malformed")?;
         let allowed = Duration::from_millis(FETCH_DEADLINE_MS);
-        Ok(Exchange { route, request, answer_bytes_max: FETCH_BYTES_MAX, allowed })
+        Ok(Exchange { route, request, answer_bytes_max, allowed })
     }
 
     fn finish(&self, key: &Key, outcome: Result<(Bytes, u64), IoFault>, now: Option<Timestamp>) {
