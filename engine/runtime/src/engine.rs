@@ -291,9 +291,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineErrorKind::Argument`] if it is not to be believed or not newer, [`EngineErrorKind::Full`],
-    /// [`EngineErrorKind::Busy`] if too many are published in this second.
+    /// [`EngineErrorKind::Busy`] if too many are published in this second, [`EngineErrorKind::State`] before the start
+    /// and after the stop.
     pub fn publish_key_bundle(&self, token: &[u8]) -> Result<(), EngineError> {
-        Ok(self.keys.publish(token, wall_clock())?)
+        match self.shared.stage() {
+            Stage::Running => Ok(self.keys.publish(token, wall_clock())?),
+            other => Err(other.refusal()),
+        }
     }
 
     /// The key bundles that are published about an area, as callers are shown them. Any thread.

@@ -205,10 +205,10 @@ impl KeyShelf {
             let verified = SignedBundle::parse(token.as_bytes())
                 .and_then(|signed| signed.verify_inline(trust, self.suite, now));
             match verified.map(|bundle| self.table.write().insert(bundle)) {
-                Ok(Ok(Inserted::Replaced(older))) => folder.remove(older.token()),
+                Ok(Ok(Inserted::Replaced(older))) => folder.remove_now(older.token()),
                 Ok(Ok(_)) => {}
                 Ok(Err(Refused::Older)) | Err(herald_stir::bundle::BundleFault::Expired) => {
-                    folder.remove(&token)
+                    folder.remove_now(&token)
                 }
                 Ok(Err(Refused::Full)) | Err(_) => refused_count += 1,
             }

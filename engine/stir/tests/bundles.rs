@@ -277,7 +277,10 @@ fn a_table_finds_bundles_by_number_prefix_and_code() {
     assert!(table.for_code("123", now).is_empty());
 
     assert!(table.for_number(number("*12#"), at_s(T0 + 3600)).is_empty(), "expired, and still in the table");
+    let replayed = house.verified("2-*12#", &["2-*12#"], T0 - 1);
     table.expire(at_s(T0 + 3600));
+    assert_eq!(table.insert(replayed).err(), Some(Refused::Older), "an older one does not come back");
+    table.expire(at_s(T0 + DAY_S));
     assert!(table.is_empty());
 }
 

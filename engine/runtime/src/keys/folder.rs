@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use herald_stir::limits::{KEY_BUNDLE_BYTES_MAX, KEY_BUNDLES_MAX_DEFAULT};
@@ -16,6 +16,8 @@ use crate::limits::{JOURNAL_MODE, KEYS_WRITES_WAITING_MAX};
 
 /// What a file's name ends in.
 const EXTENSION: &str = "jws";
+/// What the name of a file ends in while it is written.
+const DRAFT: &str = "draft";
 /// Signs of a signature that make up a file's name: enough to be the only one.
 const NAME_SIGNS: usize = 32;
 
@@ -23,7 +25,15 @@ const NAME_SIGNS: usize = 32;
 pub(super) struct Folder {
     path: PathBuf,
     report: Report,
-    writer: Mutex<Option<(SyncSender<Write>, JoinHandle<()>)>>,
+    writer: Mutex<Writer>,
+}
+
+enum Writer {
+    /// Nothing was written yet.
+    Idle,
+    Running(SyncSender<Write>, JoinHandle<()>),
+    /// Nothing is written any more.
+    Closed,
 }
 
 enum Write {
@@ -39,7 +49,7 @@ impl Folder {
             .mode(JOURNAL_MODE)
             .create(path)
             .map_err(|error| disk(path, &error))?;
-        Ok(Self { path: path.to_owned(), report: report.clone(), writer: Mutex::new(None) })
+        Ok(Self { path: path.to_owned(), report: report.clone(), writer: Mutex::new(Writer::Idle) })
     }
 
     /// The texts of its files, at most as many as a table holds, each of bounded size.
@@ -47,6 +57,11 @@ impl Folder {
         let mut tokens = Vec::new();
         for file in fs::read_dir(&self.path).map_err(|error| disk(&self.path, &error))? {
             let path = file.map_err(|error| disk(&self.path, &error))?.path();
+            if path.extension().is_some_and(|extension| extension == DRAFT) {
+                // Left by a process that was killed while it wrote.
+                fs::remove_file(&path).map_err(|error| disk(&path, &error))?;
+                continue;
+            }
             let is_bundle = path.extension().is_some_and(|extension| extension == EXTENSION);
             let fits =
                 || fs::metadata(&path).is_ok_and(|facts| facts.len() <= KEY_BUNDLE_BYTES_MAX as u64 + 2);
@@ -68,9 +83,16 @@ impl Folder {
         self.send(Write::Remove(self.file_of(token)));
     }
 
+    /// Removes the file of a bundle at once, for a caller who may wait.
+    pub(super) fn remove_now(&self, token: &str) {
+        // It is looked at again at the next start.
+        let _ = fs::remove_file(self.file_of(token));
+    }
+
     /// Ends the thread once it has written what waits.
     pub(super) fn close(&self) {
-        if let Some((sender, thread)) = self.writer.lock().take() {
+        let writer = core::mem::replace(&mut *self.writer.lock(), Writer::Closed);
+        if let Writer::Running(sender, thread) = writer {
             drop(sender);
             // It cannot panic, and there is nobody to tell.
             let _ = thread.join();
@@ -79,12 +101,19 @@ impl Folder {
 
     fn send(&self, write: Write) {
         let mut writer = self.writer.lock();
-        if writer.is_none() {
-            *writer = self.start();
+        if let Writer::Idle = *writer
+            && let Some((sender, thread)) = self.start()
+        {
+            *writer = Writer::Running(sender, thread);
         }
-        let sent = writer.as_ref().map(|(sender, _)| sender.try_send(write));
-        if matches!(sent, None | Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_)))) {
-            (self.report)(Level::Warning, "a key bundle was not written to its folder; the disk is too slow");
+        let is_sent = match &*writer {
+            Writer::Running(sender, _) => sender.try_send(write).is_ok(),
+            Writer::Idle | Writer::Closed => false,
+        };
+        if !is_sent {
+            let why =
+                "a key bundle was not written to its folder: the disk is too slow, or the engine has stopped";
+            (self.report)(Level::Warning, why);
         }
     }
 
@@ -106,7 +135,7 @@ fn write_all(writes: &Receiver<Write>, report: &Report) {
     for write in writes {
         let result = match &write {
             Write::Save(path, token) => {
-                let draft = path.with_extension("draft");
+                let draft = path.with_extension(DRAFT);
                 fs::write(&draft, token).and_then(|()| fs::rename(&draft, path))
             }
             Write::Remove(path) => fs::remove_file(path).or_else(|error| match error.kind() {

@@ -9,7 +9,9 @@ use herald_core::{TelephoneNumber, Timestamp};
 use super::VerifiedBundle;
 use super::verify::breadth;
 use crate::certificate::TnEntry;
-use crate::limits::{KEY_BUNDLES_MAX_DEFAULT, KEY_BUNDLES_PER_PLACE_MAX, KEY_PREFIXES_PER_BUNDLE};
+use crate::limits::{
+    KEY_BUNDLE_LIFETIME_MAX_S, KEY_BUNDLES_MAX_DEFAULT, KEY_BUNDLES_PER_PLACE_MAX, KEY_PREFIXES_PER_BUNDLE,
+};
 use crate::number_map::{Piece, beginning_mask, pieces};
 
 /// How much a table holds.
@@ -101,18 +103,19 @@ impl BundleTable {
         for place in places {
             self.places.entry(place).or_default().push(serial);
         }
-        self.expiries.insert((bundle.bundle().exp_s, serial));
+        self.expiries.insert((kept_until_s(&bundle), serial));
         self.owners.insert(owner, serial);
         self.bundles.insert(serial, Arc::new(bundle));
         Ok(replaced.map_or(Inserted::New, Inserted::Replaced))
     }
 
-    /// Gives up what has expired at `now` on the wall clock.
+    /// Gives up what is over at `now` on the wall clock: what has expired, once every older bundle has too, so that
+    /// none of them comes back in its place.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Arc<VerifiedBundle>> {
         let now_s = now.as_millis() / 1000;
         let mut expired = Vec::new();
-        while let Some(&(exp_s, serial)) = self.expiries.first().filter(|(exp_s, _)| *exp_s <= now_s) {
-            self.expiries.remove(&(exp_s, serial));
+        while let Some(&(until_s, serial)) = self.expiries.first().filter(|(until_s, _)| *until_s <= now_s) {
+            self.expiries.remove(&(until_s, serial));
             expired.extend(self.remove(serial));
         }
         expired
@@ -172,7 +175,7 @@ impl BundleTable {
 
     fn remove(&mut self, serial: u64) -> Option<Arc<VerifiedBundle>> {
         let bundle = self.bundles.remove(&serial)?;
-        self.expiries.remove(&(bundle.bundle().exp_s, serial));
+        self.expiries.remove(&(kept_until_s(&bundle), serial));
         self.owners.remove(&owner(&bundle));
         for place in places(&bundle) {
             self.places_count -= 1;
@@ -185,6 +188,11 @@ impl BundleTable {
         }
         Some(bundle)
     }
+}
+
+/// When no bundle that was made earlier holds any more.
+fn kept_until_s(bundle: &VerifiedBundle) -> u64 {
+    bundle.bundle().iat_s.saturating_add(KEY_BUNDLE_LIFETIME_MAX_S)
 }
 
 /// Whose word a bundle is, about what: its issuer and its entries in order.
