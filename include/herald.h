@@ -402,6 +402,158 @@ typedef struct herald_check_options {
 } herald_check_options;
 
 /**
+ * What became of the PASSporTs of a request that leaves SIP. Valid until the function it is given to returns. Since 0.1.
+ */
+typedef struct herald_gateway_stored {
+  /**
+   * sizeof(herald_gateway_stored) of the library; newer ones append.
+   */
+  uint32_t struct_size;
+  /**
+   * HERALD_OK only after a service acknowledged every copy. HERALD_BAD_VALUE with a sip_code if the PASSporTs do
+   * not hold.
+   */
+  herald_status status;
+  /**
+   * Why not, in words; empty if it was done.
+   */
+  struct herald_text message;
+  /**
+   * If the PASSporTs do not hold, the SIP response code that stands for it (RFC 8224 section 6.2.2); else 0.
+   */
+  int32_t sip_code;
+  /**
+   * PASSporTs that were placed, each in a copy for each sealing key.
+   */
+  uint32_t placed_count;
+  /**
+   * PASSporTs that were there already.
+   */
+  uint32_t present_count;
+  /**
+   * PASSporTs that were left out: they do not hold, or are of another call.
+   */
+  uint32_t left_out_count;
+  /**
+   * Copies that a service acknowledged. After a failure they stay there until they expire.
+   */
+  uint32_t stored_count;
+  /**
+   * Copies there should be. 0 if it did not come to that.
+   */
+  uint32_t copies_count;
+} herald_gateway_stored;
+
+/**
+ * Hears once what became of a request's PASSporTs. The rules of herald_placed_fn hold.
+ */
+typedef void (*herald_gateway_stored_fn)(const struct herald_gateway_stored *stored, void *user);
+
+/**
+ * A request that leaves SIP. Set all of it to zero, then what is needed. Since 0.1.
+ */
+typedef struct herald_gateway_store_options {
+  /**
+   * sizeof(herald_gateway_store_options).
+   */
+  uint32_t struct_size;
+  /**
+   * How long it may take, in milliseconds; 0: the property place_deadline.
+   */
+  uint32_t deadline_ms;
+  /**
+   * The request, as bytes from its request line to at least the empty line behind its header.
+   */
+  struct herald_text sip;
+  /**
+   * The number this gateway sends the call to in place of the one that was called: a diversion, which is signed
+   * (RFC 8946). Empty: it goes where the Request-URI says.
+   */
+  struct herald_text divert_to;
+  /**
+   * Not 0: nothing is judged here, that is left to the called side.
+   */
+  int32_t unjudged;
+  /**
+   * Hears what became of it.
+   */
+  herald_gateway_stored_fn done;
+  /**
+   * What done is given.
+   */
+  void *user;
+} herald_gateway_store_options;
+
+/**
+ * What a request that comes into SIP gets. Valid until the function it is given to returns. Since 0.1.
+ */
+typedef struct herald_gateway_fetched {
+  /**
+   * sizeof(herald_gateway_fetched) of the library; newer ones append.
+   */
+  uint32_t struct_size;
+  /**
+   * HERALD_OK if all was looked at; else why not.
+   */
+  herald_status status;
+  /**
+   * One of HERALD_VERDICT_*, on the request's own PASSporTs and those found together.
+   */
+  int32_t verdict;
+  /**
+   * PASSporTs that hold and fit no header field, since they bring their certificate (x5c).
+   */
+  uint32_t left_out_count;
+  /**
+   * Identity header field values to insert behind those that are there, in this order, a field each.
+   */
+  const struct herald_text *identity_values;
+  /**
+   * How many there are.
+   */
+  size_t identity_count;
+  /**
+   * The reason of the verdict, one sentence.
+   */
+  struct herald_text reason;
+  /**
+   * All that was found, as in herald_checked.
+   */
+  struct herald_text details;
+} herald_gateway_fetched;
+
+/**
+ * Hears once what a request gets. The rules of herald_placed_fn hold.
+ */
+typedef void (*herald_gateway_fetched_fn)(const struct herald_gateway_fetched *fetched, void *user);
+
+/**
+ * A request that comes into SIP. Set all of it to zero, then what is needed. Since 0.1.
+ */
+typedef struct herald_gateway_fetch_options {
+  /**
+   * sizeof(herald_gateway_fetch_options).
+   */
+  uint32_t struct_size;
+  /**
+   * How long it may take, in milliseconds; 0: the property check_deadline.
+   */
+  uint32_t deadline_ms;
+  /**
+   * The request that goes on, as bytes.
+   */
+  struct herald_text sip;
+  /**
+   * Hears what it gets.
+   */
+  herald_gateway_fetched_fn done;
+  /**
+   * What done is given.
+   */
+  void *user;
+} herald_gateway_fetch_options;
+
+/**
  * One placement of a batch. This struct never grows, so that arrays of it stay what they are.
  */
 typedef struct herald_placement {
@@ -641,6 +793,29 @@ herald_status herald_certificate_keep(struct herald_engine *engine,
                                       size_t chain_pem_len,
                                       uint32_t fresh_s,
                                       struct herald_error **error);
+
+/**
+ * [any thread] Takes the PASSporTs of a SIP request to the called side before the call leaves SIP: judges them, seals a
+ * copy of each for each key of the number the call goes to, and stores them (RFC 8816 section 8.3). Since 0.1.
+ *
+ * As herald_place; the property roots must be set, and signing_key to divert. A request that cannot be read is
+ * HERALD_BAD_VALUE.
+ */
+herald_status herald_gateway_store(struct herald_engine *engine,
+                                   const struct herald_gateway_store_options *options,
+                                   struct herald_call **started,
+                                   struct herald_error **error);
+
+/**
+ * [any thread] Finds the Identity header field values for a SIP request of a call that comes into SIP: retrieves what
+ * waits for the called number, opens it and judges it for this call (RFC 8816 sections 5.3 and 8.3). Since 0.1.
+ *
+ * As herald_check. A request that cannot be read is HERALD_BAD_VALUE.
+ */
+herald_status herald_gateway_fetch(struct herald_engine *engine,
+                                   const struct herald_gateway_fetch_options *options,
+                                   struct herald_call **started,
+                                   struct herald_error **error);
 
 /**
  * [any thread] Stores each of count sealed PASSporTs under its called number, at most 65,536. Since 0.1.

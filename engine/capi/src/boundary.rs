@@ -225,6 +225,94 @@ pub struct CheckOptions {
     pub user: *mut c_void,
 }
 
+/// What became of the PASSporTs of a request that leaves SIP. Valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct GatewayStored {
+    /// sizeof(herald_gateway_stored) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK only after a service acknowledged every copy. HERALD_BAD_VALUE with a sip_code if the PASSporTs do
+    /// not hold.
+    pub status: Status,
+    /// Why not, in words; empty if it was done.
+    pub message: Text,
+    /// If the PASSporTs do not hold, the SIP response code that stands for it (RFC 8224 section 6.2.2); else 0.
+    pub sip_code: i32,
+    /// PASSporTs that were placed, each in a copy for each sealing key.
+    pub placed_count: u32,
+    /// PASSporTs that were there already.
+    pub present_count: u32,
+    /// PASSporTs that were left out: they do not hold, or are of another call.
+    pub left_out_count: u32,
+    /// Copies that a service acknowledged. After a failure they stay there until they expire.
+    pub stored_count: u32,
+    /// Copies there should be. 0 if it did not come to that.
+    pub copies_count: u32,
+}
+
+/// What a request that comes into SIP gets. Valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct GatewayFetched {
+    /// sizeof(herald_gateway_fetched) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK if all was looked at; else why not.
+    pub status: Status,
+    /// One of HERALD_VERDICT_*, on the request's own PASSporTs and those found together.
+    pub verdict: i32,
+    /// PASSporTs that hold and fit no header field, since they bring their certificate (x5c).
+    pub left_out_count: u32,
+    /// Identity header field values to insert behind those that are there, in this order, a field each.
+    pub identity_values: *const Text,
+    /// How many there are.
+    pub identity_count: usize,
+    /// The reason of the verdict, one sentence.
+    pub reason: Text,
+    /// All that was found, as in herald_checked.
+    pub details: Text,
+}
+
+/// Hears once what became of a request's PASSporTs. The rules of herald_placed_fn hold.
+pub type GatewayStoredFn = Option<unsafe extern "C" fn(stored: *const GatewayStored, user: *mut c_void)>;
+
+/// Hears once what a request gets. The rules of herald_placed_fn hold.
+pub type GatewayFetchedFn = Option<unsafe extern "C" fn(fetched: *const GatewayFetched, user: *mut c_void)>;
+
+/// A request that leaves SIP. Set all of it to zero, then what is needed. Since 0.1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct GatewayStoreOptions {
+    /// sizeof(herald_gateway_store_options).
+    pub struct_size: u32,
+    /// How long it may take, in milliseconds; 0: the property place_deadline.
+    pub deadline_ms: u32,
+    /// The request, as bytes from its request line to at least the empty line behind its header.
+    pub sip: Text,
+    /// The number this gateway sends the call to in place of the one that was called: a diversion, which is signed
+    /// (RFC 8946). Empty: it goes where the Request-URI says.
+    pub divert_to: Text,
+    /// Not 0: nothing is judged here, that is left to the called side.
+    pub unjudged: i32,
+    /// Hears what became of it.
+    pub done: GatewayStoredFn,
+    /// What done is given.
+    pub user: *mut c_void,
+}
+
+/// A request that comes into SIP. Set all of it to zero, then what is needed. Since 0.1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct GatewayFetchOptions {
+    /// sizeof(herald_gateway_fetch_options).
+    pub struct_size: u32,
+    /// How long it may take, in milliseconds; 0: the property check_deadline.
+    pub deadline_ms: u32,
+    /// The request that goes on, as bytes.
+    pub sip: Text,
+    /// Hears what it gets.
+    pub done: GatewayFetchedFn,
+    /// What done is given.
+    pub user: *mut c_void,
+}
+
 /// A call on its way: it can be cancelled. Free it, whether or not it is over.
 pub struct Call(());
 
@@ -244,6 +332,8 @@ pub(crate) trait Options: Given {
 impl Given for EngineOptions {}
 impl Given for PlaceOptions {}
 impl Given for CheckOptions {}
+impl Given for GatewayStoreOptions {}
+impl Given for GatewayFetchOptions {}
 
 impl Options for EngineOptions {
     const NAME: &str = "herald_engine_options";
@@ -253,6 +343,12 @@ impl Options for PlaceOptions {
 }
 impl Options for CheckOptions {
     const NAME: &str = "herald_check_options";
+}
+impl Options for GatewayStoreOptions {
+    const NAME: &str = "herald_gateway_store_options";
+}
+impl Options for GatewayFetchOptions {
+    const NAME: &str = "herald_gateway_fetch_options";
 }
 
 /// The time of one call from C. What is read from C lives no longer.

@@ -11,6 +11,7 @@ mod call;
 mod engine;
 mod error;
 mod failure;
+mod gateway;
 mod handle;
 mod items;
 pub mod limits;
@@ -24,7 +25,8 @@ pub use about::{
 };
 pub use batch::{herald_retrieve_batch, herald_store_batch};
 pub use boundary::{
-    Call, CheckOptions, Checked, CheckedFn, Engine, EngineOptions, Error, FinalizerFn, Items, Number,
+    Call, CheckOptions, Checked, CheckedFn, Engine, EngineOptions, Error, FinalizerFn, GatewayFetchOptions,
+    GatewayFetched, GatewayFetchedFn, GatewayStoreOptions, GatewayStored, GatewayStoredFn, Items, Number,
     PlaceOptions, Placed, PlacedFn, Placement, Property, ReportFn, Stored, Text,
 };
 pub use engine::{
@@ -32,6 +34,7 @@ pub use engine::{
     herald_engine_start, herald_engine_start_hosted, herald_engine_turn, herald_retrieve, herald_store,
 };
 pub use error::{herald_error_free, herald_error_message, herald_error_status};
+pub use gateway::{herald_gateway_fetch, herald_gateway_store};
 pub use items::{herald_items_body, herald_items_count, herald_items_free, herald_items_id};
 pub use sealing::{herald_key_generate, herald_key_public, herald_open, herald_seal};
 pub use services::{

@@ -37,3 +37,6 @@ pub const IDENTITY_BYTES_MAX: usize = 64 * 1024;
 pub const URL_BYTES_MAX: usize = 2048;
 /// Bytes of a certificate chain. A larger one is refused unread.
 pub const CHAIN_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a SIP request: a header as long as one may be, and a body that is not looked at. A longer one is refused
+/// unread.
+pub const SIP_BYTES_MAX: usize = 128 * 1024;

@@ -121,7 +121,7 @@ pub extern "C" fn herald_certificate_keep(
 
 /// Gives C the handle of what `start` starts, if C wants it. It is there before the call begins, so that nothing is left
 /// to fail afterwards.
-fn hand_over(
+pub(crate) fn hand_over(
     scope: &Scope,
     place: *mut *mut Call,
     start: impl FnOnce() -> Result<CallHandle, Failure>,
@@ -245,7 +245,7 @@ fn tell_checked(completion: Completion<Checked>, outcome: Result<Found, CallLost
     inside_callback(|| completion.tell(&checked));
 }
 
-fn verdict_of(found: &Found) -> i32 {
+pub(crate) fn verdict_of(found: &Found) -> i32 {
     match found.verdict.outcome() {
         Ok(_) => VERDICTS[1].0,
         Err(_) if found.verdict.reports().is_empty() => VERDICTS[0].0,
@@ -267,7 +267,7 @@ const fn place_status(fault: &PlaceFault) -> Status {
     }
 }
 
-const fn lookup_status(fault: &LookupFault) -> Status {
+pub(crate) const fn lookup_status(fault: &LookupFault) -> Status {
     match fault {
         LookupFault::NotANumber
         | LookupFault::NoSealingKey
@@ -279,7 +279,7 @@ const fn lookup_status(fault: &LookupFault) -> Status {
     }
 }
 
-const fn io_status(fault: &IoFault) -> Status {
+pub(crate) const fn io_status(fault: &IoFault) -> Status {
     match fault {
         IoFault::TimedOut => Status::TimedOut,
         IoFault::Busy => Status::Busy,
@@ -287,6 +287,6 @@ const fn io_status(fault: &IoFault) -> Status {
     }
 }
 
-fn size_of_struct<T>() -> u32 {
+pub(crate) fn size_of_struct<T>() -> u32 {
     u32::try_from(size_of::<T>()).expect("a struct is small")
 }

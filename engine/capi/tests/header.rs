@@ -8,7 +8,8 @@ use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Languag
 use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, VERDICTS, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 8] = ["boundary", "about", "engine", "services", "batch", "items", "error", "sealing"];
+const SOURCES: [&str; 9] =
+    ["boundary", "about", "engine", "services", "gateway", "batch", "items", "error", "sealing"];
 
 const NOTICE: &str = "\
 /* herald.h: the C interface of Herald, a Call Placement Service (RFC 8816) to embed.
@@ -85,6 +86,12 @@ fn generate() -> String {
         ("CheckOptions", "herald_check_options"),
         ("Checked", "herald_checked"),
         ("CheckedFn", "herald_checked_fn"),
+        ("GatewayStoreOptions", "herald_gateway_store_options"),
+        ("GatewayStored", "herald_gateway_stored"),
+        ("GatewayStoredFn", "herald_gateway_stored_fn"),
+        ("GatewayFetchOptions", "herald_gateway_fetch_options"),
+        ("GatewayFetched", "herald_gateway_fetched"),
+        ("GatewayFetchedFn", "herald_gateway_fetched_fn"),
     ];
     let rename: HashMap<String, String> =
         names.into_iter().map(|(rust, c)| (rust.to_owned(), c.to_owned())).collect();

@@ -358,6 +358,16 @@ impl Engine {
         self.calls()?.gateway(judging)
     }
 
+    /// How long placing and checking may take where a call does not say, in milliseconds: the properties
+    /// place_deadline and check_deadline.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::State`] before the start, and if no service is configured.
+    pub fn deadlines_ms(&self) -> Result<(u64, u64), EngineError> {
+        let calls = self.calls()?;
+        Ok((calls.place_deadline_ms, calls.check_deadline_ms))
+    }
+
     /// Runs any machine on the engine's worker; as [`place`](Self::place).
     ///
     /// # Errors

@@ -1,0 +1,173 @@
+//! Gateways between SIP and the telephone network (RFC 8816 section 8.3): a request goes in as bytes, and a function of
+//! the host hears what became of its PASSporTs, or what to insert. What is done with them is the runtime's.
+
+#![expect(unsafe_code, reason = "no_mangle counts as unsafe; tests/tidy allows no other here")]
+
+use herald_runtime::CallLost;
+use herald_runtime::checked_json;
+use herald_runtime::stir::services::{
+    DeliveryFault, FetchedValues, GatewayCall, GatewayFailure, GatewayFault, GatewayFetchRequest,
+    GatewayPlaced, GatewayService, GatewayStoreRequest, Judging,
+};
+
+use crate::boundary::{
+    Call, Completion, Engine, Error, GatewayFetchOptions, GatewayFetched, GatewayStoreOptions, GatewayStored,
+    Scope, Text,
+};
+use crate::call::{call, inside_callback};
+use crate::engine::with;
+use crate::failure::Failure;
+use crate::limits::SIP_BYTES_MAX;
+use crate::sealing::called_number;
+use crate::services::{hand_over, io_status, lookup_status, size_of_struct, verdict_of};
+use crate::status::Status;
+
+/// [any thread] Takes the PASSporTs of a SIP request to the called side before the call leaves SIP: judges them, seals a
+/// copy of each for each key of the number the call goes to, and stores them (RFC 8816 section 8.3). Since 0.1.
+///
+/// As herald_place; the property roots must be set, and signing_key to divert. A request that cannot be read is
+/// HERALD_BAD_VALUE.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_gateway_store(
+    engine: *mut Engine,
+    options: *const GatewayStoreOptions,
+    started: *mut *mut Call,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| {
+        let options = scope.options(options)?;
+        let completion = Completion::new(options.done, options.user)?;
+        let judging = if options.unjudged == 0 { Judging::Here } else { Judging::CalledSide };
+        let divert_to = match options.divert_to.len {
+            0 => None,
+            len => Some(called_number(scope, options.divert_to.data, len)?),
+        };
+        let told = move |outcome| tell_stored(completion, outcome);
+        hand_over(scope, started, || {
+            with(engine, |open| {
+                let gateway = open.engine.gateway(judging)?;
+                let call = read(scope, options.sip, &gateway)?;
+                let deadline_ms = deadline_or(options.deadline_ms, open.engine.deadlines_ms()?.0);
+                let request = GatewayStoreRequest { call, divert_to, deadline_ms };
+                Ok(open.engine.submit(gateway.store(request), told)?)
+            })
+        })
+    })
+}
+
+/// [any thread] Finds the Identity header field values for a SIP request of a call that comes into SIP: retrieves what
+/// waits for the called number, opens it and judges it for this call (RFC 8816 sections 5.3 and 8.3). Since 0.1.
+///
+/// As herald_check. A request that cannot be read is HERALD_BAD_VALUE.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_gateway_fetch(
+    engine: *mut Engine,
+    options: *const GatewayFetchOptions,
+    started: *mut *mut Call,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| {
+        let options = scope.options(options)?;
+        let completion = Completion::new(options.done, options.user)?;
+        let told = move |outcome| tell_fetched(completion, outcome);
+        hand_over(scope, started, || {
+            with(engine, |open| {
+                let gateway = open.engine.gateway(Judging::Here)?;
+                let call = read(scope, options.sip, &gateway)?;
+                let deadline_ms = deadline_or(options.deadline_ms, open.engine.deadlines_ms()?.1);
+                Ok(open.engine.submit(gateway.fetch(GatewayFetchRequest { call, deadline_ms }), told)?)
+            })
+        })
+    })
+}
+
+fn deadline_or(given_ms: u32, configured_ms: u64) -> u64 {
+    if given_ms == 0 { configured_ms } else { given_ms.into() }
+}
+
+fn read(scope: &Scope, sip: Text, gateway: &GatewayService) -> Result<GatewayCall, Failure> {
+    let bytes = scope.bytes(sip.data.cast(), sip.len, SIP_BYTES_MAX, "sip")?;
+    let call = GatewayCall::from_sip(bytes, &gateway.verification.policy.sip);
+    call.map_err(|fault| Failure::new(Status::BadValue, fault.to_string()))
+}
+
+type StoreOutcome = Result<Result<GatewayPlaced, GatewayFailure>, CallLost>;
+
+fn tell_stored(completion: Completion<GatewayStored>, outcome: StoreOutcome) {
+    let (status, message, sip_code) = match &outcome {
+        Ok(Ok(_)) => (Status::Ok, String::new(), 0),
+        Ok(Err(failure)) => (store_status(&failure.cause), failure.to_string(), sip_code(&failure.cause)),
+        Err(lost) => (Status::Panic, lost.to_string(), 0),
+    };
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (stored, wanted) = match &outcome {
+        Ok(Ok(placed)) => (placed.copies.len(), placed.copies.len()),
+        Ok(Err(failure)) => (failure.stored.len(), failure.copies_count),
+        Err(_) => (0, 0),
+    };
+    let placed = outcome.ok().and_then(Result::ok).unwrap_or_default();
+    let stored = GatewayStored {
+        struct_size: size_of_struct::<GatewayStored>(),
+        status,
+        message: Text::of(&message),
+        sip_code,
+        placed_count: count(placed.placed_count),
+        present_count: count(placed.present_count),
+        left_out_count: count(placed.left_out_count),
+        stored_count: count(stored),
+        copies_count: count(wanted),
+    };
+    inside_callback(|| completion.tell(&stored));
+}
+
+fn tell_fetched(completion: Completion<GatewayFetched>, outcome: Result<FetchedValues, CallLost>) {
+    let status = match &outcome {
+        Ok(fetched) => fetched.checked.lookup.as_ref().map_or_else(lookup_status, |()| Status::Ok),
+        Err(_) => Status::Panic,
+    };
+    let checked = outcome.as_ref().ok().map(|fetched| &fetched.checked);
+    let fault = checked.and_then(|checked| checked.verdict.outcome().err());
+    let reason = match &outcome {
+        Ok(_) => fault.map_or_else(|| "a PASSporT holds for the call".to_owned(), ToString::to_string),
+        Err(lost) => lost.to_string(),
+    };
+    let details = checked.map_or_else(|| "{}".to_owned(), |checked| checked_json(checked).to_string());
+    let values: Vec<Text> = outcome
+        .as_ref()
+        .map_or(&[][..], |fetched| &fetched.identity_values)
+        .iter()
+        .map(|value| Text::of(value))
+        .collect();
+    let fetched = GatewayFetched {
+        struct_size: size_of_struct::<GatewayFetched>(),
+        status,
+        verdict: checked.map_or(0, verdict_of),
+        left_out_count: outcome
+            .as_ref()
+            .map_or(0, |fetched| u32::try_from(fetched.left_out_count).unwrap_or(u32::MAX)),
+        identity_values: values.as_ptr(),
+        identity_count: values.len(),
+        reason: Text::of(&reason),
+        details: Text::of(&details),
+    };
+    inside_callback(|| completion.tell(&fetched));
+}
+
+const fn store_status(fault: &GatewayFault) -> Status {
+    match fault {
+        GatewayFault::Refused(_) | GatewayFault::Elsewhere | GatewayFault::Sign(_) => Status::BadValue,
+        GatewayFault::NotANumber
+        | GatewayFault::NotAuthoritative(_)
+        | GatewayFault::Delivery(DeliveryFault::NoService | DeliveryFault::NoKeys) => Status::Unserved,
+        GatewayFault::Delivery(DeliveryFault::Seal(_)) => Status::BadSize,
+        GatewayFault::Delivery(DeliveryFault::Discovery(fault) | DeliveryFault::Store(fault)) => {
+            io_status(fault)
+        }
+        GatewayFault::Deadline => Status::TimedOut,
+        GatewayFault::Cancelled => Status::Cancelled,
+    }
+}
+
+fn sip_code(fault: &GatewayFault) -> i32 {
+    if let GatewayFault::Refused(fault) = fault { fault.sip_code().into() } else { 0 }
+}
