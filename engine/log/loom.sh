@@ -3,7 +3,7 @@
 #
 # The models drive the log's own code. Those named "..._would_be_noticed" weaken one ordering of it and pass
 # only if the search then fails; if fewer of them ran than are expected here, so does this script.
-# Takes a few seconds after the build. LOOM_MAX_PREEMPTIONS (3 unless set) bounds the search.
+# Takes half a minute after the build. LOOM_MAX_PREEMPTIONS (3 unless set) bounds the search.
 set -eu
 cd "$(dirname "$0")/../.."
 weakened_expected=9
