@@ -139,6 +139,16 @@ pub(crate) struct Stub {
     pub(crate) origin_line: u32,
 }
 
+/// What became of stubs that were to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    Done,
+    /// The segment has as many tables as it may: others may have room.
+    NoTable,
+    /// The ring is full.
+    NoRoom,
+}
+
 /// The stubs of one segment, on their way into the ring.
 pub(crate) struct NewTable<'a> {
     /// In the order of their lines.
@@ -213,17 +223,19 @@ impl Beyond {
         ring.taken.front().map_or(0, |oldest| ring.end - oldest.first)
     }
 
-    /// Lets the stubs of a segment be found from now on. False if there is no room for them.
-    pub(crate) fn add(&self, new: &NewTable<'_>) -> bool {
+    /// Lets the stubs of a segment be found from now on, if there is room for them.
+    pub(crate) fn add(&self, new: &NewTable<'_>) -> Added {
         let index = self.table_index(new.segment_index, new.generation);
         let table = &self.tables[index];
         let expiries = || new.stubs.iter().map(|stub| stub.header.expires_at);
         let (expires_from, expires_max) = (expiries().min(), expiries().max());
         let (expires_from, expires_max) = (expires_from.unwrap_or_default(), expires_max.unwrap_or_default());
         let mut ring = self.ring.lock();
-        let Some(first) = ring.room(wide(new.stubs.len()), self.stubs_max) else { return false };
+        let Some(first) = ring.room(wide(new.stubs.len()), self.stubs_max) else {
+            return Added::NoRoom;
+        };
         if ring.is_taken[index] || u32::try_from(expires_max.millis_since(expires_from)).is_err() {
-            return false;
+            return Added::NoTable;
         }
         for (position, stub) in (first..).zip(new.stubs) {
             let bytes = stub.to_bytes(expires_from);
@@ -242,7 +254,7 @@ impl Beyond {
         ring.taken.push_back(Taken { first, table: index, expires_max, retired_at: None });
         ring.end = first + wide(new.stubs.len());
         ring.is_taken[index] = true;
-        true
+        Added::Done
     }
 
     /// Takes back the oldest tables, as far as all in them has expired and nobody may be reading them.

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 
 use herald_core::{Refusal, TelephoneNumber, Timestamp};
 
-use crate::beyond::{Beyond, BeyondRecord, NewTable, Stub};
+use crate::beyond::{Added, Beyond, BeyondRecord, NewTable, Stub};
 use crate::config::{LINE_BYTES, Place, narrow};
 use crate::drain::DrainCursor;
 use crate::index::Bucket;
@@ -38,17 +38,27 @@ impl PlacementLog {
             (0..self.segments.count()).filter_map(|index| self.segments.full(index, now)).collect();
         full.retain(|full| kept.has_seen(full.index, full.sequence, full.bytes));
         full.sort_unstable_by_key(|full| full.sequence);
-        let mut stubs = Vec::new();
-        full.iter().take(wanted).take_while(|full| self.evict_one(beyond, full, now, &mut stubs)).count()
+        let (mut left, mut stubs) = (0, Vec::new());
+        for full in &full {
+            if left == wanted {
+                break;
+            }
+            match self.evict_one(beyond, full, now, &mut stubs) {
+                Added::Done => left += 1,
+                Added::NoTable => {}
+                Added::NoRoom => break,
+            }
+        }
+        left
     }
 
-    fn evict_one(&self, beyond: &Beyond, full: &Full, now: Timestamp, stubs: &mut Vec<Stub>) -> bool {
+    fn evict_one(&self, beyond: &Beyond, full: &Full, now: Timestamp, stubs: &mut Vec<Stub>) -> Added {
         stubs.clear();
         {
             let pin = self.pins.pin(self.geometry.handles_max);
             if self.segments.readable_generation(full.index, &pin, now) != Some(full.generation) {
                 // It has expired meanwhile and was taken back.
-                return true;
+                return Added::Done;
             }
             self.collect_stubs(full, now, &pin, stubs);
         }
@@ -56,12 +66,12 @@ impl PlacementLog {
         if !stubs_come_first() {
             self.segments.give_up(segment_index, generation, Source::Appended, &self.pins);
         }
-        let is_added = beyond.add(&NewTable { stubs, segment_index, generation, sequence });
-        if is_added && stubs_come_first() {
+        let added = beyond.add(&NewTable { stubs, segment_index, generation, sequence });
+        if added == Added::Done && stubs_come_first() {
             // Should it have expired meanwhile and been taken back by another, that is as good.
             self.segments.give_up(segment_index, generation, Source::Appended, &self.pins);
         }
-        is_added
+        added
     }
 
     /// The stubs of what lives in a sealed segment that is readable under the pin.
@@ -111,14 +121,14 @@ impl PlacementLog {
             stub.header.previous = self.link_restored(record.number, self.geometry.address(place(line)));
             stub.header.expires_at = self.expiry(record.expires_at);
         }
-        let is_added = beyond.add(&NewTable {
+        let added = beyond.add(&NewTable {
             stubs: &stubs,
             segment_index: claimed.index,
             generation: claimed.generation,
             sequence: 0,
         });
         self.segments.give_up(claimed.index, claimed.generation, Source::Restored, &self.pins);
-        if is_added { Ok(()) } else { Err(Refusal::StoreFull) }
+        if added == Added::Done { Ok(()) } else { Err(Refusal::StoreFull) }
     }
 
     /// Puts `address` at the head of the chain of `number`, where nobody else is yet. Returns what was there.
