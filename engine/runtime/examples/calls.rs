@@ -2,7 +2,7 @@
 //! `cargo run --release --example calls -p herald-runtime [CALLS] [AT ONCE]`.
 //!
 //! A service keeps placements in memory; the caller's and the called side's engines reach it in process, over a Unix
-//! socket, and over HTTPS on loopback. Every placed call is then checked and must be accepted.
+//! socket, and over HTTPS on loopback. Every placed call is then checked and must be accepted. Prints Markdown.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement fails by panicking, and prints")]
 
@@ -37,11 +37,15 @@ fn main() {
         Address::Tcp(address) => Some(address.port()),
         Address::Unix(_) => None,
     });
-    println!("{calls} calls each, one worker thread; latency alone, then with {at_once} under way");
+    println!("{calls} calls a row, one worker thread.\n");
+    println!(
+        "| the service is reached | call | under way | calls/s | calls/s of processor time | p50, µs | p99 |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|");
     for (name, url) in [
         ("in process", "local".to_owned()),
-        ("Unix socket", format!("unix:{socket}")),
-        ("HTTPS", format!("https://localhost:{}", port.unwrap())),
+        ("over a Unix socket", format!("unix:{socket}")),
+        ("over HTTPS", format!("https://localhost:{}", port.unwrap())),
     ] {
         let engine = caller_and_called(folder.path(), &url, &certificate);
         engine.keep_certificate(X5U, chain_pem.as_bytes(), Duration::from_secs(3600)).unwrap();
@@ -78,7 +82,7 @@ fn report(name: &str, kind: &str, at_once: u64, calls: u64, start: impl Fn(u64, 
     let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize].as_secs_f64() * 1e6;
     let calls = latencies.len() as f64;
     println!(
-        "{name:<12} {kind}  {at_once:>3} under way: {:>7.0} calls/s, {:>7.0} a second of CPU, p50 {:>6.0} us, p99 {:>6.0} us",
+        "| {name} | {kind} | {at_once} | {:.0} | {:.0} | {:.0} | {:.0} |",
         calls / elapsed,
         calls / cpu.max(0.01),
         at(0.5),
