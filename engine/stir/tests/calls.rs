@@ -207,6 +207,9 @@ fn what_came_with_a_call_decides_by_the_rules() {
         (&["AB", "AB>C!D"], 'C', Some('B'), Some(Fault::NotCovered)),
         (&["AB", "AC>D"], 'D', Some('B'), Some(Fault::Diversion)),
         (&["AB", "AB>C*", "AC>D"], 'D', Some('B'), Some(nested(Fault::Signature))),
+        // A chain from a type that nobody knows is ignored, and takes nothing from another one.
+        (&["AB:new", "AB>C"], 'C', Some('B'), Some(nested(Fault::UnknownType))),
+        (&["AB:new", "AB", "AB>C"], 'C', Some('B'), None),
         // A chain of another caller leads nowhere.
         (&["AB", "DB>C"], 'C', Some('B'), Some(Fault::OrigMismatch)),
         // A broken diversion beside a PASSporT for where the call goes takes nothing away.
@@ -226,6 +229,36 @@ fn what_came_with_a_call_decides_by_the_rules() {
         let verdict = world.judge(&world.tokens(texts), &CallContext::of(&facts));
         assert_eq!(verdict.outcome().err(), expected.as_ref(), "{texts:?} to {dest}: {verdict:?}");
     }
+}
+
+#[test]
+fn what_is_within_a_div_o_is_held_to_the_rules_of_a_chain() {
+    let world = World::new();
+    let around = |inner: &str, from: char| {
+        let kind = PassportType::DivO { from: party(from), opt: inner.to_owned() };
+        world.sign(from, &Claims { kind, ..Claims::base(party('A'), party('C'), T0) })
+    };
+    let nested = |fault| Some(Fault::Nested(Box::new(fault)));
+    let compact = format!("..{}", world.token("AB").rsplit('.').next().unwrap());
+    for (inner, from, expected) in [
+        (world.token("AB"), 'B', None),
+        (world.token("AB"), 'D', Some(Fault::Diversion)),
+        (world.token("DB"), 'B', Some(Fault::Diversion)),
+        (world.token("AB>C"), 'C', Some(Fault::Diversion)),
+        (world.token("AB*"), 'B', nested(Fault::Signature)),
+        (world.token("AB!D"), 'B', nested(Fault::NotCovered)),
+        (world.token("AB@61"), 'B', nested(Fault::Stale { age_s: 71, age_max_s: 60 })),
+        (world.token("AB:new"), 'B', nested(Fault::UnknownType)),
+        (compact, 'B', nested(Fault::CompactForm)),
+    ] {
+        let facts = facts('C', None);
+        let verdict = world.judge(&[around(&inner, from)], &CallContext::of(&facts));
+        assert_eq!(verdict.outcome().err(), expected.as_ref(), "{inner} by {from}");
+    }
+    // The outer one is about where the call goes now, whoever was called at first.
+    let elsewhere = facts('D', Some('C'));
+    let verdict = world.judge(&[around(&world.token("AB"), 'B')], &CallContext::of(&elsewhere));
+    assert_eq!(verdict.outcome().err(), Some(&Fault::DestMismatch));
 }
 
 #[test]

@@ -231,6 +231,12 @@ fn what_is_not_understood_is_refused_and_not_taken_for_more() {
         ("no constraint", vec![], vec![good(), constraints(CLAIM_CONSTRAINTS)], Fault::ClaimConstraints),
         ("no more", vec![], vec![good(), constraints(ENHANCED_CONSTRAINTS)], Fault::ClaimConstraints),
         ("an issuer's", vec![constraints(ENHANCED_CONSTRAINTS)], vec![good()], Fault::ClaimConstraints),
+        (
+            "a name of a claim that is not ASCII",
+            vec![],
+            vec![good(), extension(ENHANCED_CONSTRAINTS, "3007 a005 3003 1601 e9")],
+            Fault::ClaimConstraints,
+        ),
         ("two lists", vec![], vec![good(), numbers(vec![one("12155551213")])], Fault::ChainUnreadable),
         ("broken access", vec![], vec![good(), extension(AUTHORITY_ACCESS, "30")], Fault::ChainUnreadable),
     ] {

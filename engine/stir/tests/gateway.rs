@@ -356,7 +356,8 @@ fn a_gateway_that_leaves_judging_to_the_called_side_fetches_nothing() {
 #[test]
 fn a_diverted_call_has_its_passport_within_one_for_the_new_number() {
     let house = House::new();
-    let token = house.caller.sign(&shaken(CALLER, CALLED));
+    let iat_s = T0 as i64 - 20;
+    let token = house.caller.sign(&Claims { iat_s, ..shaken(CALLER, CALLED) });
     // The Request-URI as it came, and as the gateway has rewritten it.
     for target in [CALLED, NEXT] {
         let mut world = house.world();
@@ -367,7 +368,7 @@ fn a_diverted_call_has_its_passport_within_one_for_the_new_number() {
         let [diverted] = waiting.as_slice() else { panic!("{waiting:?}") };
         let claims = passport(diverted).claims().clone();
         let kind = PassportType::DivO { from: identity(CALLED), opt: token.clone() };
-        let expected = Claims { kind, ..Claims::base(identity(CALLER), identity(NEXT), T0 as i64) };
+        let expected = Claims { kind, ..Claims::base(identity(CALLER), identity(NEXT), iat_s) };
         assert_eq!(claims, expected, "{target}");
 
         let fetched = house.fetch(&mut world, &invite(NEXT, NEXT, &[]));

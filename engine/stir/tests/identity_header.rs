@@ -84,10 +84,19 @@ fn parameters_are_read_as_sip_writes_them_and_repeat_the_passport() {
 
 #[test]
 fn a_compact_form_is_rebuilt_from_the_call_and_its_date() {
-    let signature = sign(&base()).rsplit_once('.').unwrap().1.to_owned();
+    let token = sign(&base());
+    let signature = token.rsplit_once('.').unwrap().1;
     let value = format!("..{signature};info=<{X5U}>;alg=ES256");
+    let passport = Passport::parse(token.as_bytes(), &Leniency::STRICT).unwrap();
+    assert_eq!(IdentityHeader::write_compact(&passport).as_ref(), Some(&value));
     assert_eq!(judge(&value, &Leniency::STRICT), None);
-    assert_eq!(judge(&format!("{value};ppt=shaken"), &Leniency::STRICT), Some(Fault::CompactType));
+    for ppt in ["shaken", "div", "div-o"] {
+        assert_eq!(
+            judge(&format!("{value};ppt={ppt}"), &Leniency::STRICT),
+            Some(Fault::CompactType),
+            "{ppt}"
+        );
+    }
     assert_eq!(judge(&value.replace("a.pem", "b.pem"), &Leniency::STRICT), Some(Fault::Signature));
     assert_eq!(judge(&value.replace("https", "http"), &Leniency::STRICT), Some(Fault::X5uScheme));
     assert_eq!(

@@ -90,6 +90,17 @@ fn items(texts: &[&str]) -> Answer {
 }
 
 #[test]
+fn a_service_elsewhere_is_reached_over_tls_or_not_at_all() {
+    for good in ["https://cps.example.net/oob", "unix:/run/cps", "local"] {
+        assert_eq!(good.parse::<CpsUri>().map(|cps| cps.to_string()), Ok(good.to_owned()));
+    }
+    for bad in ["http://cps.example.net", "cps.example.net", "ftp://cps.example.net", "https://", "unix:", ""]
+    {
+        assert!(bad.parse::<CpsUri>().is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn all_services_are_asked_and_the_slow_ones_waited_for_a_while() {
     let (mut driven, begun) = Driven::begin(Found::new(&["https://a", "https://b", "https://c"]));
     assert_eq!((begun, driven.asks.len()), (Ok(()), 3));

@@ -21,7 +21,7 @@ use herald_stir::services::{
 };
 use herald_stir::{
     Attestation, CertificateReference, Claims, Fault, Leniency, Passport, SealingKey, SealingPublicKey,
-    Suite, SystemRandom, TnAuthList, TnEntry, TrustStore, open,
+    StirError, Suite, SystemRandom, TnAuthList, TnEntry, TrustStore, open,
 };
 use world::{Manners, World};
 
@@ -178,6 +178,39 @@ fn nothing_is_asked_of_anybody_for_a_call_that_cannot_be_placed() {
     let service = house.service(Discoveries::by(Arc::new(house.directory())));
     let failure = world.run(&mut service.place(request())).unwrap_err();
     assert_eq!(failure.cause, PlaceFault::NotAuthoritative(Fault::Expired));
+}
+
+#[test]
+fn nothing_is_signed_that_verifiers_would_refuse_for_the_certificate() {
+    use common::pki::{ENHANCED_CONSTRAINTS, Made, extension, issuer, numbers, one, range, signer};
+    let house = House::new();
+    let place = |made: &Made, chain_pem: &str| {
+        let reference = CertificateReference::Url("https://certs.example.net/signer.pem".into());
+        let service = house.service(Discoveries::by(Arc::new(house.directory())));
+        let mut service = Arc::into_inner(service).unwrap();
+        service.credentials =
+            vec![Credential::new(made.key.clone(), reference, chain_pem.as_bytes()).unwrap()];
+        service.trust = Some(made.trust());
+        let mut world = World::at(at_s(T0));
+        let failure = world.run(&mut Arc::new(service).place(request())).err().map(|failure| failure.cause);
+        assert_eq!(world.asked.is_empty(), failure.is_some());
+        failure
+    };
+    let one = || numbers(vec![one(CALLER)]);
+    let delegate = Made::new(vec![issuer(vec![]), issuer(vec![one()]), signer(vec![one()])]);
+    assert_eq!(place(&delegate, &delegate.chain_pem), None);
+    let whole = delegate.chain_pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    let no_path = PlaceFault::NotAuthoritative(Fault::Untrusted);
+    assert_eq!(place(&delegate, whole), Some(no_path), "x5u serves the whole path");
+    let more = numbers(vec![range(CALLER, 2)]);
+    let beyond = Made::new(vec![issuer(vec![]), issuer(vec![one()]), signer(vec![more])]);
+    let not_encompassed = PlaceFault::NotAuthoritative(Fault::NotEncompassed);
+    assert_eq!(place(&beyond, &beyond.chain_pem), Some(not_encompassed));
+    // mustInclude: rcd.
+    let constraint = extension(ENHANCED_CONSTRAINTS, "3009 a007 3005 1603 726364");
+    let bound = Made::new(vec![issuer(vec![]), signer(vec![one(), constraint])]);
+    let missing = StirError::Claims(Fault::ClaimNotPermitted("rcd".into()));
+    assert_eq!(place(&bound, &bound.chain_pem), Some(PlaceFault::Sign(missing)));
 }
 
 /// Knows services and keys only after a document was fetched.

@@ -103,6 +103,9 @@ fn a_token_has_the_deterministic_form_of_rfc_8225() {
     claims.dest =
         vec![identity("sip:b@example.com"), identity("12355551213"), identity(CALLED), identity(CALLED)];
     claims.extra.insert("mky".into(), Json::Text("a\"\\\n\u{1}é/".into()));
+    let members = [("b", Json::Null), ("é", Json::Bool(false)), ("a", Json::Array(vec![Json::Bool(true)]))];
+    let members = members.map(|(name, value)| (name.to_owned(), value));
+    claims.extra.insert("zz".into(), Json::Array(vec![Json::Object(members.into())]));
     let token = claims.sign(&x5u(), &key).unwrap();
     let decode = |index: usize| {
         use base64::Engine as _;
@@ -115,7 +118,7 @@ fn a_token_has_the_deterministic_form_of_rfc_8225() {
         concat!(
             r#"{"attest":"A","dest":{"tn":["12355551212","12355551213"],"uri":["sip:b@example.com"]},"#,
             r#""iat":1795300000,"mky":"a\"\\\n\u0001é/","orig":{"tn":"12155551212"},"#,
-            r#""origid":"123e4567-e89b-12d3-a456-426655440000"}"#
+            r#""origid":"123e4567-e89b-12d3-a456-426655440000","zz":[{"a":[true],"b":null,"é":false}]}"#
         )
     );
     assert_eq!(token, claims.sign(&x5u(), &key).unwrap(), "signatures are deterministic");
@@ -140,6 +143,8 @@ fn claims_that_no_verifier_would_accept_are_not_signed() {
     assert_eq!(refused(&with(|c| c.orig = Identity::Uri("no scheme".into())), x5u()), Fault::Claim("orig"));
     let inexact = with(|c| drop(c.extra.insert("x".into(), Json::Inexact)));
     assert!(matches!(refused(&inexact, x5u()), Fault::Claim(_)));
+    let foreign = with(|c| drop(c.extra.insert("naïve".into(), Json::Null)));
+    assert_eq!(refused(&foreign, x5u()), Fault::Claim("with a name that is not ASCII"));
     let http = CertificateReference::Url("http://certs.example.net/a".into());
     assert_eq!(refused(&shaken(), http), Fault::X5uScheme);
 }

@@ -143,6 +143,26 @@ fn claims_have_the_shape_of_rfc_8225() {
 }
 
 #[test]
+fn a_diversion_says_who_diverted_and_only_one_that_nests_has_the_passport_before() {
+    let div = r#""div":{"tn":"12155551214"}"#;
+    let two = r#""div":{"tn":["12155551214","12155551215"]}"#;
+    for (ppt, claims, fault) in [
+        ("div", div.to_owned(), None),
+        ("div", r#""x":1"#.to_owned(), Some(Fault::NoClaim("div"))),
+        ("div", two.to_owned(), Some(Fault::Claim("div"))),
+        ("div", format!(r#"{div},"opt":"a.b.c""#), Some(Fault::Claim("opt"))),
+        ("div-o", format!(r#"{div},"opt":"a.b.c""#), None),
+        ("div-o", r#""opt":"a.b.c""#.to_owned(), Some(Fault::NoClaim("div"))),
+        ("div-o", div.to_owned(), Some(Fault::NoClaim("opt"))),
+        ("div-o", format!(r#"{div},"opt":"""#), Some(Fault::Claim("opt"))),
+    ] {
+        let header = HEADER.replace(r#""typ""#, &format!(r#""ppt":"{ppt}","typ""#));
+        let payload = PAYLOAD.replacen('{', &format!("{{{claims},"), 1);
+        assert_eq!(parse(header.as_bytes(), payload.as_bytes()), fault, "{ppt}: {claims}");
+    }
+}
+
+#[test]
 fn segments_are_base64url_without_anything_else() {
     let key = SigningKey::generate(&Seeded::new(2));
     let good = token(&key, HEADER.as_bytes(), PAYLOAD.as_bytes());

@@ -65,6 +65,9 @@ impl Claims {
     /// [`StirError::Claims`] if a strict verifier would refuse the result whatever the call: what is signed is
     /// read back before it is handed out.
     pub fn sign(&self, certificate: &CertificateReference, key: &SigningKey) -> Result<String, StirError> {
+        if !self.extra.keys().all(|name| name.is_ascii()) {
+            return Err(StirError::Claims(Fault::Claim("with a name that is not ASCII")));
+        }
         let input = self.signing_input(certificate)?;
         let signature = URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()));
         let token = format!("{input}.{signature}");

@@ -47,11 +47,20 @@ impl Credential {
         Self { key, reference, chain: None }
     }
 
-    /// Signs `claims`, whether or not it has the authority to.
+    /// Signs `claims`, whether or not it stands for their caller, but none that its own certificate does not let it
+    /// sign: every verifier would refuse them (RFC 8226 §8).
     ///
     /// # Errors
     /// [`StirError::Claims`].
     pub fn sign(&self, claims: &Claims) -> Result<String, StirError> {
+        if let Some(chain) = &self.chain {
+            chain.check_signer_claims(&|| claims.payload()).map_err(StirError::Claims)?;
+        }
+        self.sign_unchecked(claims)
+    }
+
+    /// As [`sign`](Self::sign), whatever the certificate demands of claims: for what nobody verifies.
+    pub(super) fn sign_unchecked(&self, claims: &Claims) -> Result<String, StirError> {
         claims.sign(&self.reference, &self.key)
     }
 
