@@ -56,6 +56,7 @@ impl Retention {
     ///
     /// # Errors
     /// Outside [`limits::RETENTION_MIN_MS`] ..= [`limits::RETENTION_MAX_MS`].
+    // rfc8816:7.5-1.
     pub const fn from_millis(millis: u64) -> Result<Self, RetentionError> {
         if millis < limits::RETENTION_MIN_MS || millis > limits::RETENTION_MAX_MS {
             return Err(RetentionError { millis });

@@ -38,6 +38,7 @@ fn open() -> Open {
     Open { service: service_with(SECRET, Box::new(X25519Suite), START), store: MemoryStore::default() }
 }
 
+// rfc8816:6.2-1, rfc8816:6.2-2.
 #[test]
 fn pollers_of_ten_thousand_numbers_without_calls_find_no_fault() {
     let report = watch(&mut open(), &Campaign { stores_per_number_max: 0, ..CAMPAIGN }).expect("no fault");
@@ -63,6 +64,7 @@ fn calls_add_their_items_and_change_nothing_else() {
     assert_eq!(looks, 10_000);
 }
 
+// rfc8816:6.2-1, rfc8816:6.2-2.
 #[test]
 fn the_watcher_catches_broken_cover() {
     for (broken, fault) in [

@@ -136,6 +136,7 @@ fn numbers_with_a_hash_sign_come_back_as_links_that_work() {
     assert_eq!(item.header("link"), Some("<https://cps.example.com/cps/%2331%23/ppts>; rel=\"collection\""));
 }
 
+// rfc8816:7.5-1.
 #[test]
 fn every_listed_item_can_be_fetched_and_expires_with_its_retention() {
     let mut house = House::new(4);

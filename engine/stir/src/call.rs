@@ -59,6 +59,7 @@ impl PassportReport {
     /// The value of the `Reason` header field that reports its fault upstream (RFC 9410 §3), if it has one:
     /// `STIR ;cause=436 ;text="Bad Identity Info" ;ppi="..c2ln"`. Whoever signed the PASSporT must take the field
     /// away before the response goes on.
+    // rfc9410:4-2, rfc9410:5-1, rfc9410:5-2, rfc9410:5-3, rfc9410:5-4, rfc9410:5-5.
     pub fn reason(&self) -> Option<String> {
         let fault = self.outcome.as_ref().err()?;
         let ppi = self.ppi.as_ref().map_or_else(String::new, |ppi| format!(" ;ppi=\"{ppi}\""));
@@ -189,6 +190,7 @@ impl CallVerdict {
 
     /// The values of the `Reason` header fields that report what is wrong upstream, one for each PASSporT with a
     /// fault (RFC 9410 §3).
+    // rfc9410:5-1, rfc9410:6-1.
     pub fn reasons(&self) -> Vec<String> {
         self.reports.iter().filter_map(PassportReport::reason).collect()
     }
@@ -325,6 +327,7 @@ impl VerificationPolicy {
     }
 
     /// Judges a PASSporT by itself. In a diverted call whom it names as called is compared later.
+    // rfc8946:4.2-8.
     fn judge(
         &self,
         report: &mut PassportReport,
@@ -349,6 +352,7 @@ impl VerificationPolicy {
     }
 
     /// In a diverted call: which PASSporT is a head, and whether the others are part of the chain of one.
+    // rfc8946:4.2-2.
     fn judge_targets(&self, reports: &mut [PassportReport], context: &CallContext<'_>, now: Timestamp) {
         let target = Target::OneOf([context.dest, None]);
         let heads: Vec<usize> =
@@ -373,6 +377,7 @@ impl VerificationPolicy {
     }
 
     /// Whether a PASSporT of a diverted call is good, names where the call goes now, and is fresh by itself.
+    // rfc8946:4.2-7.
     fn is_head(&self, report: &PassportReport, target: Target<'_>, now: Timestamp) -> bool {
         report.outcome.is_ok()
             && report.passport.as_ref().is_some_and(|passport| {
@@ -390,6 +395,7 @@ fn same_token<'a>(before: &'a [PassportReport], report: &PassportReport) -> Opti
 
 /// Links each good `div` to a PASSporT it diverted, from the originals outwards; refuses those that no chain
 /// leads to (RFC 8946 §4.2). O(depth · reports²).
+// rfc8946:4.2-1, rfc8946:4.2-9, rfc8946:4.2-10.
 fn link(reports: &mut [PassportReport]) {
     let mut is_linked: Vec<bool> = reports
         .iter()
@@ -421,6 +427,7 @@ fn link(reports: &mut [PassportReport]) {
 
 /// Whether `later` is a `div` of the call that `earlier` is about: the same caller, and diverted by one of those
 /// called.
+// rfc8946:4.2-1, rfc8946:4.2-4, rfc8946:4.2-5, rfc8946:4.2-6.
 fn leads_to(earlier: &PassportReport, later: &PassportReport) -> bool {
     let (Some(earlier), Some(later)) = (&earlier.passport, &later.passport) else { return false };
     let (earlier, later) = (earlier.claims(), later.claims());

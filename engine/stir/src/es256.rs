@@ -55,6 +55,7 @@ impl SigningKey {
     }
 
     /// Signs `message`: r and s, deterministic (RFC 6979), so a weak source of randomness cannot leak the key.
+    // rfc8225:4.2-1, rfc8225:4.2-2.
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
         let signature: p256::ecdsa::Signature = self.0.sign(message);
         signature.to_bytes().into()
@@ -107,6 +108,7 @@ impl VerifyingKey {
     ///
     /// Both s and n - s are accepted (neither RFC 7518 nor RFC 8225 asks for the low one), so bytes of a
     /// signature do not identify a PASSporT.
+    // rfc8225:4.2-1, rfc8226:4-1.
     pub fn is_signature(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.uncompressed)
             .verify(message, signature)

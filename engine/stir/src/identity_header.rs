@@ -35,6 +35,7 @@ impl<'a> IdentityHeader<'a> {
 
     /// As [`write`](Self::write), in compact form. A verifier rebuilds it from the signalling, so it is for
     /// PASSporTs without `ppt` only, and for `shaken` where the signalling carries its claims elsewhere.
+    // rfc8225:7-1.
     pub fn write_compact(passport: &Passport) -> Option<String> {
         Some(passport.compact() + &write_parameters(passport)?)
     }
@@ -82,6 +83,7 @@ impl<'a> IdentityHeader<'a> {
         Ok(passport)
     }
 
+    // rfc8225:7-2, rfc8225:8.1-4, rfc8946:3-4.
     fn rebuild(
         &self,
         parameters: &Parameters<'_>,
@@ -109,6 +111,7 @@ impl<'a> IdentityHeader<'a> {
     }
 }
 
+// rfc8946:4.1-5.
 fn write_parameters(passport: &Passport) -> Option<String> {
     let CertificateReference::Url(url) = passport.certificate() else { return None };
     let ppt = passport.claims().kind.ppt();

@@ -58,6 +58,7 @@ impl Json {
         if let Self::Object(members) = self { Some(members) } else { None }
     }
 
+    // rfc8225:9-1, rfc8225:9-2, rfc8225:9-3, rfc8225:9-4.
     fn write(&self, out: &mut String) -> Option<()> {
         match self {
             Self::Null => out.push_str("null"),
@@ -179,6 +180,7 @@ impl<'de> Visitor<'de> for Strict {
         Ok(Json::Array(array))
     }
 
+    // rfc8225:9-5.
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
         let inner = self.deeper()?;
         let mut object = BTreeMap::new();

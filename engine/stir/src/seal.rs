@@ -287,6 +287,7 @@ fn suite(members: &BTreeMap<String, Json>) -> Result<Suite, StirError> {
 ///
 /// # Errors
 /// [`StirError::TooLongToSeal`]; [`StirError::SealingKey`] if the key is a point that agrees on nothing.
+// rfc8816:8.1-7.
 pub fn seal(
     passport: &str,
     number: TelephoneNumber,
@@ -308,6 +309,7 @@ pub fn seal(
 /// # Errors
 /// As [`seal`], and nothing is sealed. [`StirError::TooManyKeys`], also for no key at all;
 /// [`StirError::MixedSuites`], since the placements of one CPS have one suite.
+// rfc8816:8.1-8.
 pub fn seal_for(
     passport: &str,
     number: TelephoneNumber,

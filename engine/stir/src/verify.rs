@@ -112,6 +112,7 @@ impl VerificationPolicy {
     }
 
     /// Checks one PASSporT by itself and against the call, but for a chain of others beside it.
+    // rfc8816:8.2-3.
     pub(crate) fn check(
         &self,
         passport: &Passport,
@@ -139,6 +140,7 @@ impl VerificationPolicy {
     }
 
     /// Checks what needs neither call nor certificate.
+    // rfc8225:8.1-2, rfc8816:8.2-2, rfc8946:4.2-10.
     fn check_alone(&self, passport: &Passport, freshness_s: u64, now: Timestamp) -> Result<(), Fault> {
         if matches!(passport.claims().kind, PassportType::Unknown(_)) {
             return Err(Fault::UnknownType);
@@ -147,6 +149,7 @@ impl VerificationPolicy {
     }
 
     /// Checks that `iat` is neither too old nor too far ahead.
+    // rfc8816:8.2-5, rfc8946:4.2-7.
     pub(crate) fn check_time(
         &self,
         passport: &Passport,
@@ -187,6 +190,7 @@ impl VerificationPolicy {
     }
 
     /// Checks certificate, signature and authority: what can fail without a signature verification comes first.
+    // rfc8816:8.2-4, rfc8816:8.2-6, rfc8946:4.2-3.
     fn check_signer(
         &self,
         passport: &Passport,
@@ -215,6 +219,8 @@ impl VerificationPolicy {
 
     /// Verifies the PASSporTs within a `div-o`, outermost first (RFC 8946 §6), and returns them in that order. The
     /// last one is the original.
+    // rfc8946:4.2-4, rfc8946:4.2-5, rfc8946:4.2-6, rfc8946:4.2-8, rfc8946:4.2-9, rfc8946:5.1-2,
+    // rfc8946:5.1-3, rfc8946:5.1-4, rfc8946:6-1.
     fn follow_diversions(
         &self,
         outermost: &Passport,
@@ -274,6 +280,7 @@ impl<'a> Target<'a> {
 
 /// Whom the signer must stand for: the caller, who diverted the call (RFC 8946 §4), or in a response who was
 /// reached (RFC 9970). Nobody for a priority.
+// rfc8946:3-9, rfc8946:4.2-3.
 fn signed_for(passport: &Passport) -> Option<&Identity> {
     let claims = passport.claims();
     match &claims.kind {

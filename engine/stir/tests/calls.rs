@@ -152,6 +152,7 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     (0..items.len()).flat_map(with_first).collect()
 }
 
+// rfc8946:4.2-1.
 #[test]
 fn a_chain_of_diversions_is_followed_in_any_order() {
     let world = World::new();
@@ -169,6 +170,8 @@ fn a_chain_of_diversions_is_followed_in_any_order() {
     }
 }
 
+// rfc8946:3-9, rfc8946:4.2-1, rfc8946:4.2-2, rfc8946:4.2-3, rfc8946:4.2-4, rfc8946:4.2-5, rfc8946:4.2-6,
+// rfc8946:4.2-8, rfc8946:4.2-9, rfc8946:4.2-10.
 #[test]
 fn what_came_with_a_call_decides_by_the_rules() {
     let world = World::new();
@@ -231,6 +234,8 @@ fn what_came_with_a_call_decides_by_the_rules() {
     }
 }
 
+// rfc8946:4.2-2, rfc8946:4.2-4, rfc8946:4.2-5, rfc8946:4.2-6, rfc8946:4.2-8, rfc8946:4.2-9, rfc8946:4.2-10,
+// rfc8946:5.1-2, rfc8946:5.1-3, rfc8946:5.1-4, rfc8946:6-1.
 #[test]
 fn what_is_within_a_div_o_is_held_to_the_rules_of_a_chain() {
     let world = World::new();
@@ -261,6 +266,7 @@ fn what_is_within_a_div_o_is_held_to_the_rules_of_a_chain() {
     assert_eq!(verdict.outcome().err(), Some(&Fault::DestMismatch));
 }
 
+// rfc8946:4.2-7, rfc8946:4.2-8.
 #[test]
 fn a_diverted_call_may_be_older_than_its_last_diversion_if_the_policy_says_so() {
     let world = World::new();
@@ -286,6 +292,7 @@ fn a_response_is_for_who_was_reached() {
     assert_eq!(by_caller.outcome().err(), Some(&Fault::NotCovered));
 }
 
+// rfc9410:4-2, rfc9410:5-1, rfc9410:5-2, rfc9410:5-3, rfc9410:5-4, rfc9410:5-5, rfc9410:6-1.
 #[test]
 fn each_fault_is_reported_by_code_text_and_compact_form() {
     let world = World::new();

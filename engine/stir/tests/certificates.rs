@@ -56,6 +56,7 @@ fn by_code(code: &str) -> Judged {
     Ok(Authority::OnlyBySpc(vec![code.into()]))
 }
 
+// rfc9060:4-1.
 #[test]
 fn a_signer_reaches_no_further_than_its_issuers() {
     let block = || range("12155551000", 1000);
@@ -131,6 +132,7 @@ fn whose_a_number_is_decides_what_a_code_stands_for() {
     );
 }
 
+// rfc8226:10.1-1, rfc8226:10.1-2.
 #[test]
 fn a_list_by_reference_adds_to_what_is_in_the_certificate() {
     const AT: &str = "https://t";
@@ -183,6 +185,7 @@ fn a_list_by_reference_adds_to_what_is_in_the_certificate() {
     }
 }
 
+// rfc8226:11.2-1.
 #[test]
 fn lists_by_reference_are_named_and_capped() {
     let made = Made::new(vec![
@@ -218,6 +221,7 @@ fn a_uri_is_vouched_for_by_a_code_or_not_at_all() {
     assert_eq!(judge(vec![numbers(vec![one(CALLER)])], vec![spc("709J")]), Err(Fault::NotCovered));
 }
 
+// rfc9118:3-7.
 #[test]
 fn what_is_not_understood_is_refused_and_not_taken_for_more() {
     let good = || numbers(vec![one(CALLER)]);
@@ -260,6 +264,7 @@ fn constraint(oid: &[u64], (include, values, exclude): Constraint<'_>) -> Custom
     CustomExtension::from_oid_content(oid, der(0x30, &fields))
 }
 
+// rfc8226:8-1, rfc8226:8-4, rfc9118:3-1, rfc9118:3-4, rfc9118:3-5, rfc9118:3-6, rfc9118:6-1.
 #[test]
 fn constraints_on_claims_are_enforced_at_every_level() {
     let text = |text: &str| Json::Text(text.into());
@@ -316,6 +321,7 @@ fn constraints_on_claims_are_enforced_at_every_level() {
     assert_eq!(judge(&[high(), priority.to_vec()].concat(), vec![], both), fault("priority"), "both bind");
 }
 
+// rfc9118:3-1, rfc9118:3-4, rfc9118:3-5.
 #[test]
 fn the_certificate_printed_in_rfc_9118_constrains_as_its_text_says() {
     use herald_stir::ClaimConstraints;
@@ -347,6 +353,7 @@ fn the_certificate_printed_in_rfc_9118_constrains_as_its_text_says() {
     }
 }
 
+// rfc9060:6-1, rfc9060:7-2, rfc9060:7-3.
 #[test]
 fn an_issuer_may_issue_and_is_the_one_that_is_named() {
     let good = || vec![numbers(vec![one(CALLER)])];

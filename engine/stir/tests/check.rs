@@ -106,6 +106,7 @@ fn fetched(world: &World) -> usize {
     world.asked.iter().filter(|asked| matches!(asked, Asked::Get { .. })).count()
 }
 
+// rfc8816:8.2-1.
 #[test]
 fn a_call_whose_passport_waits_is_accepted_and_its_certificate_is_fetched_once_for_many_calls() {
     let (house, mut world) = (House::new(), House::new().world());
@@ -121,6 +122,7 @@ fn a_call_whose_passport_waits_is_accepted_and_its_certificate_is_fetched_once_f
     }
 }
 
+// rfc8816:8.2-1, rfc8816:8.2-2, rfc8816:8.2-3, rfc8816:8.2-4, rfc8816:8.2-5, rfc8816:8.2-6.
 #[test]
 fn each_step_takes_out_what_it_is_for_and_says_why() {
     let house = House::new();
@@ -245,6 +247,7 @@ fn a_check_ends_at_its_deadline_with_what_it_has_or_when_cancelled_with_nothing(
     assert!(checked.verdict.outcome().is_err() && machine.outcome().is_none());
 }
 
+// rfc8226:10.1-1, rfc8226:11.2-1.
 #[test]
 fn a_list_of_numbers_that_a_certificate_names_is_fetched_once_for_many_calls() {
     use common::pki::{Made, elsewhere, issuer, list, one, signer};

@@ -84,6 +84,7 @@ fn wanted(row: &Row) -> String {
     format!("{verdict} {} {}", row["stage"], row["sip_code"])
 }
 
+// rfc8226:4-1.
 #[test]
 fn every_foreign_passport_gets_the_verdict_of_its_row() {
     let strict = policy("inter-revoked.crl.pem", Leniency::STRICT);
@@ -180,6 +181,7 @@ fn a_diverted_call_is_followed_to_its_original() {
     }
 }
 
+// rfc9060:7-1.
 #[test]
 fn chains_of_the_pki_are_judged_one_by_one() {
     let trust = TrustStore::from_pem(&read("fixtures/pki/root.pem")).unwrap();

@@ -232,6 +232,7 @@ fn sorted(mut tokens: Vec<String>) -> Vec<String> {
     tokens
 }
 
+// rfc8816:8.3-1.
 #[test]
 fn a_call_that_leaves_sip_and_comes_back_is_verified_as_if_it_had_stayed() {
     let house = House::new();
@@ -269,6 +270,7 @@ fn what_the_request_carries_already_is_not_inserted_again() {
     assert_eq!(house.fetch(&mut world, &sip).identity_values, [value(&second)]);
 }
 
+// rfc8816:8.1-9.
 #[test]
 fn a_compact_passport_is_stored_in_full_form() {
     let house = House::new();
@@ -312,6 +314,7 @@ fn nobody_keeps_a_passport_away_by_storing_another_one() {
     assert!(house.waiting(&world, FIRST, CALLED).contains(&token));
 }
 
+// rfc8946:4.1-1.
 #[test]
 fn what_does_not_hold_is_not_placed() {
     let house = House::new();
@@ -353,6 +356,8 @@ fn a_gateway_that_leaves_judging_to_the_called_side_fetches_nothing() {
     assert_eq!(house.fetch(&mut world, &invite(CALLED, CALLED, &[])).identity_values, [""; 0]);
 }
 
+// rfc8816:6.2-3, rfc8946:3-3, rfc8946:3-5, rfc8946:3-7, rfc8946:3-8, rfc8946:5-1, rfc8946:5.1-1,
+// rfc8946:5.1-2, rfc8946:6-1.
 #[test]
 fn a_diverted_call_has_its_passport_within_one_for_the_new_number() {
     let house = House::new();
@@ -378,6 +383,7 @@ fn a_diverted_call_has_its_passport_within_one_for_the_new_number() {
     }
 }
 
+// rfc8946:3-2, rfc8946:3-3, rfc8946:4.1-3, rfc8946:4.1-5, rfc8946:4.1-6, rfc8946:4.1-8.
 #[test]
 fn a_call_that_was_diverted_in_band_gets_one_more_link() {
     let house = House::new();
@@ -425,6 +431,7 @@ fn only_what_holds_for_an_accepted_call_is_inserted() {
     }
 }
 
+// rfc8946:3-6, rfc8946:4.1-2, rfc8946:4.1-4.
 #[test]
 fn no_diversion_is_signed_unless_the_host_says_so_and_the_gateway_may() {
     let house = House::new();

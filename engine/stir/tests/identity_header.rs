@@ -82,6 +82,7 @@ fn parameters_are_read_as_sip_writes_them_and_repeat_the_passport() {
     }
 }
 
+// rfc8225:7-1, rfc8225:7-2, rfc8225:8.1-4, rfc8946:3-4.
 #[test]
 fn a_compact_form_is_rebuilt_from_the_call_and_its_date() {
     let token = sign(&base());

@@ -89,6 +89,7 @@ fn items(texts: &[&str]) -> Answer {
     Answer::Items(texts.iter().map(|text| text.as_bytes().to_vec()).collect())
 }
 
+// rfc8816:7.3-1.
 #[test]
 fn a_service_elsewhere_is_reached_over_tls_or_not_at_all() {
     for good in ["https://cps.example.net/oob", "unix:/run/cps", "local"] {

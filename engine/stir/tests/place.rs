@@ -80,6 +80,8 @@ fn claims(token: &str) -> Claims {
     Passport::parse(token.as_bytes(), &Leniency::STRICT).unwrap().claims().clone()
 }
 
+// rfc8225:5.1.1-1, rfc8816:8.1-3, rfc8816:8.1-4, rfc8816:8.1-5, rfc8816:8.1-6, rfc8816:8.1-7, rfc8816:8.1-8,
+// rfc8816:8.1-9.
 #[test]
 fn a_placed_call_has_a_copy_for_every_key_at_the_first_service_that_takes_it() {
     let cases = [
@@ -149,6 +151,7 @@ fn a_call_is_not_placed_after_its_deadline_or_when_cancelled() {
     assert_eq!((machine.outcome(), machine.wake_at()), (None, None));
 }
 
+// rfc8816:8.1-1, rfc8816:8.1-3, rfc8816:8.1-4.
 #[test]
 fn nothing_is_asked_of_anybody_for_a_call_that_cannot_be_placed() {
     let house = House::new();
@@ -180,6 +183,7 @@ fn nothing_is_asked_of_anybody_for_a_call_that_cannot_be_placed() {
     assert_eq!(failure.cause, PlaceFault::NotAuthoritative(Fault::Expired));
 }
 
+// rfc8226:8-5, rfc9060:5-1, rfc9060:5-2, rfc9060:5-3.
 #[test]
 fn nothing_is_signed_that_verifiers_would_refuse_for_the_certificate() {
     use common::pki::{ENHANCED_CONSTRAINTS, Made, extension, issuer, numbers, one, range, signer};

@@ -72,6 +72,7 @@ fn what_is_signed_and_sealed_is_opened_and_believed() {
     }
 }
 
+// rfc8816:8.1-8.
 #[test]
 fn a_copy_for_each_key_opens_with_that_key_wherever_it_stands() {
     for suite in [Suite::X25519, Suite::P256] {
@@ -96,6 +97,8 @@ fn a_copy_for_each_key_opens_with_that_key_wherever_it_stands() {
     assert_eq!(seal_for("a", number(CALLED), &mixed, &SystemRandom), Err(StirError::MixedSuites));
 }
 
+// rfc8225:4.1-1, rfc8225:4.2-1, rfc8225:4.2-2, rfc8225:5.2.1.1-1, rfc8225:5.2.1.2-1, rfc8225:6-2,
+// rfc8225:9-1, rfc8225:9-2, rfc8225:9-3, rfc8225:9-4.
 #[test]
 fn a_token_has_the_deterministic_form_of_rfc_8225() {
     let key = SigningKey::generate(&Seeded::new(1));
@@ -124,6 +127,7 @@ fn a_token_has_the_deterministic_form_of_rfc_8225() {
     assert_eq!(token, claims.sign(&x5u(), &key).unwrap(), "signatures are deterministic");
 }
 
+// rfc8225:5-1, rfc8225:5.2.1-3, rfc8225:8.3-2.
 #[test]
 fn claims_that_no_verifier_would_accept_are_not_signed() {
     let key = SigningKey::generate(&Seeded::new(1));
@@ -212,6 +216,7 @@ fn a_restored_authority_issues_certificates_that_lead_to_the_same_root() {
     assert_eq!(house.verify(&token, &issued), Ok(Authority::Number));
 }
 
+// rfc8816:8.1-7.
 #[test]
 fn a_placement_opens_only_for_its_number_and_key_and_only_unchanged() {
     let key = SealingKey::generate(Suite::X25519, &Seeded::new(3));

@@ -41,6 +41,7 @@ fn parse_header(change: (&str, &str)) -> Option<Fault> {
     parse(HEADER.replace(change.0, change.1).as_bytes(), PAYLOAD.as_bytes())
 }
 
+// rfc8225:9-5.
 #[test]
 fn json_is_read_in_one_way_only() {
     assert_eq!(parse(HEADER.as_bytes(), PAYLOAD.as_bytes()), None, "what the others differ from");
@@ -71,6 +72,7 @@ fn json_is_read_in_one_way_only() {
     assert_eq!(parse(HEADER.as_bytes(), b"{\"x\":\"\xff\"}"), Some(Fault::Json("payload")));
 }
 
+// rfc8225:4.1-1.
 #[test]
 fn the_header_names_es256_passport_and_a_sane_url() {
     let x5u = "https://certs.example.net/a.pem";
@@ -105,6 +107,8 @@ fn the_header_names_es256_passport_and_a_sane_url() {
     assert_eq!(parse_header(("https", "HTTPS")), None);
 }
 
+// rfc8225:5.1.1-1, rfc8225:5.2.1-1, rfc8225:5.2.1.1-1, rfc8225:5.2.1.1-2, rfc8225:5.2.1-2,
+// rfc8225:5.2.1.2-1, rfc8225:5.2.1-3, rfc8225:8.1-1, rfc8226:8-3, rfc9118:3-3.
 #[test]
 fn claims_have_the_shape_of_rfc_8225() {
     let dest = r#"{"tn":["12355551212"]}"#;
@@ -142,6 +146,7 @@ fn claims_have_the_shape_of_rfc_8225() {
     assert_eq!(parse_payload((dest, &many(65))), Some(Fault::Claim("dest")));
 }
 
+// rfc8946:3-1, rfc8946:3-5, rfc8946:3-10, rfc8946:5-1.
 #[test]
 fn a_diversion_says_who_diverted_and_only_one_that_nests_has_the_passport_before() {
     let div = r#""div":{"tn":"12155551214"}"#;
@@ -218,6 +223,7 @@ fn a_larger_size_may_be_configured_up_to_a_bound() {
     assert_eq!(parse(&longest, usize::MAX), too_long(longest.len(), 131_072));
 }
 
+// rfc8225:6-1.
 #[test]
 fn random_damage_to_a_token_is_refused_and_never_worse() {
     let key = SigningKey::generate(&Seeded::new(2));
@@ -264,6 +270,7 @@ impl Signer {
     }
 }
 
+// rfc8816:8.2-5.
 #[test]
 fn a_passport_holds_from_a_minute_before_to_a_minute_after_it_was_signed() {
     let mut signer = signer();
@@ -286,6 +293,7 @@ fn a_passport_holds_from_a_minute_before_to_a_minute_after_it_was_signed() {
     }
 }
 
+// rfc8225:8.1-2.
 #[test]
 fn a_type_nobody_knows_is_reported_and_not_guessed() {
     let signer = signer();

@@ -12,6 +12,7 @@ fn padded(value: u128, signs: usize) -> String {
     format!("{value:0signs$}")
 }
 
+// rfc8226:9-1.
 #[test]
 fn random_ranges_agree_with_plain_arithmetic() {
     let random = Seeded::new(8226);
@@ -79,6 +80,7 @@ fn entries_add_to_one_another_and_a_number_beats_a_code() {
     assert_eq!(with_spc.spcs().collect::<Vec<_>>(), ["709J"]);
 }
 
+// rfc8226:9-1.
 #[test]
 fn what_rfc_8226_does_not_allow_is_refused() {
     let cases = [

@@ -199,6 +199,7 @@ fn passports_sealed_by_other_libraries_open_or_fail_as_expected() {
     assert_eq!(entries.len(), 11);
 }
 
+// rfc8225:4.2-1, rfc8226:4-1.
 #[test]
 fn every_wycheproof_signature_is_judged_right() {
     let file = read_json("vectors/wycheproof/ecdsa_secp256r1_sha256_p1363_test.json");

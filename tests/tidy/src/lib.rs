@@ -12,6 +12,7 @@ pub mod lexer;
 pub mod limits;
 pub mod lock;
 pub mod manifest;
+pub mod rfc;
 pub mod source;
 
 use core::fmt;

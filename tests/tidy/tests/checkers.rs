@@ -2,7 +2,7 @@
 
 use herald_tidy::files::TextFile;
 use herald_tidy::manifest::{self, Manifest};
-use herald_tidy::{Finding, compiled_once, dependencies, lexer, lock, source};
+use herald_tidy::{Finding, compiled_once, dependencies, lexer, lock, rfc, source};
 
 type Rule = fn(&str, &str) -> Vec<Finding>;
 
@@ -205,4 +205,39 @@ fn a_build_that_would_compile_rocksdb_again_is_found() {
     assert_eq!(compiled_once::subtree(one).len(), 2);
     assert!(compiled_once::differences(one, same).is_empty());
     assert_eq!(compiled_once::differences(one, other), ["syn v2 full", "syn v2 full,visit"]);
+}
+
+#[test]
+fn requirements_without_marks_and_marks_without_requirements_are_found() {
+    let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
+    let entry = |id: &str, rest: &str| {
+        format!("[[requirement]]\nid = \"{id}\"\nlevel = \"MUST\"\nsays = \"x\"\n{rest}\n")
+    };
+    let met = "code = [\"a.rs\"]\ntest = [\"b.rs\"]";
+    let document = [
+        entry("1-1", met),
+        entry("1-2", met),
+        entry("1-3", "exception = \"not here\""),
+        entry("1-4", "code = [\"a.rs\"]"),
+        entry("1-3", "exception = \"again\""),
+    ]
+    .concat();
+    let files = [
+        file("docs/rfc/rfc1234.toml", &document),
+        file("a.rs", "// rfc1234:1-1 and rfc1234:1-4.\n// rfc1234:1-9 rfc9999:1-1 rfc1234:"),
+        file("b.rs", "// rfc1234:1-1, rfc1234:1-22"),
+    ];
+    let mut found: Vec<String> =
+        rfc::marks_and_documents_differ(&files).iter().map(ToString::to_string).collect();
+    found.sort();
+    let wanted = [
+        "a.rs:2: `rfc1234:1-9` is no requirement that docs/rfc/ lists",
+        "b.rs:1: `rfc1234:1-22` is no requirement that docs/rfc/ lists",
+        "docs/rfc/rfc1234.toml:14: `rfc1234:1-3` is listed twice",
+        "docs/rfc/rfc1234.toml:19: `rfc1234:1-4` has no `test`, and no `exception` that says why",
+        "docs/rfc/rfc1234.toml:8: `rfc1234:1-2` is not marked in a.rs",
+        "docs/rfc/rfc1234.toml:8: `rfc1234:1-2` is not marked in b.rs",
+    ];
+    let shown: Vec<&str> = found.iter().map(String::as_str).collect();
+    assert_eq!(shown, wanted);
 }

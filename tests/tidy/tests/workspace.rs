@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use herald_tidy::files::{TextFile, known_to_git, root};
 use herald_tidy::manifest::{self, Manifest};
-use herald_tidy::{Finding, compiled_once, dependencies, lexer, lock, source};
+use herald_tidy::{Finding, compiled_once, dependencies, lexer, lock, rfc, source};
 
 fn files() -> &'static [TextFile] {
     static FILES: OnceLock<Vec<TextFile>> = OnceLock::new();
@@ -185,4 +185,11 @@ fn the_readme_shows_the_quick_start_word_for_word() {
     let shown = format!("```c\n{}```\n", file("tests/capi/quickstart.c").text);
     let shows = file("README.md").text.contains(&shown);
     assert!(shows, "README.md shows another program than tests/capi/quickstart.c");
+}
+
+#[test]
+fn requirements_of_the_specifications_are_marked_in_code_and_tests() {
+    let documents = files().iter().filter(|file| file.path.starts_with(rfc::FOLDER)).count();
+    assert!(documents >= 7, "there are {documents} documents below {}", rfc::FOLDER);
+    check(rfc::marks_and_documents_differ(files()));
 }

@@ -78,6 +78,7 @@ impl CoverSchedule {
 
     /// The dummies of `number` that are live at `now`: at least one. The schedule must have been
     /// [advanced](Self::advance) to a moment not after `now`.
+    // rfc8816:6.2-1.
     pub fn live(&self, number: TelephoneNumber, now: Timestamp) -> Vec<Dummy> {
         let mut dummies = Vec::with_capacity(4);
         dummies.push(self.base(number, now));
@@ -141,6 +142,7 @@ impl CoverSchedule {
         }
     }
 
+    // rfc8816:6.2-2.
     fn dummy(
         &self,
         key: &[u8; 32],

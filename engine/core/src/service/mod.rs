@@ -169,6 +169,7 @@ impl Service {
     }
 
     /// The placements of a number among its cover, in the order of ids.
+    // rfc8816:6.2-1.
     fn covered(&mut self, number: TelephoneNumber, mut items: Vec<Item>, now: Timestamp) -> Vec<Item> {
         self.cover.advance(now);
         for real in items.iter().take(EQUALISED_BODIES_MAX) {
@@ -297,6 +298,7 @@ impl Service {
     }
 
     /// A placement with an id of its own.
+    // rfc8816:7.5-1.
     fn placement<'a>(
         &mut self,
         number: TelephoneNumber,

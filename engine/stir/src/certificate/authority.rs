@@ -46,6 +46,7 @@ impl VerifiedChain<'_> {
     /// # Errors
     /// [`Fault::NotCovered`], [`Fault::NotEncompassed`], or another of the stages cert and authz if a list
     /// cannot be understood or is not at hand.
+    // rfc8226:10.1-1.
     pub fn authority(
         &self,
         party: &Identity,
@@ -89,6 +90,7 @@ impl VerifiedChain<'_> {
     ///
     /// # Errors
     /// [`Fault::ClaimConstraints`], [`Fault::ClaimNotPermitted`].
+    // rfc8226:8-1, rfc8226:8-4, rfc9118:3-1, rfc9118:3-4, rfc9118:3-5.
     pub fn check_claims(&self, claims: &dyn Fn() -> Json) -> Result<(), Fault> {
         self.path.certificates(self.chain.facts()).try_for_each(|facts| facts.check_claims(claims))
     }
@@ -102,6 +104,7 @@ enum Reach {
     Party,
 }
 
+// rfc8226:10.1-1.
 fn reach(
     scope: &Scope,
     party: &Identity,
@@ -170,6 +173,7 @@ impl Scope {
 }
 
 /// Whether each list lies within the next above it, as far as the certificates themselves say.
+// rfc9060:4-1.
 pub(super) fn is_encompassed<'a>(certificates: impl Iterator<Item = &'a CertificateFacts>) -> bool {
     let mut below: Option<&TnAuthList> = None;
     for facts in certificates {

@@ -98,6 +98,7 @@ impl CertificateChain {
     ///
     /// # Errors
     /// [`Fault::SignerKey`] if it is not a P-256 key that may sign.
+    // rfc8226:4-1.
     pub fn signer_key(&self) -> Result<&VerifyingKey, Fault> {
         self.signer().signing_key.as_ref().ok_or(Fault::SignerKey)
     }
@@ -178,6 +179,7 @@ impl CertificateChain {
 }
 
 /// Signer first, each certificate issued by the next.
+// rfc9060:7-1.
 fn is_in_order(facts: &[CertificateFacts]) -> bool {
     facts.windows(2).all(|pair| pair[1].is_ca && pair[0].issuer == pair[1].subject) && !facts[0].is_ca
 }

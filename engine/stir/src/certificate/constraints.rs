@@ -25,6 +25,7 @@ impl ClaimConstraints {
 
     /// Reads the DER value of an EnhancedJWTClaimConstraints extension. `None` if it is not what RFC 9118 §3
     /// allows. One that excludes a claim every PASSporT has is read as if it were not there, as §3 says.
+    // rfc9118:3-6.
     pub fn from_enhanced_der(der: &[u8]) -> Option<Self> {
         let constraints = read(der)?;
         let excludes_baseline = constraints.must_exclude.iter().any(|name| BASELINE.contains(&name.as_str()));
@@ -38,6 +39,7 @@ impl ClaimConstraints {
     ///
     /// # Errors
     /// The name of the first claim that is missing, excluded, or has a value that is not permitted.
+    // rfc8226:8-1, rfc8226:8-4, rfc9118:3-1, rfc9118:3-4, rfc9118:3-5.
     pub fn check(&self, claims: &Json) -> Result<(), &str> {
         let claim = |name: &str| claims.as_object().and_then(|members| members.get(name));
         if let Some(name) = self.must_include.iter().find(|name| claim(name).is_none()) {
@@ -108,6 +110,7 @@ fn read_texts(mut rest: &[u8], text_tag: u8, budget: &mut usize) -> Option<Vec<S
 }
 
 /// A claim name: printable ASCII, since it may stand in a message.
+// rfc9118:3-7.
 fn read_name(text: &[u8]) -> Option<String> {
     let good = (1..=CLAIM_NAME_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
     good.then(|| String::from_utf8_lossy(text).into_owned())

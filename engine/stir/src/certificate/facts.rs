@@ -166,6 +166,7 @@ impl CertificateFacts {
 
     /// Whether `issuer` signed this with the key that this says. A delegate, that is a certificate below one
     /// with a list of numbers, must say which (RFC 9060 §7).
+    // rfc9060:7-2.
     pub(super) fn names_key_of(&self, issuer: &Self) -> bool {
         match (&self.authority_key_id, &issuer.subject_key_id) {
             (Some(named), Some(own)) => named == own,
@@ -202,12 +203,14 @@ fn read_numbers(body: &x509_cert::TbsCertificate) -> Option<Numbers> {
 }
 
 /// The URL of a location. RFC 8226 §10.1 demands https.
+// rfc8226:10.1-2.
 fn https_url(location: &GeneralName) -> Option<String> {
     let GeneralName::UniformResourceIdentifier(url) = location else { return None };
     check_url(url.as_str(), &Leniency::STRICT).ok().map(|()| url.as_str().to_owned())
 }
 
 /// The constraints of both forms. RFC 9118 §6 forbids an issuer to use both; if it did, both bind.
+// rfc9118:6-1.
 fn read_constraints(body: &x509_cert::TbsCertificate) -> Option<Option<Vec<ClaimConstraints>>> {
     let plain = extension_bytes(body, CLAIM_CONSTRAINTS)?.map(ClaimConstraints::from_der);
     let enhanced =

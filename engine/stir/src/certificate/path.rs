@@ -78,6 +78,7 @@ impl Known {
 }
 
 /// Finds the way from the first of `certificates` to a root of `trust`.
+// rfc9060:6-1.
 pub(super) fn find(
     certificates: &[CertificateDer<'static>],
     facts: &[CertificateFacts],
@@ -114,6 +115,7 @@ pub(super) fn find(
 
 /// What the library below does not look at: that issuers may sign certificates (RFC 5280 §4.2.1.3), that the
 /// root's path length is kept (§4.2.1.9), that key identifiers match (RFC 9060 §7).
+// rfc9060:6-1, rfc9060:7-3.
 fn check_hierarchy(path: &Path, facts: &[CertificateFacts]) -> Result<(), Fault> {
     let depth_allowed = path.root.path_len.is_none_or(|most| path.issuers.len() <= usize::from(most));
     let pairs = path.certificates(facts).zip(path.certificates(facts).skip(1));

@@ -31,6 +31,7 @@ impl TnRange {
     /// # Errors
     /// [`RangeError`], unless `count` is 2 or more, `start` is all digits, and start + count is less than 10 to
     /// the power of its length (RFC 8226 §9).
+    // rfc8226:9-1.
     pub fn new(start: TelephoneNumber, count: u64) -> Result<Self, RangeError> {
         // One number more than the range holds must still fit: that is the RFC's bound.
         let past = count.checked_add(1).ok_or(RangeError)?;
@@ -128,6 +129,7 @@ impl TnAuthList {
     ///
     /// # Errors
     /// As [`from_der`](Self::from_der), with [`LIST_BYTES_MAX`] bytes and [`LIST_ENTRIES_MAX`] entries.
+    // rfc8226:11.2-1.
     pub fn from_reference(der: &[u8]) -> Result<Self, StirError> {
         if der.len() > LIST_BYTES_MAX {
             return Err(StirError::TnAuthList);
@@ -193,6 +195,7 @@ impl TnAuthList {
     /// How far all it stands for lies within `parent`, the list of the certificate above (RFC 9060 §4). A code
     /// lies within the same code only: a pointer is no subset of the numbers somebody once looked up. O(entries
     /// log entries of `parent`).
+    // rfc9060:4-1.
     pub fn encompassed_by(&self, parent: &Self) -> Encompassed {
         if !self.spcs().all(|code| parent.has_spc(code)) {
             Encompassed::No

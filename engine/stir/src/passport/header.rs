@@ -67,6 +67,7 @@ impl CertificateReference {
 }
 
 /// Writes the header in the form of RFC 8225 §9.
+// rfc8225:4.1-1, rfc8946:3-3.
 pub(super) fn write(certificate: &CertificateReference, ppt: Option<&str>) -> String {
     let mut members = BTreeMap::from([
         ("alg".to_owned(), Json::Text("ES256".into())),
@@ -86,6 +87,7 @@ pub(super) struct Header {
 }
 
 /// Reads a header: algorithm first, since nothing else has a meaning under another one.
+// rfc8225:4.1-1.
 pub(super) fn read(members: &BTreeMap<String, Json>, leniency: &Leniency) -> Result<Header, Fault> {
     match members.get("alg") {
         None => return Err(Fault::NoAlgorithm),

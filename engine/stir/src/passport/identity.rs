@@ -67,6 +67,7 @@ impl Identity {
         Json::Object(BTreeMap::from([(name.to_owned(), Json::Text(text))]))
     }
 
+    // rfc8225:5.2.1.1-1, rfc8225:5.2.1.2-1.
     fn member(&self) -> (&'static str, String) {
         match self {
             Self::Tn(number) => ("tn", number.to_string()),
@@ -75,6 +76,7 @@ impl Identity {
     }
 
     /// Reads `orig` or `div`: an object with exactly one of `tn` and `uri`, and nothing else.
+    // rfc8225:5.2.1-1, rfc8225:5.2.1-2, rfc8946:3-5.
     pub(super) fn from_json(
         value: Option<&Json>,
         claim: &'static str,
@@ -90,6 +92,7 @@ impl Identity {
         Self::read(name, text, claim, leniency)
     }
 
+    // rfc8225:5.2.1.1-1, rfc8225:5.2.1.2-1.
     fn read(name: &str, text: &str, claim: &'static str, leniency: &Leniency) -> Result<Self, Fault> {
         if text.is_empty() {
             return Err(Fault::NoIdentity(claim));
@@ -102,6 +105,7 @@ impl Identity {
     }
 }
 
+// rfc8225:5.2.1.1-2.
 fn read_number(text: &str, claim: &'static str, leniency: &Leniency) -> Result<TelephoneNumber, Fault> {
     let number: TelephoneNumber = text.parse().map_err(|_| Fault::Claim(claim))?;
     let canonical = text.bytes().all(|sign| sign.is_ascii_digit() || matches!(sign, b'*' | b'#'));
@@ -120,6 +124,7 @@ fn is_uri(text: &str) -> bool {
 }
 
 /// Reads `dest`: an object with a non-empty array of texts under `tn`, `uri` or both.
+// rfc8225:5.2.1-1, rfc8225:5.2.1-3.
 pub(super) fn destinations_from_json(
     value: Option<&Json>,
     leniency: &Leniency,

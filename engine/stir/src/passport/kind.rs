@@ -103,6 +103,7 @@ impl PassportType {
     }
 
     /// Takes the claims of type `ppt` out of `claims`.
+    // rfc8946:3-1, rfc8946:3-10, rfc8946:5-1.
     pub(super) fn take(
         ppt: Option<&str>,
         claims: &mut BTreeMap<String, Json>,

@@ -64,6 +64,7 @@ impl Claims {
     /// # Errors
     /// [`StirError::Claims`] if a strict verifier would refuse the result whatever the call: what is signed is
     /// read back before it is handed out.
+    // rfc8225:5-1.
     pub fn sign(&self, certificate: &CertificateReference, key: &SigningKey) -> Result<String, StirError> {
         if !self.extra.keys().all(|name| name.is_ascii()) {
             return Err(StirError::Claims(Fault::Claim("with a name that is not ASCII")));
@@ -77,6 +78,7 @@ impl Claims {
     }
 
     /// What is signed: header and payload in the form of RFC 8225 §9, in base64url.
+    // rfc8225:6-1, rfc8225:6-2.
     pub(crate) fn signing_input(&self, certificate: &CertificateReference) -> Result<String, StirError> {
         let header = header::write(certificate, self.kind.ppt());
         const INEXACT: Fault = Fault::Claim("with a number that is not whole");

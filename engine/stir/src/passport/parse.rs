@@ -75,6 +75,7 @@ impl Passport {
 
     /// Its compact form (RFC 8225 §7): two dots and the signature. It names the PASSporT in a `Reason` header
     /// (RFC 9410 §3) without telling what it says.
+    // rfc8225:7-1, rfc9410:5-5.
     pub fn compact(&self) -> String {
         format!("..{}", URL_SAFE_NO_PAD.encode(self.signature))
     }
@@ -139,6 +140,7 @@ pub(super) fn read_payload(bytes: &[u8], ppt: Option<&str>, leniency: &Leniency)
     read_claims(parse_object(bytes, "payload")?, ppt, leniency)
 }
 
+// rfc8225:8.1-1, rfc8225:8.3-2, rfc8226:8-3, rfc9118:3-3.
 fn read_claims(payload: Json, ppt: Option<&str>, leniency: &Leniency) -> Result<Claims, Fault> {
     let Json::Object(mut claims) = payload else { return Err(Fault::Json("payload")) };
     let iat_s = read_iat(claims.remove("iat"), leniency)?;
@@ -148,6 +150,7 @@ fn read_claims(payload: Json, ppt: Option<&str>, leniency: &Leniency) -> Result<
     Ok(Claims { kind, iat_s, orig, dest, extra: claims })
 }
 
+// rfc8225:5.1.1-1.
 fn read_iat(value: Option<Json>, leniency: &Leniency) -> Result<i64, Fault> {
     match value {
         Some(Json::Integer(seconds)) => Ok(seconds),

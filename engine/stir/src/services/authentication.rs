@@ -52,6 +52,7 @@ impl Credential {
     ///
     /// # Errors
     /// [`StirError::Claims`].
+    // rfc8226:8-5.
     pub fn sign(&self, claims: &Claims) -> Result<String, StirError> {
         if let Some(chain) = &self.chain {
             chain.check_signer_claims(&|| claims.payload()).map_err(StirError::Claims)?;
@@ -69,6 +70,7 @@ impl Credential {
     ///
     /// # Errors
     /// [`Fault`] of the stages cert and authz.
+    // rfc8816:8.1-1, rfc9060:5-1, rfc9060:5-2, rfc9060:5-3.
     pub fn authority(
         &self,
         orig: &Identity,
@@ -224,6 +226,7 @@ impl AuthenticationService {
     }
 
     /// The credential that may sign for `party`; else why the last one may not.
+    // rfc8816:8.1-1.
     pub(super) fn credential_for(&self, party: &Identity, wall: Timestamp) -> Result<&Credential, Fault> {
         let mut last = Fault::NoCertificate;
         for credential in &self.credentials {
@@ -311,6 +314,7 @@ impl PlaceCall {
     }
 
     /// Step 4, and the stores.
+    // rfc8225:5.1.1-1, rfc8816:8.1-6, rfc8816:8.1-9.
     fn sign_and_store(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), PlaceFault> {
         let claims = &mut self.request.claims;
         claims.iat_s = now.wall_s();

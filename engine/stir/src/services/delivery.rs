@@ -144,6 +144,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`DeliveryFault::Seal`].
+    // rfc8816:8.1-7.
     pub fn store(
         &mut self,
         passports: &[&str],
@@ -266,6 +267,7 @@ impl Leg {
         !self.services.is_empty() && !self.keys.is_empty()
     }
 
+    // rfc8816:8.1-3, rfc8816:8.1-4, rfc8816:8.1-5.
     fn discover(&mut self, by: &Discoveries, turn: &mut Turn<'_>) -> Result<(), DeliveryFault> {
         if self.fetch.is_some() {
             return Ok(());

@@ -242,6 +242,7 @@ pub enum CpsUri {
 impl FromStr for CpsUri {
     type Err = CpsUriError;
 
+    // rfc8816:7.3-1.
     fn from_str(text: &str) -> Result<Self, CpsUriError> {
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
         if text.len() > CPS_URI_BYTES_MAX || !plain {

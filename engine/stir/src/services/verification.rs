@@ -321,6 +321,7 @@ impl CheckCall {
     }
 
     /// Step 1. Returns whether something new was opened.
+    // rfc8816:8.2-1.
     fn open_items(&mut self) -> bool {
         let (Some(collection), Some(number)) = (&mut self.collection, self.request.call.dest.number()) else {
             return false;
@@ -351,6 +352,7 @@ impl CheckCall {
     }
 
     /// The verdict on what is there, and the URLs of certificates that it lacks.
+    // rfc8816:8.2-2, rfc8816:8.2-3, rfc8816:8.2-4, rfc8816:8.2-5, rfc8816:8.2-6.
     fn verdict(&self, now: Moment) -> (CallVerdict, Missing) {
         let source = Noting::new(&self.service, &self.gathering);
         let service = &*self.service;

@@ -17,6 +17,8 @@ use crate::services::Credential;
 ///
 /// # Errors
 /// [`StirError::Claims`].
+// rfc8816:6.2-3, rfc8946:3-3, rfc8946:3-7, rfc8946:3-8, rfc8946:4.1-3, rfc8946:4.1-6, rfc8946:4.1-8,
+// rfc8946:5-1, rfc8946:5.1-1, rfc8946:5.1-2, rfc8946:6-1.
 pub(super) fn divert(
     passports: &[&Passport],
     from: TelephoneNumber,

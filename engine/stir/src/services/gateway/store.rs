@@ -199,6 +199,7 @@ impl GatewayStore {
     }
 
     /// Reads the PASSporTs, and has them checked or goes on with them.
+    // rfc8946:4.1-2.
     fn read(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), GatewayFault> {
         let passports = self.readable()?;
         self.diverted_from = self.diverter(&passports)?;
@@ -221,6 +222,7 @@ impl GatewayStore {
     ///
     /// # Errors
     /// If there is none, why.
+    // rfc8816:8.1-9, rfc8946:4.1-1.
     fn readable(&self) -> Result<Vec<Passport>, GatewayFault> {
         let request = &self.request.call;
         let leniency = &self.service.verification.policy.leniency;
@@ -239,6 +241,7 @@ impl GatewayStore {
 
     /// The number that the gateway diverts the call from: one that a PASSporT names as called and that the call was
     /// not diverted from before. `None` if it does not divert, or a PASSporT names the new target already.
+    // rfc8946:3-2, rfc8946:3-5.
     fn diverter(&self, passports: &[Passport]) -> Result<Option<TelephoneNumber>, GatewayFault> {
         let Some(to) = self.request.divert_to.map(Identity::Tn) else { return Ok(None) };
         let is_named =
@@ -318,6 +321,7 @@ impl GatewayStore {
         self.deliver(now, asks)
     }
 
+    // rfc8946:3-6, rfc8946:4.1-4.
     fn diverted(
         &self,
         passports: &[&Passport],
@@ -354,6 +358,7 @@ impl GatewayStore {
     }
 
     /// Finds service and keys, seals and stores once they are found, and ends once all is stored.
+    // rfc8816:8.3-1.
     fn deliver(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), GatewayFault> {
         let Stage::Delivering(delivery, tokens) = &mut self.stage else { return Ok(()) };
         let authentication = &self.service.authentication;
