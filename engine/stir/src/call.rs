@@ -337,9 +337,8 @@ impl VerificationPolicy {
         now: Timestamp,
     ) {
         let Some(passport) = &report.passport else { return };
-        let is_rsp = matches!(passport.claims().kind, PassportType::Rsp);
-        if is_rsp && context.carrier == Carrier::Request {
-            report.outcome = Err(Fault::OnlyInResponse);
+        if let Err(fault) = check_carrier(&passport.claims().kind, context.carrier) {
+            report.outcome = Err(fault);
             return;
         }
         let target = if is_diverted { Target::Any } else { Target::of(passport, context) };
@@ -384,6 +383,18 @@ impl VerificationPolicy {
                 target.is_met(&passport.claims().dest)
                     && self.check_time(passport, self.freshness_s, now).is_ok()
             })
+    }
+}
+
+/// Whether a PASSporT of this type counts in what it came with.
+const fn check_carrier(kind: &PassportType, carrier: Carrier) -> Result<(), Fault> {
+    use PassportType::{Div, DivO, Msg, Rsp};
+    match (carrier, kind) {
+        (Carrier::Request | Carrier::Call, Rsp) => Err(Fault::OnlyInResponse),
+        (Carrier::Call, Msg) => Err(Fault::OnlyInMessage),
+        (Carrier::Response, Rsp | Div { .. } | DivO { .. }) => Ok(()),
+        (Carrier::Response, _) => Err(Fault::OnlyInRequest),
+        _ => Ok(()),
     }
 }
 

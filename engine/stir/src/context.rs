@@ -57,6 +57,9 @@ pub enum Carrier {
     /// A request, or whatever is in its place out of band: a `rsp` PASSporT does not count.
     #[default]
     Request,
+    /// A request that is known to be for a call and not for a message: neither does a `msg` PASSporT count, which is
+    /// a type of its own so that it makes no call (RFC 9475 §3).
+    Call,
     /// A response: only `rsp` PASSporTs count, and the `div` beside them (RFC 9970).
     Response,
     /// Not said: every type counts.

@@ -193,6 +193,10 @@ pub enum Fault {
     NoContent,
     /// A PASSporT of a response (`rsp`, RFC 9970) came with a request.
     OnlyInResponse,
+    /// A PASSporT of a request came back with a response, where it says nothing about who was reached.
+    OnlyInRequest,
+    /// A PASSporT of a message (`msg`, RFC 9475) came with a call.
+    OnlyInMessage,
     /// The same PASSporT came with another call before.
     Replayed,
     /// The memory of PASSporTs is full of fresh ones, so nothing can be said about this one.
@@ -251,7 +255,9 @@ impl Fault {
             | Self::Critical
             | Self::HeaderMember(_)
             | Self::UnknownType
-            | Self::OnlyInResponse => (Stage::Header, 438),
+            | Self::OnlyInResponse
+            | Self::OnlyInRequest
+            | Self::OnlyInMessage => (Stage::Header, 438),
             Self::NoAlgorithm => (Stage::Header, 437),
             Self::NoCertificateReference | Self::X5u => (Stage::Header, 436),
             Self::X5uScheme => (Stage::X5u, 436),
@@ -380,6 +386,8 @@ impl Fault {
             Self::NoDigest => "content that rcd refers to has no digest in rcdi",
             Self::NoContent => "content that rcd refers to is not at hand to be compared with rcdi",
             Self::OnlyInResponse => "a PASSporT of a response came with a request",
+            Self::OnlyInRequest => "a PASSporT of a request came with a response",
+            Self::OnlyInMessage => "a PASSporT of a message came with a call",
             Self::Replayed => "the PASSporT came with another call before",
             Self::ReplayMemoryFull => "too many PASSporTs are remembered to tell whether this one is a copy",
             Self::Diversion => "no PASSporT leads from the caller to who diverted the call",

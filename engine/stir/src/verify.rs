@@ -134,7 +134,9 @@ impl VerificationPolicy {
         let within = self.follow_diversions(passport, certificates, now)?;
         content::check(claims, self.content, context)?;
         if let Some((memory, call)) = context.seen {
-            memory.note(passport, call, self.fresh_until(passport, freshness_s, now), now)?;
+            for seen in core::iter::once(passport).chain(&within) {
+                memory.note(seen, call, self.fresh_until(seen, now), now)?;
+            }
         }
         Ok(Checked { authority, within })
     }
@@ -144,6 +146,10 @@ impl VerificationPolicy {
     fn check_alone(&self, passport: &Passport, freshness_s: u64, now: Timestamp) -> Result<(), Fault> {
         if matches!(passport.claims().kind, PassportType::Unknown(_)) {
             return Err(Fault::UnknownType);
+        }
+        // Its signer stands for one party, who was reached (RFC 9970).
+        if matches!(passport.claims().kind, PassportType::Rsp) && passport.claims().dest.len() != 1 {
+            return Err(Fault::Claim("dest"));
         }
         self.check_time(passport, freshness_s, now)
     }
@@ -168,9 +174,11 @@ impl VerificationPolicy {
         Ok(())
     }
 
-    /// Until when [`check_time`](Self::check_time) lets `passport`, which it let through at `now`, through again.
-    fn fresh_until(&self, passport: &Passport, freshness_s: u64, now: Timestamp) -> Timestamp {
+    /// Until when `passport`, which [`check_time`](Self::check_time) let through at `now`, may be let through again,
+    /// by itself or with a diversion.
+    fn fresh_until(&self, passport: &Passport, now: Timestamp) -> Timestamp {
         let iat_s = u64::try_from(passport.claims().iat_s).unwrap_or(0);
+        let freshness_s = self.freshness_s.max(self.diverted_freshness_s);
         let end_s = iat_s.saturating_add(freshness_s).saturating_add(1);
         now.max(Timestamp::from_millis(end_s.saturating_mul(1000)))
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{Seeded, at_s, number};
+use common::{Seeded, at_s, number, twin};
 use herald_core::Timestamp;
 use herald_stir::issue::{DevelopmentAuthority, Validity};
 use herald_stir::{
@@ -116,19 +116,6 @@ fn broken(token: &str) -> String {
     let (input, signature) = token.rsplit_once('.').unwrap();
     let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
     bytes[7] ^= 1;
-    format!("{input}.{}", URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// The other signature that ECDSA has for the same key and message: s becomes n - s.
-fn twin(token: &str) -> String {
-    const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
-    let (input, signature) = token.rsplit_once('.').unwrap();
-    let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    let mut borrow = 0;
-    for (index, order) in common::hex(ORDER).into_iter().enumerate().rev() {
-        let difference = i32::from(order) - i32::from(bytes[32 + index]) - borrow;
-        (bytes[32 + index], borrow) = (difference.rem_euclid(256) as u8, i32::from(difference < 0));
-    }
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -290,6 +277,30 @@ fn a_response_is_for_who_was_reached() {
     assert!(world.judge(&world.tokens(&["AB:rsp"]), &context).outcome().is_ok());
     let by_caller = world.judge(&world.tokens(&["AB!A:rsp"]), &context);
     assert_eq!(by_caller.outcome().err(), Some(&Fault::NotCovered));
+    // What the caller sent along proves nothing when it comes back.
+    for text in ["AB", "AB:rcd", "AB:msg", "AB:rph"] {
+        let echoed = world.judge(&world.tokens(&[text]), &context);
+        assert_eq!(echoed.outcome().err(), Some(&Fault::OnlyInRequest), "{text}");
+    }
+    // Who stands for one of several called parties does not stand for the others.
+    let dest = vec![party('C'), party('B')];
+    let both = Claims { kind: PassportType::Rsp, dest, ..Claims::base(party('A'), party('B'), T0) };
+    let by_other = world.judge(&[world.sign('C', &both)], &context);
+    assert_eq!(by_other.outcome().err(), Some(&Fault::Claim("dest")));
+}
+
+#[test]
+fn a_passport_for_a_message_makes_no_call() {
+    let world = World::new();
+    let facts = facts('B', None);
+    let judge = |carrier, text: &str| {
+        let context = CallContext { carrier, ..CallContext::of(&facts) };
+        world.judge(&world.tokens(&[text]), &context).outcome().err().cloned()
+    };
+    assert_eq!(judge(Carrier::Call, "AB:msg"), Some(Fault::OnlyInMessage));
+    assert_eq!(judge(Carrier::Call, "AB:rsp"), Some(Fault::OnlyInResponse));
+    assert_eq!(judge(Carrier::Call, "AB"), None);
+    assert_eq!(judge(Carrier::Request, "AB:msg"), None);
 }
 
 // rfc9410:4-2, rfc9410:5-1, rfc9410:5-2, rfc9410:5-3, rfc9410:5-4, rfc9410:5-5, rfc9410:6-1.
@@ -347,6 +358,40 @@ fn a_passport_counts_for_one_call_whatever_its_signature_and_way() {
     assert_eq!(judge(&world.tokens(&["AB@1", "AB@2"]), other), None);
     assert_eq!(judge(&world.tokens(&["AB@3"]), other), Some(Fault::ReplayMemoryFull));
     assert_eq!(judge(&world.tokens(&["AB@1"]), other), None, "known although the memory is full");
+}
+
+#[test]
+fn a_passport_counts_for_one_call_within_others_too() {
+    let world = World::new();
+    let mut policy = world.policy.clone();
+    policy.set("diverted_freshness_s", "3600").unwrap();
+    let memory = ReplayMemory::new(10);
+    let (to_b, to_c) = (facts('B', None), facts('C', Some('B')));
+    let judge = |token: &str, facts: &CallFacts, call, at| {
+        let context = CallContext { seen: Some((&memory, call)), ..CallContext::of(facts) };
+        let serve = |url: &str| {
+            let letter = url.strip_suffix(".pem")?.chars().last()?;
+            world.signers.get(&letter).map(|(_, chain)| chain.clone().into_bytes())
+        };
+        let values = [IdentityValue::Token(token.as_bytes())];
+        policy.verify_call(&values, &context, &serve, at_s(at)).outcome().err().cloned()
+    };
+    // Who was called may divert the call, as often as it pleases; the caller called once.
+    let wrap = |original: &str, at: u64| {
+        let kind = PassportType::DivO { from: party('B'), opt: original.to_owned() };
+        world.sign('B', &Claims { kind, ..Claims::base(party('A'), party('C'), at as i64) })
+    };
+    let calls: Vec<_> = (0..4u64).map(CallToken::from).collect();
+    let original = world.token("AB");
+    assert_eq!(judge(&wrap(&original, NOW_S), &to_c, calls[0], NOW_S), None);
+    assert_eq!(judge(&wrap(&original, NOW_S + 1), &to_c, calls[0], NOW_S), None, "the same call again");
+    assert_eq!(judge(&wrap(&original, NOW_S + 2), &to_c, calls[1], NOW_S), Some(Fault::Replayed));
+    // Nor is it forgotten while it may still be diverted.
+    let answered = world.token("AB@1");
+    assert_eq!(judge(&answered, &to_b, calls[2], NOW_S), None);
+    let later_s = NOW_S + 600;
+    assert_eq!(judge(&wrap(&answered, later_s), &to_c, calls[3], later_s), Some(Fault::Replayed));
+    assert_eq!(judge(&wrap(&world.token("AB@2"), later_s), &to_c, calls[3], later_s), None);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use herald_runtime::core::Timestamp;
 use herald_runtime::stir::{
-    Authority, CallContext, CallFacts, CallVerdict, Claims, Fault, IdentityValue, Json, PassportReport,
-    PassportType, SipRequest, TrustStore, VerificationPolicy,
+    Authority, CallContext, CallFacts, CallVerdict, Carrier, Claims, Fault, IdentityValue, Json,
+    PassportReport, PassportType, SipRequest, TrustStore, VerificationPolicy,
 };
 use herald_runtime::wall_clock;
 use serde_json::{Map, Value, json};
@@ -75,6 +75,7 @@ impl<'a> Case<'a> {
             date_s: request.date_s(),
             message: self.message.as_deref().or(is_message.then(|| request.body())),
             linked: &linked,
+            carrier: if is_message { Carrier::Request } else { Carrier::Call },
             ..CallContext::of(&facts)
         };
         Ok(self.policy.verify_call(&values, &context, &|url: &str| self.certificates.serve(url), self.now))

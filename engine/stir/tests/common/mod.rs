@@ -7,7 +7,10 @@ pub(crate) mod pki;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herald_core::{Random, TelephoneNumber, Timestamp};
 use herald_stir::{CallFacts, Identity};
 
@@ -78,6 +81,19 @@ pub(crate) fn at_s(seconds: u64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
+/// The other signature that ECDSA has for the same key and message: s becomes n - s.
+pub(crate) fn twin(token: &str) -> String {
+    const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let (input, signature) = token.rsplit_once('.').unwrap();
+    let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrow = 0;
+    for (index, order) in hex(ORDER).into_iter().enumerate().rev() {
+        let difference = i32::from(order) - i32::from(bytes[32 + index]) - borrow;
+        (bytes[32 + index], borrow) = (difference.rem_euclid(256) as u8, i32::from(difference < 0));
+    }
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
 /// Numbers that look random and are the same in every run (splitmix64).
 pub(crate) struct Seeded(AtomicU64);
 
@@ -105,4 +121,20 @@ impl Random for Seeded {
             chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
         }
     }
+}
+
+/// The CPU time of this thread.
+pub(crate) fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// The most CPU time that one verdict may take: 10 ms as it is delivered. A build without optimisation on a machine
+/// that does other things is given ten times as much, so that only an endless loop or a search fails it.
+pub(crate) const VERDICT_CPU_MAX: Duration =
+    Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 10 });
+
+/// How many inputs a campaign tries: `$HERALD_MUTATIONS`, or `usual` where nobody says.
+pub(crate) fn mutation_count(usual: usize) -> usize {
+    std::env::var("HERALD_MUTATIONS").map_or(usual, |count| count.parse().unwrap())
 }
