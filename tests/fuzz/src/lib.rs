@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod bundle;
 pub mod certificate;
 pub mod journal_block;
+pub mod json;
 pub mod limits;
 pub mod number;
 pub mod passport;
