@@ -118,7 +118,7 @@ fn write_parameters(passport: &Passport) -> Option<String> {
     if url.contains(['<', '>', '"']) || ppt.is_some_and(|ppt| !ppt.chars().all(is_token_sign)) {
         return None;
     }
-    let ppt = ppt.map(|ppt| format!(";ppt=\"{ppt}\"")).unwrap_or_default();
+    let ppt = ppt.map(|ppt| format!(";ppt={ppt}")).unwrap_or_default();
     Some(format!(";info=<{url}>;alg=ES256{ppt}"))
 }
 

@@ -129,9 +129,9 @@ fn a_passport_is_written_as_it_is_read_or_not_at_all() {
     };
     let unknown = |ppt: &str| Claims { kind: PassportType::Unknown(ppt.into()), ..base() };
     for (claims, x5u, expected) in [
-        (shaken(), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256;ppt=\"shaken\"")),
+        (shaken(), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256;ppt=shaken")),
         (base(), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256")),
-        (unknown("new"), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256;ppt=\"new\"")),
+        (unknown("new"), X5U, Some(";info=<https://certs.example.net/a.pem>;alg=ES256;ppt=new")),
         (unknown("a\"\r\nFrom: b"), X5U, None),
         (base(), "https://certs.example.net/a>;alg=none;b=<.pem", None),
     ] {
