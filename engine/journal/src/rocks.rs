@@ -147,9 +147,11 @@ impl RocksStore {
         Arc::new(RocksKeeper::new(Arc::clone(&self.db), Span::of(retention), opened_at))
     }
 
-    /// As [`for_each_live`](Self::for_each_live), without the bodies, which `keeper` then reads: hands `visit` many at
-    /// once, in the order they expire. Takes memory for what it hands over of one generation, and 24 bytes for each
-    /// segment of the log they were in.
+    /// As [`for_each_live`](Self::for_each_live), for a log that goes beyond its memory: hands `index` many at once, in the
+    /// order they expire, without the bodies, which `keeper` then reads. Once `index` has taken fewer than it was given,
+    /// those behind and all of later generations go to `restore`, with their bodies.
+    ///
+    /// Takes memory for what it hands over of one generation, and 24 bytes for each segment of the log they were in.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -158,16 +160,51 @@ impl RocksStore {
         now: Timestamp,
         retention_ms: u64,
         keeper: &RocksKeeper,
-        visit: &mut dyn FnMut(&[BeyondRecord]),
+        index: &mut dyn FnMut(&[BeyondRecord]) -> usize,
+        restore: &mut dyn FnMut(&NewPlacement<'_>),
     ) -> Result<u64, Fault> {
+        let latest = now.plus_millis(retention_ms);
         let mut indexed = Indexed::default();
+        let mut full_at = None;
         for &ends_at in self.generations.range(now..) {
             indexed.clear();
             self.read_generation(ends_at, &mut |key, records| indexed.add(ends_at, key, records, now))?;
-            visit(indexed.end(now.plus_millis(retention_ms)));
+            let records = indexed.end(latest);
+            let taken = index(records);
+            if taken < records.len() {
+                full_at = Some((ends_at, taken));
+                break;
+            }
         }
-        let damaged_count = indexed.damaged_count();
+        let mut damaged_count = indexed.damaged_count();
         keeper.know(indexed.segments);
+        if let Some((full_at, taken)) = full_at {
+            damaged_count += self.restore_rest(full_at, taken, now, latest, restore)?;
+        }
+        Ok(damaged_count)
+    }
+
+    /// Visits what lives from the generation that is over at `full_at` on, but for the first `taken`, as
+    /// [`for_each_live`](Self::for_each_live). The damage in that generation has been counted.
+    fn restore_rest(
+        &self,
+        full_at: Timestamp,
+        taken: usize,
+        now: Timestamp,
+        latest: Timestamp,
+        visit: &mut dyn FnMut(&NewPlacement<'_>),
+    ) -> Result<u64, Fault> {
+        let (mut before, mut recovered, mut damaged_count) = (taken, Recovered::default(), 0);
+        for &ends_at in self.generations.range(full_at..) {
+            recovered.clear();
+            self.read_generation(ends_at, &mut |key, records| recovered.add(key, records))?;
+            // In the same order as without bodies: both ways sort what they have read in one order, and stably.
+            let damaged = recovered.for_each_live(now, &mut |placement| match before.checked_sub(1) {
+                Some(left) => before = left,
+                None => visit(&NewPlacement { expires_at: placement.expires_at.min(latest), ..*placement }),
+            });
+            damaged_count += if ends_at == full_at { 0 } else { damaged };
+        }
         Ok(damaged_count)
     }
 

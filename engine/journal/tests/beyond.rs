@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{Failing, RETENTION_MS, append, body, id, new_journal, number};
-use herald_core::{PlacementStore, Retention, Timestamp};
+use herald_core::{NewPlacement, PlacementStore, Retention, Timestamp};
 use herald_journal::{Journal, RocksStore};
-use herald_log::{BeyondConfig, LogConfig, LogHandle, PlacementLog};
+use herald_log::{BeyondConfig, BeyondRecord, LogConfig, LogHandle, PlacementLog};
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 /// So little that RocksDB writes most of it to sorted files.
@@ -36,14 +36,14 @@ impl Life {
         };
         let beyond = BeyondConfig { bytes: BEYOND_BYTES, keeper: keeper.clone() };
         let log = PlacementLog::create_beyond(config, &beyond).expect("a log");
-        let damaged = store.index_live(now, RETENTION_MS, &keeper, &mut |records| {
+        let mut handle = log.handle().expect("a handle");
+        let mut index = |records: &[BeyondRecord]| {
             assert!(records.is_sorted_by_key(|record| record.expires_at));
-            for records in records.chunks(log.beyond_records_max()) {
-                log.restore_beyond(records).expect("room");
-            }
-        });
+            log.restore_beyond(records).expect("tables")
+        };
+        let mut restore = |placement: &NewPlacement<'_>| handle.restore(placement).expect("room in memory");
+        let damaged = store.index_live(now, RETENTION_MS, &keeper, &mut index, &mut restore);
         assert_eq!(damaged, Ok(0));
-        let handle = log.handle().expect("a handle");
         let store = Failing::new(store);
         let journal = new_journal(log.clone(), store, Arc::default(), now);
         Self { log, handle, journal }

@@ -45,7 +45,8 @@ impl core::fmt::Debug for BeyondConfig {
 
 /// Reads the bodies of records that have left memory. Any thread; it may block.
 pub trait Keeper: Send + Sync {
-    /// Lends `visit` the body of the record at `place`. False, without a visit, if it cannot be read.
+    /// Lends `visit` the body of the record at `place`. False, without a visit, if it cannot be read; true without one if
+    /// it has expired meanwhile and is gone.
     fn read(&self, place: &KeptPlace, visit: &mut dyn FnMut(&[u8])) -> bool;
 }
 
@@ -221,6 +222,14 @@ impl Beyond {
     pub(crate) fn stub_count(&self) -> u64 {
         let ring = self.ring.lock();
         ring.taken.front().map_or(0, |oldest| ring.end - oldest.first)
+    }
+
+    /// How many stubs have room side by side behind those there are. O(1).
+    pub(crate) fn room(&self) -> usize {
+        let ring = self.ring.lock();
+        let oldest = ring.taken.front().map_or(ring.end, |oldest| oldest.first);
+        let left = self.stubs_max - ring.end % self.stubs_max;
+        narrow(left.min(oldest + self.stubs_max - ring.end))
     }
 
     /// Lets the stubs of a segment be found from now on, if there is room for them.

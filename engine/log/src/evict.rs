@@ -95,17 +95,26 @@ impl PlacementLog {
     /// Puts back live placements that a journal kept, without their bodies, which stay with the log's
     /// [`Keeper`](crate::Keeper). They are not drained again.
     ///
-    /// Restore before the first append or walk, in the order of expiry, at most
-    /// [`beyond_records_max`](Self::beyond_records_max) at once.
+    /// Restore before the first append or walk, in the order of expiry. Returns how many of `records` there was room for,
+    /// from the first on. Those behind, and all that expire later, are for [`LogHandle::restore`](crate::LogHandle::restore):
+    /// a full log holds as many in memory as beyond it, so no more than those are left.
     ///
     /// # Errors
-    /// [`Refusal::StoreFull`] if there is no room for so many; the log is then of no further use.
+    /// [`Refusal::StoreFull`] if they come in so many small parts that there is no table for one; the log is then of no
+    /// further use.
     ///
     /// # Panics
-    /// If the log was not made to go beyond its memory, or if they are too many.
-    pub fn restore_beyond(&self, records: &[BeyondRecord]) -> Result<(), Refusal> {
+    /// If the log was not made to go beyond its memory.
+    pub fn restore_beyond(&self, records: &[BeyondRecord]) -> Result<usize, Refusal> {
         let beyond = self.beyond.as_ref().expect("only a log that goes beyond its memory restores so");
-        assert!(records.len() <= self.beyond_records_max());
+        let fitting = &records[..records.len().min(beyond.room())];
+        let mut parts = fitting.chunks(self.geometry.segment_bytes / LINE_BYTES);
+        parts.try_for_each(|part| self.restore_part(beyond, part))?;
+        Ok(fitting.len())
+    }
+
+    /// Puts back records that have room, no more than a segment has lines.
+    fn restore_part(&self, beyond: &Beyond, records: &[BeyondRecord]) -> Result<(), Refusal> {
         // Round and round, so that no segment has more tables than others.
         let next_index = narrow(self.segments.opened_count()) % self.segments.count();
         let claimed = self.segments.claim(&self.pins, Source::Restored, next_index);
@@ -138,10 +147,5 @@ impl PlacementLog {
         let head = Bucket::from_bits(word.load(Ordering::Acquire));
         word.store(Bucket::new(address, head.live_max() + 1).to_bits(), Ordering::Release);
         head.newest()
-    }
-
-    /// How many placements [`restore_beyond`](Self::restore_beyond) takes at once.
-    pub fn beyond_records_max(&self) -> usize {
-        self.geometry.segment_bytes / LINE_BYTES
     }
 }

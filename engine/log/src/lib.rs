@@ -33,8 +33,10 @@
 //!
 //! This crate does not know HTTP, disks, clocks (every call is given the time), how long placements live (each
 //! brings its expiry) or what their bytes mean. It allocates, locks and enters the kernel when a log or a
-//! handle is made and in `drain`, never in a walk, and in an append only to pass a barrier for all readers, at most once
-//! for each segment that is opened (the module `barrier` of the source).
+//! handle is made, in `drain` and `evict`, never in a walk, and in an append only to pass a barrier for all readers, at
+//! most once for each segment that is opened (the module `barrier` of the source). The exception is a log that goes
+//! beyond its memory: a walk that meets a record which has left notes it and what is behind it in a vector, and when it
+//! has let go of its pin calls the keeper, which may lock and wait for a disk.
 //!
 //! ```
 //! use herald_core::{NewPlacement, PlacementId, PlacementStore, Timestamp};

@@ -165,9 +165,7 @@ fn what_a_journal_kept_is_restored_without_memory_for_bodies() {
             BeyondRecord { number: new.number, id: new.id, expires_at, origin: 7, offset }
         })
         .collect();
-    for records in all.chunks(scene.log.beyond_records_max()) {
-        scene.log.restore_beyond(records).expect("room");
-    }
+    assert_eq!(scene.log.restore_beyond(&all), Ok(all.len()));
     assert_eq!(scene.log.stats().segments_free, 16);
     scene.put(total, 500, 2_000 + total).expect("room");
     for (now_ms, oldest) in [(500, 0), (1_000, 10), (1_000 + 50, 510)] {
@@ -180,4 +178,32 @@ fn what_a_journal_kept_is_restored_without_memory_for_bodies() {
         RECORD_BYTES,
         "not drained again"
     );
+}
+
+#[test]
+fn a_full_log_is_restored_with_the_youngest_in_memory() {
+    // As many records beyond memory as the first log may have, and as many more as its memory holds.
+    let in_memory = 16 * RECORDS_PER_SEGMENT;
+    let beyond = (ARENA_BYTES + 2 * ARENA_BYTES) as u64 / RECORD_BYTES as u64;
+    let mut scene = Scene::new(2 * ARENA_BYTES);
+    let all: Vec<_> = (0..beyond + in_memory)
+        .map(|index| {
+            let mut body = [0; 640];
+            let new = placement(number(index % 10), id(index, 0), 1_000 + index, &mut body);
+            let offset = index * RECORD_BYTES as u64;
+            scene.kept.restored.lock().insert((0, offset), new.body.to_vec());
+            BeyondRecord { number: new.number, id: new.id, expires_at: new.expires_at, origin: 0, offset }
+        })
+        .collect();
+    let taken: usize = all.chunks(100).map(|part| scene.log.restore_beyond(part).expect("tables")).sum();
+    assert_eq!(taken as u64, beyond, "as many as may be beyond memory");
+    for index in beyond..beyond + in_memory {
+        let mut body = [0; 640];
+        let new = placement(number(index % 10), id(index, 0), 1_000 + index, &mut body);
+        scene.handle.restore(&new).expect("room in memory");
+    }
+    for of in 0..10 {
+        let expected = (0..beyond + in_memory).rev().filter(|index| index % 10 == of);
+        assert!(scene.seen(of, 1).into_iter().eq(expected), "{of}");
+    }
 }

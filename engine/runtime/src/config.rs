@@ -125,9 +125,9 @@ pub const PROPERTIES: &[Property] = &[
         option: "beyond-memory",
         form: "SIZE",
         default: "0",
-        meaning: "placements that may live on the disk alone when memory is full; an eleventh of it is taken besides \
-                  memory at start, to find them again, and a retrieval of them may wait for the disk; 0 refuses \
-                  stores instead",
+        meaning: "placements that may live on the disk alone when memory is full; a ninth of it is taken besides at \
+                  start, and 7 % of memory, to find them again, and a retrieval of them may wait for the disk; 0 \
+                  refuses stores instead",
         set: |config, value| {
             config.beyond_bytes = parse_size(value).ok_or("a size as in 10GiB, or 0")?;
             Ok(())

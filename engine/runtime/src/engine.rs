@@ -8,12 +8,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use herald_core::{
-    Clock, CoverSecret, Item, PlacementId, Problem, Random, Refusal, Retention, TelephoneNumber, Timestamp,
+    Clock, CoverSecret, Item, NewPlacement, PlacementId, Problem, Random, Retention, TelephoneNumber,
+    Timestamp,
 };
 use herald_journal::{
     Durability, Fault, Journal, JournalConfig, JournalThread, Meta, RocksKeeper, RocksStore,
 };
-use herald_log::{BeyondConfig, LogConfig, PlacementLog};
+use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
 use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
 };
@@ -577,24 +578,29 @@ fn recover(
     report: &ReportFn,
 ) -> Result<(), EngineError> {
     let retention_ms = shared.retention.as_millis();
-    let (mut recovered, mut refused) = (0, 0);
-    let mut count = |result: Result<(), Refusal>, placements: usize| match result {
-        Ok(()) => recovered += placements,
-        Err(_) => refused += placements,
+    let (mut indexed, mut unindexed, mut recovered, mut refused) = (0, 0, 0, 0);
+    let mut handle = shared.log.handle()?;
+    let mut restore = |placement: &NewPlacement<'_>| match handle.restore(placement) {
+        Ok(()) => recovered += 1,
+        Err(_) => refused += 1,
     };
     let damaged_count = if let Some(keeper) = keeper {
-        let log = &shared.log;
-        store.index_live(now, retention_ms, keeper, &mut |records| {
-            let parts = records.chunks(log.beyond_records_max());
-            parts.for_each(|records| count(log.restore_beyond(records), records.len()));
-        })?
+        let mut index = |records: &[BeyondRecord]| {
+            let Ok(taken) = shared.log.restore_beyond(records) else {
+                unindexed += records.len();
+                return records.len();
+            };
+            indexed += taken;
+            taken
+        };
+        store.index_live(now, retention_ms, keeper, &mut index, &mut restore)?
     } else {
-        let mut log = shared.log.handle()?;
-        store.for_each_live(now, retention_ms, &mut |placement| count(log.restore(placement), 1))?
+        store.for_each_live(now, retention_ms, &mut restore)?
     };
     if damaged_count > 0 {
         report(Level::Error, &format!("{damaged_count} damaged blocks of the journal were passed over"));
     }
+    refused += unindexed;
     if refused > 0 {
         return Err(EngineError::new(
             EngineErrorKind::Limit,
@@ -603,7 +609,7 @@ fn recover(
             ),
         ));
     }
-    report(Level::Info, &format!("recovered {recovered} placements from the journal"));
+    report(Level::Info, &format!("recovered {} placements from the journal", indexed + recovered));
     Ok(())
 }
 

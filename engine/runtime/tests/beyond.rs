@@ -87,6 +87,29 @@ fn what_memory_cannot_hold_is_kept_shown_and_there_after_a_restart() {
     }
 }
 
+/// How many placements are shown in all.
+fn shown_count(engine: &Engine) -> usize {
+    let shown = (0..NUMBERS).map(|of| {
+        let items = engine.retrieve(number(of)).expect("the engine retrieves");
+        items.iter().filter(|item| item.body.starts_with(b"a body: ")).count()
+    });
+    shown.sum()
+}
+
+#[test]
+fn an_engine_that_was_full_is_opened_again_with_its_own_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = started(config(folder.path(), "synced", "2MiB"));
+    let kept = fill(&engine);
+    // More than may live beyond memory, so that the youngest need memory again.
+    assert!(kept > (18 << 20) / 704 && kept < PLACEMENTS, "{kept} were taken");
+    let shown = shown_count(&engine);
+    assert!(shown as u64 >= kept, "{shown} of {kept}");
+    drop(engine);
+    let again = started(config(folder.path(), "synced", "2MiB"));
+    assert_eq!(shown_count(&again), shown);
+}
+
 /// What a service on a Unix socket answers to one request, as it stands behind the head.
 fn asked(socket: &Path, head: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = UnixStream::connect(socket).expect("the engine listens");
