@@ -44,6 +44,14 @@
 #define HERALD_VERDICT_ACCEPT 1
 /** The call came with PASSporTs and none holds for it. */
 #define HERALD_VERDICT_REJECT 2
+/** The host has none: it is fetched, if the property fetch_hosts allows its host. */
+#define HERALD_SUPPLY_FETCH 0
+/** The chain is in chain_pem, its length in chain_pem_len. */
+#define HERALD_SUPPLY_GIVEN 1
+/** There is none, and none is to be fetched. */
+#define HERALD_SUPPLY_NONE 2
+/** The host brings it with herald_certificate_keep; for five seconds it is not asked again. */
+#define HERALD_SUPPLY_LATER 3
 /** A property whose name and value are string literals. */
 #define HERALD_PROPERTY(name, value) \
     { (name), sizeof(name) - 1, (value), sizeof(value) - 1 }
@@ -174,8 +182,8 @@ typedef struct herald_property {
 typedef void (*herald_report_fn)(int32_t level, const char *text, size_t text_len, void *user);
 
 /**
- * Is called once with the user pointer when no report can follow: at the end of herald_engine_close, on its
- * thread. Not called if herald_engine_open fails. The rules of herald_report_fn hold.
+ * Is called once with the user pointer when it is used no more: at the end of herald_engine_close, on its thread. Not
+ * called if the function that was given it fails. The rules of herald_report_fn hold.
  */
 typedef void (*herald_finalizer_fn)(void *user);
 
@@ -400,6 +408,46 @@ typedef struct herald_check_options {
    */
   void *user;
 } herald_check_options;
+
+/**
+ * A certificate chain that is wanted, and the place for it. Since 0.1.
+ */
+typedef struct herald_certificate_wanted {
+  /**
+   * sizeof(herald_certificate_wanted) of the library; newer ones append.
+   */
+  uint32_t struct_size;
+  /**
+   * For how many seconds the chain holds; an hour unless it is set.
+   */
+  uint32_t fresh_s;
+  /**
+   * Where it is said to be (an x5u): a stranger's text.
+   */
+  struct herald_text url;
+  /**
+   * Takes the chain, PEM.
+   */
+  uint8_t *chain_pem;
+  /**
+   * Bytes there is room for.
+   */
+  size_t capacity;
+  /**
+   * How many bytes the chain has.
+   */
+  size_t chain_pem_len;
+} herald_certificate_wanted;
+
+/**
+ * Says what a host has of a certificate chain that is wanted: one of HERALD_SUPPLY_*. Anything else counts as
+ * HERALD_SUPPLY_NONE.
+ *
+ * It runs on a thread of the engine, on several at once if there are several (the property worker_threads), while calls
+ * wait behind it: it looks into the host's memory and no further. It must not unwind or be left by longjmp, and must call
+ * no function with an engine: they answer HERALD_IN_CALLBACK. wanted is valid until it returns.
+ */
+typedef int32_t (*herald_certificate_supplier_fn)(struct herald_certificate_wanted *wanted, void *user);
 
 /**
  * What became of the PASSporTs of a request that leaves SIP. Valid until the function it is given to returns. Since 0.1.
@@ -781,10 +829,25 @@ herald_status herald_call_cancel(struct herald_call *started, struct herald_erro
 herald_status herald_call_free(struct herald_call *started);
 
 /**
+ * [any thread] Has supplier asked for each certificate chain that a call needs and that is not known, before it is
+ * fetched. Between herald_engine_open and herald_engine_start, once. Since 0.1.
+ *
+ * After HERALD_OK user is the engine's until finalizer, which may be NULL, is called at the end of herald_engine_close;
+ * after anything else it stays the caller's. The property roots or signing_key must be set. A call that waits for a chain
+ * keeps its deadline.
+ */
+herald_status herald_certificate_supplier_set(struct herald_engine *engine,
+                                              herald_certificate_supplier_fn supplier,
+                                              void *user,
+                                              herald_finalizer_fn finalizer,
+                                              struct herald_error **error);
+
+/**
  * [any thread] Keeps a certificate chain, PEM, as what url serves (an x5u), so that it need not be fetched for fresh_s
  * seconds. Since 0.1.
  *
- * For hosts that have a store of certificates. HERALD_BAD_VALUE if it is no chain.
+ * Calls that wait for it go on: so a supplier's HERALD_SUPPLY_LATER is kept, and a chain that is replaced is given anew.
+ * Kept for a minute at least and a day at most. HERALD_BAD_VALUE if it is no chain.
  */
 herald_status herald_certificate_keep(struct herald_engine *engine,
                                       const char *url,

@@ -8,6 +8,7 @@
 
 #include <herald.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <exception>
@@ -171,6 +172,20 @@ private:
 /** Hears reports: level (HERALD_LEVEL_*) and one line. It runs on any thread; what it throws is swallowed. */
 using report = std::function<void(int level, std::string_view line)>;
 
+/** What a host says of a certificate chain that is wanted. */
+struct supplied {
+    /** One of HERALD_SUPPLY_*. */
+    std::int32_t answer = HERALD_SUPPLY_FETCH;
+    /** The chain, PEM, with HERALD_SUPPLY_GIVEN. */
+    std::string chain_pem = {};
+    /** For how many seconds it holds. */
+    std::uint32_t fresh_s = 3600;
+};
+
+/** Says what the host has of the certificate chain at a URL. It runs on any thread and must not block; if it throws there is
+ *  none and none is fetched. */
+using supplier = std::function<supplied(std::string_view url)>;
+
 /** A setting: name and value. */
 using property = std::pair<std::string_view, std::string_view>;
 
@@ -321,6 +336,16 @@ public:
         });
     }
 
+    /** Has `supply` asked for each certificate chain that is wanted and not known. Before the start, once. */
+    void set_certificate_supplier(supplier supply)
+    {
+        auto kept = std::make_unique<supplier>(std::move(supply));
+        detail::check([&](herald_error **error) {
+            return herald_certificate_supplier_set(handle_, &engine::on_wanted, kept.get(), &engine::on_supplier_end, error);
+        });
+        static_cast<void>(kept.release());
+    }
+
     /** Closes, and throws if that went wrong. Closed a second time it does nothing. */
     void close()
     {
@@ -361,6 +386,22 @@ private:
         }
     }
     static void on_end(void *user) noexcept { delete static_cast<report *>(user); }
+
+    static std::int32_t on_wanted(herald_certificate_wanted *wanted, void *user) noexcept
+    {
+        try {
+            const supplied found = (*static_cast<supplier *>(user))(std::string_view(wanted->url.data, wanted->url.len));
+            if (found.chain_pem.size() > wanted->capacity)
+                return HERALD_SUPPLY_NONE;
+            std::copy(found.chain_pem.begin(), found.chain_pem.end(), wanted->chain_pem);
+            wanted->chain_pem_len = found.chain_pem.size();
+            wanted->fresh_s = found.fresh_s;
+            return found.answer;
+        } catch (...) { // Nothing may unwind into the engine.
+            return HERALD_SUPPLY_NONE;
+        }
+    }
+    static void on_supplier_end(void *user) noexcept { delete static_cast<supplier *>(user); }
 
     herald_engine *handle_ = nullptr;
 };

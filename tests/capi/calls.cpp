@@ -1,8 +1,11 @@
 // calls.c in C++: a call placed and checked, another caller's rejected, and what cannot begin throws. Its arguments are those
 // of calls.c.
 #include <cstdlib>
+#include <fstream>
 #include <future>
 #include <herald.hpp>
+#include <iterator>
+#include <stdexcept>
 #include <string>
 
 int main(int argc, char **argv)
@@ -42,5 +45,30 @@ int main(int argc, char **argv)
     if (verdict_of("12025550100") != HERALD_VERDICT_ACCEPT || verdict_of("12025550166") != HERALD_VERDICT_REJECT)
         return 6;
     engine.close();
+
+    // The same with a certificate that the host supplies, or does not.
+    for (const bool has_chain : {true, false}) {
+        herald::engine named({{"durability", "memory"}, {"memory", "16MiB"}, {"signing_key", key},
+                              {"signing_certificate", chain}, {"x5u", "https://certs.example.net/alice.pem"},
+                              {"sealing_keys", sealing}, {"roots", roots}, {"directory", argv[4]}});
+        named.set_certificate_supplier([&](std::string_view url) {
+            if (!has_chain || url != "https://certs.example.net/alice.pem")
+                throw std::runtime_error("there is none");
+            std::ifstream file(chain);
+            return herald::supplied{HERALD_SUPPLY_GIVEN, {std::istreambuf_iterator<char>(file), {}}};
+        });
+        named.start();
+        std::promise<herald_status> outcome;
+        named.place(call, [&](const herald_placed &placed_now) { outcome.set_value(placed_now.status); });
+        if (outcome.get_future().get() != HERALD_OK)
+            return 7;
+        std::promise<int> verdict;
+        herald_check_options arrived{};
+        arrived.orig = call.orig;
+        arrived.dest = call.dest;
+        named.check(arrived, [&](const herald_checked &found) { verdict.set_value(found.verdict); });
+        if (verdict.get_future().get() != (has_chain ? HERALD_VERDICT_ACCEPT : HERALD_VERDICT_REJECT))
+            return 8;
+    }
     return 0;
 }

@@ -145,7 +145,7 @@ for compiler in gcc clang; do
 done
 step "keys and certificates for calls" make_parties
 parties=("$work/alice" "$work/bob" "$work/authority" "$work/bob/directory.toml")
-for program in calls services gateway; do
+for program in calls services gateway supply; do
     step "compile $program.c with sanitizers" compile clang "$program.c" "$program-clang" "${sanitizers[@]}"
     step "$program.c, sanitized" "$work/$program-clang" "${parties[@]}"
 done
@@ -166,6 +166,7 @@ step "compile without sanitizers: api.cpp" compile g++ api.cpp apixx
 step "compile without sanitizers: calls.c" compile gcc calls.c calls
 step "compile without sanitizers: services.c" compile gcc services.c services
 step "compile without sanitizers: gateway.c" compile gcc gateway.c gateway
+step "compile without sanitizers: supply.c" compile gcc supply.c supply
 step "compile without sanitizers: random.c" compile gcc random.c random-plain
 step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
 step "api.c with 1,000 forks" "$work/api" . 1000
@@ -177,6 +178,7 @@ step "api.cpp under valgrind" leak_checked "$work/apixx" .
 step "calls.c under valgrind" leak_checked "$work/calls" "${parties[@]}"
 step "services.c under valgrind" leak_checked "$work/services" "${parties[@]}" without-forks
 step "gateway.c under valgrind" leak_checked "$work/gateway" "${parties[@]}"
+step "supply.c under valgrind" leak_checked "$work/supply" "${parties[@]}"
 step "3,000 random calls under valgrind" leak_checked "$work/random-plain" 4 3000
 step "quickstart linked statically" static_link
 

@@ -16,8 +16,11 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 use crate::failure::Failure;
+use crate::gateway::{GatewayFetched, GatewayStored};
 use crate::limits::{OPTIONS_BYTES_MAX, PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_VALUE_BYTES_MAX};
+use crate::services::{Checked, Placed};
 use crate::status::Status;
+use crate::supply::CertificateWanted;
 
 /// An engine: a Call Placement Service in process. Open one, start it, close it.
 pub struct Engine(());
@@ -84,9 +87,17 @@ pub struct Stored {
 pub type ReportFn =
     Option<unsafe extern "C" fn(level: i32, text: *const c_char, text_len: usize, user: *mut c_void)>;
 
-/// Is called once with the user pointer when no report can follow: at the end of herald_engine_close, on its
-/// thread. Not called if herald_engine_open fails. The rules of herald_report_fn hold.
+/// Is called once with the user pointer when it is used no more: at the end of herald_engine_close, on its thread. Not
+/// called if the function that was given it fails. The rules of herald_report_fn hold.
 pub type FinalizerFn = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// Says what a host has of a certificate chain that is wanted: one of HERALD_SUPPLY_*. Anything else counts as
+/// HERALD_SUPPLY_NONE.
+///
+/// It runs on a thread of the engine, on several at once if there are several (the property worker_threads), while calls
+/// wait behind it: it looks into the host's memory and no further. It must not unwind or be left by longjmp, and must call
+/// no function with an engine: they answer HERALD_IN_CALLBACK. wanted is valid until it returns.
+pub type SupplierFn = Option<unsafe extern "C" fn(wanted: *mut CertificateWanted, user: *mut c_void) -> i32>;
 
 /// How an engine is to be opened. Set all of it to zero, then what is needed. Since 0.1.
 #[repr(C)]
@@ -121,44 +132,6 @@ pub struct Text {
     pub data: *const c_char,
     /// How many there are.
     pub len: usize,
-}
-
-/// What became of a call that was placed. All of it is valid until the function it is given to returns. Since 0.1.
-#[repr(C)]
-pub struct Placed {
-    /// sizeof(herald_placed) of the library; newer ones append.
-    pub struct_size: u32,
-    /// HERALD_OK only after a service acknowledged every copy: now the call may go out.
-    pub status: Status,
-    /// Why not, in words; empty if it was placed.
-    pub message: Text,
-    /// The PASSporT in full form, which may go in band as well; empty if it was not placed.
-    pub passport: Text,
-    /// Copies that a service acknowledged. After a failure they stay there until they expire.
-    pub stored_count: u32,
-    /// Copies there should be: one for each sealing key of the called side. 0 if it did not come to that.
-    pub copies_count: u32,
-}
-
-/// What was found of a call. All of it is valid until the function it is given to returns. Since 0.1.
-#[repr(C)]
-pub struct Checked {
-    /// sizeof(herald_checked) of the library; newer ones append.
-    pub struct_size: u32,
-    /// HERALD_OK if all was looked at; else why not, and the verdict is on what came to hand.
-    pub status: Status,
-    /// One of HERALD_VERDICT_*.
-    pub verdict: i32,
-    /// The SIP response code that stands for it (RFC 8224 section 6.2.2): 200, 403, 428, 436, 437, 438.
-    pub sip_code: i32,
-    /// How well the signer knows the caller, as a letter of RFC 8588: 'A', 'B', 'C'; 0 if nobody says.
-    pub attestation: i32,
-    /// The reason, one sentence.
-    pub reason: Text,
-    /// The PASSporT that decided, in compact form, for a Reason header field (RFC 9410); empty if there is none.
-    pub ppi: Text,
-    /// All that was found, as one JSON object: docs/CAPI.md has its members. It names the parties of the call.
-    pub details: Text,
 }
 
 /// Hears once what became of a call that was placed, on a thread of the engine, at the latest while
@@ -223,51 +196,6 @@ pub struct CheckOptions {
     pub done: CheckedFn,
     /// What done is given.
     pub user: *mut c_void,
-}
-
-/// What became of the PASSporTs of a request that leaves SIP. Valid until the function it is given to returns. Since 0.1.
-#[repr(C)]
-pub struct GatewayStored {
-    /// sizeof(herald_gateway_stored) of the library; newer ones append.
-    pub struct_size: u32,
-    /// HERALD_OK only after a service acknowledged every copy. HERALD_BAD_VALUE with a sip_code if the PASSporTs do
-    /// not hold.
-    pub status: Status,
-    /// Why not, in words; empty if it was done.
-    pub message: Text,
-    /// If the PASSporTs do not hold, the SIP response code that stands for it (RFC 8224 section 6.2.2); else 0.
-    pub sip_code: i32,
-    /// PASSporTs that were placed, each in a copy for each sealing key.
-    pub placed_count: u32,
-    /// PASSporTs that were there already.
-    pub present_count: u32,
-    /// PASSporTs that were left out: they do not hold, or are of another call.
-    pub left_out_count: u32,
-    /// Copies that a service acknowledged. After a failure they stay there until they expire.
-    pub stored_count: u32,
-    /// Copies there should be. 0 if it did not come to that.
-    pub copies_count: u32,
-}
-
-/// What a request that comes into SIP gets. Valid until the function it is given to returns. Since 0.1.
-#[repr(C)]
-pub struct GatewayFetched {
-    /// sizeof(herald_gateway_fetched) of the library; newer ones append.
-    pub struct_size: u32,
-    /// HERALD_OK if all was looked at; else why not.
-    pub status: Status,
-    /// One of HERALD_VERDICT_*, on the request's own PASSporTs and those found together.
-    pub verdict: i32,
-    /// PASSporTs that hold and fit no header field, since they bring their certificate (x5c).
-    pub left_out_count: u32,
-    /// Identity header field values to insert behind those that are there, in this order, a field each.
-    pub identity_values: *const Text,
-    /// How many there are.
-    pub identity_count: usize,
-    /// The reason of the verdict, one sentence.
-    pub reason: Text,
-    /// All that was found, as in herald_checked.
-    pub details: Text,
 }
 
 /// Hears once what became of a request's PASSporTs. The rules of herald_placed_fn hold.
@@ -582,37 +510,58 @@ fn null(what: &str) -> Failure {
     Failure::new(Status::NullArgument, format!("{what} is NULL"))
 }
 
-/// The host's callback with its user pointer.
-pub(crate) struct Callback {
-    report: ReportFn,
+/// A function of the host that is kept, with its user pointer.
+pub(crate) struct Callback<F> {
+    function: F,
     finalizer: FinalizerFn,
     user: *mut c_void,
 }
 
 // SAFETY: the pointer is only handed back to the host, whose functions may run on any thread by their contract.
-unsafe impl Send for Callback {}
+unsafe impl<F: Send> Send for Callback<F> {}
 // SAFETY: as above; they may run on several threads at once.
-unsafe impl Sync for Callback {}
+unsafe impl<F: Sync> Sync for Callback<F> {}
 
-impl Callback {
-    pub(crate) const fn new(options: &EngineOptions) -> Self {
-        Self { report: options.report, finalizer: options.finalizer, user: options.user }
+impl<F> Callback<F> {
+    pub(crate) const fn new(function: F, finalizer: FinalizerFn, user: *mut c_void) -> Self {
+        Self { function, finalizer, user }
     }
 
-    pub(crate) fn report(&self, level: i32, text: &str) {
-        if let Some(report) = self.report {
-            // SAFETY: the host promises a function of this type that may be called with its `user` until the
-            // finalizer ran; the text lives until it returns.
-            unsafe { report(level, text.as_ptr().cast(), text.len(), self.user) };
-        }
-    }
-
-    /// To be called once, after the last report.
+    /// To be called once, after the last call of the function.
     pub(crate) fn finalize(&self) {
         if let Some(finalizer) = self.finalizer {
             // SAFETY: the host promises a function of this type, to be called once with its `user`.
             unsafe { finalizer(self.user) };
         }
+    }
+}
+
+impl Callback<ReportFn> {
+    pub(crate) fn report(&self, level: i32, text: &str) {
+        if let Some(report) = self.function {
+            // SAFETY: the host promises a function of this type that may be called with its `user` until the
+            // finalizer ran; the text lives until it returns.
+            unsafe { report(level, text.as_ptr().cast(), text.len(), self.user) };
+        }
+    }
+}
+
+impl Callback<SupplierFn> {
+    /// The host's `supplier` with its `user`; it must not be NULL.
+    pub(crate) fn for_supplier(
+        supplier: SupplierFn,
+        finalizer: FinalizerFn,
+        user: *mut c_void,
+    ) -> Result<Self, Failure> {
+        supplier.ok_or_else(|| null("supplier")).map(|_| Self::new(supplier, finalizer, user))
+    }
+
+    /// Asks for what `wanted` says. Its places for outputs are valid for as long as this runs.
+    pub(crate) fn ask(&self, wanted: &mut CertificateWanted) -> Option<i32> {
+        let supplier = self.function?;
+        // SAFETY: the host promises a function of this type that may be called with its `user` until the finalizer
+        // ran; the struct, and what it points to, lives until it returns.
+        Some(unsafe { supplier(ptr::from_mut(wanted), self.user) })
     }
 }
 

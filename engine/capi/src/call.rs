@@ -42,10 +42,11 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, 
 }
 
 /// Runs `callback` of the host; calls from inside it are refused, since the engine may hold what they wait for.
-pub(crate) fn inside_callback(callback: impl FnOnce()) {
+pub(crate) fn inside_callback<T>(callback: impl FnOnce() -> T) -> T {
     let outer = IN_CALLBACK.replace(true);
-    callback();
+    let answer = callback();
     IN_CALLBACK.set(outer);
+    answer
 }
 
 fn is_in_callback() -> bool {

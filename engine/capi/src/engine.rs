@@ -9,17 +9,18 @@
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::cell::RefCell;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use herald_runtime::core::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
 use herald_runtime::net::Address;
 use herald_runtime::{Config, Environment, Hosted, Level, property};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-use crate::boundary::{self, Callback, Engine, EngineOptions, Error, Items, Scope};
-use crate::call::{call, caught, inside_callback, remember_panic_place};
+use crate::boundary::{self, Callback, Engine, EngineOptions, Error, Items, ReportFn, Scope, SupplierFn};
+use crate::call::{call, caught, remember_panic_place};
 use crate::failure::Failure;
+use crate::gate::Gate;
 use crate::handle::Table;
 use crate::items;
 use crate::limits::ENGINES_MAX;
@@ -41,39 +42,16 @@ static ENGINES: Table<OpenEngine, 16> = Table::new(1, "engine", ENGINES_MAX);
 
 pub(crate) struct OpenEngine {
     pub(crate) engine: herald_runtime::Engine,
-    reporter: Arc<Reporter>,
-    /// Held while the engine starts or closes.
-    life: Mutex<()>,
+    reporter: Arc<Gate<ReportFn>>,
+    pub(crate) supplier: OnceLock<Arc<Gate<SupplierFn>>>,
+    /// Held while the engine is prepared, starts or closes.
+    pub(crate) life: Mutex<()>,
     /// A call panicked: only closing is left.
     is_failed: AtomicBool,
     /// Whether a thread of the host serves it; false again once that thread has ended.
     is_hosted: AtomicBool,
     /// What the host polls; -1 while there is none.
     descriptor: AtomicI32,
-}
-
-/// The way to the host's callback, closed before the finalizer runs.
-struct Reporter {
-    callback: Callback,
-    /// Read while a report runs, written to close it.
-    is_open: RwLock<bool>,
-}
-
-impl Reporter {
-    fn report(&self, level: Level, text: &str) {
-        let is_open = self.is_open.read_recursive();
-        if *is_open {
-            inside_callback(|| self.callback.report(level_code(level), text));
-        }
-    }
-
-    /// Waits for reports that are running; no other follows.
-    fn close(&self) {
-        let was_open = core::mem::replace(&mut *self.is_open.write(), false);
-        if was_open {
-            inside_callback(|| self.callback.finalize());
-        }
-    }
 }
 
 /// An engine's reactor, on the thread that serves it.
@@ -114,13 +92,14 @@ pub extern "C" fn herald_engine_open(
         let config = config(scope, &options)?;
         boundary::mark_process();
         keep_panics_quiet();
-        let reporter = Reporter { callback: Callback::new(&options), is_open: RwLock::new(true) };
-        let reporter = Arc::new(reporter);
+        let callback = Callback::new(options.report, options.finalizer, options.user);
+        let reporter = Arc::new(Gate::new(callback));
         let reports = reporter.clone();
-        let environment = Environment::system(move |level, text| reports.report(level, text));
+        let environment = Environment::system(move |level, text| report(&reports, level, text));
         let opened = OpenEngine {
             engine: boundary::with_signals_blocked(|| herald_runtime::Engine::open(config, environment))?,
             reporter,
+            supplier: OnceLock::new(),
             life: Mutex::new(()),
             is_failed: AtomicBool::new(false),
             is_hosted: AtomicBool::new(false),
@@ -253,6 +232,9 @@ pub extern "C" fn herald_engine_close(engine: *mut Engine) -> Status {
             None => Ok(()),
         });
         let stopped = caught(|| Ok(open.engine.stop()?));
+        if let Some(supplier) = open.supplier.get() {
+            supplier.close();
+        }
         open.reporter.close();
         drained.and(stopped)
     })
@@ -371,6 +353,11 @@ fn config(scope: &Scope, options: &EngineOptions) -> Result<Config, Failure> {
     Ok(config)
 }
 
+fn report(reporter: &Gate<ReportFn>, level: Level, text: &str) {
+    // Nobody hears what comes after the close.
+    let _ = reporter.through(|callback| callback.report(level_code(level), text));
+}
+
 const fn level_code(level: Level) -> i32 {
     match level {
         Level::Info => LEVELS[0].0,
@@ -398,7 +385,7 @@ fn keep_panics_quiet() {
             let place = panic.location().map_or(String::new(), ToString::to_string);
             for open in ENGINES.try_all() {
                 let line = format!("an invariant is broken at {place}; close the engine and report this");
-                open.reporter.report(Level::Error, &line);
+                report(&open.reporter, Level::Error, &line);
             }
             remember_panic_place(place);
         }));

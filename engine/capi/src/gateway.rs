@@ -11,8 +11,7 @@ use herald_runtime::stir::services::{
 };
 
 use crate::boundary::{
-    Call, Completion, Engine, Error, GatewayFetchOptions, GatewayFetched, GatewayStoreOptions, GatewayStored,
-    Scope, Text,
+    Call, Completion, Engine, Error, GatewayFetchOptions, GatewayStoreOptions, Scope, Text,
 };
 use crate::call::{call, inside_callback};
 use crate::engine::with;
@@ -21,6 +20,51 @@ use crate::limits::SIP_BYTES_MAX;
 use crate::sealing::called_number;
 use crate::services::{hand_over, io_status, lookup_status, size_of_struct, verdict_of};
 use crate::status::Status;
+
+/// What became of the PASSporTs of a request that leaves SIP. Valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct GatewayStored {
+    /// sizeof(herald_gateway_stored) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK only after a service acknowledged every copy. HERALD_BAD_VALUE with a sip_code if the PASSporTs do
+    /// not hold.
+    pub status: Status,
+    /// Why not, in words; empty if it was done.
+    pub message: Text,
+    /// If the PASSporTs do not hold, the SIP response code that stands for it (RFC 8224 section 6.2.2); else 0.
+    pub sip_code: i32,
+    /// PASSporTs that were placed, each in a copy for each sealing key.
+    pub placed_count: u32,
+    /// PASSporTs that were there already.
+    pub present_count: u32,
+    /// PASSporTs that were left out: they do not hold, or are of another call.
+    pub left_out_count: u32,
+    /// Copies that a service acknowledged. After a failure they stay there until they expire.
+    pub stored_count: u32,
+    /// Copies there should be. 0 if it did not come to that.
+    pub copies_count: u32,
+}
+
+/// What a request that comes into SIP gets. Valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct GatewayFetched {
+    /// sizeof(herald_gateway_fetched) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK if all was looked at; else why not.
+    pub status: Status,
+    /// One of HERALD_VERDICT_*, on the request's own PASSporTs and those found together.
+    pub verdict: i32,
+    /// PASSporTs that hold and fit no header field, since they bring their certificate (x5c).
+    pub left_out_count: u32,
+    /// Identity header field values to insert behind those that are there, in this order, a field each.
+    pub identity_values: *const Text,
+    /// How many there are.
+    pub identity_count: usize,
+    /// The reason of the verdict, one sentence.
+    pub reason: Text,
+    /// All that was found, as in herald_checked.
+    pub details: Text,
+}
 
 /// [any thread] Takes the PASSporTs of a SIP request to the called side before the call leaves SIP: judges them, seals a
 /// copy of each for each key of the number the call goes to, and stores them (RFC 8816 section 8.3). Since 0.1.

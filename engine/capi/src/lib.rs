@@ -1,7 +1,7 @@
 //! The C interface of Herald: `include/herald.h` is made of the exported functions of this crate.
 //!
 //! Read in call order: [`call`](mod@call) stands around every function, [`boundary`] follows every pointer, `engine`,
-//! `batch`, `items`, `sealing`, `error` and `about` are the nouns. Conventions are in docs/CAPI.md. This crate knows
+//! `services`, `supply`, `gateway`, `batch`, `items`, `sealing`, `error` and `about` are the nouns. Conventions are in docs/CAPI.md. This crate knows
 //! threads, handles and codes; it knows no protocol, and of the engine only what the runtime offers everybody.
 
 mod about;
@@ -11,6 +11,7 @@ mod call;
 mod engine;
 mod error;
 mod failure;
+mod gate;
 mod gateway;
 mod handle;
 mod items;
@@ -18,6 +19,7 @@ pub mod limits;
 mod sealing;
 mod services;
 mod status;
+mod supply;
 
 pub use about::{
     ABI_VERSION, PROPERTY_FIELDS, herald_abi_version, herald_property_count, herald_property_text,
@@ -25,19 +27,20 @@ pub use about::{
 };
 pub use batch::{herald_retrieve_batch, herald_store_batch};
 pub use boundary::{
-    Call, CheckOptions, Checked, CheckedFn, Engine, EngineOptions, Error, FinalizerFn, GatewayFetchOptions,
-    GatewayFetched, GatewayFetchedFn, GatewayStoreOptions, GatewayStored, GatewayStoredFn, Items, Number,
-    PlaceOptions, Placed, PlacedFn, Placement, Property, ReportFn, Stored, Text,
+    Call, CheckOptions, CheckedFn, Engine, EngineOptions, Error, FinalizerFn, GatewayFetchOptions,
+    GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number, PlaceOptions, PlacedFn, Placement,
+    Property, ReportFn, Stored, SupplierFn, Text,
 };
 pub use engine::{
     LEVELS, herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_open,
     herald_engine_start, herald_engine_start_hosted, herald_engine_turn, herald_retrieve, herald_store,
 };
 pub use error::{herald_error_free, herald_error_message, herald_error_status};
-pub use gateway::{herald_gateway_fetch, herald_gateway_store};
+pub use gateway::{GatewayFetched, GatewayStored, herald_gateway_fetch, herald_gateway_store};
 pub use items::{herald_items_body, herald_items_count, herald_items_free, herald_items_id};
 pub use sealing::{herald_key_generate, herald_key_public, herald_open, herald_seal};
 pub use services::{
-    VERDICTS, herald_call_cancel, herald_call_free, herald_certificate_keep, herald_check, herald_place,
+    Checked, Placed, VERDICTS, herald_call_cancel, herald_call_free, herald_check, herald_place,
 };
 pub use status::{STATUSES, Status};
+pub use supply::{CertificateWanted, SUPPLIES, herald_certificate_keep, herald_certificate_supplier_set};

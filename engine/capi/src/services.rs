@@ -3,9 +3,6 @@
 
 #![expect(unsafe_code, reason = "no_mangle counts as unsafe; tests/tidy allows no other here")]
 
-use core::ffi::c_char;
-use std::time::Duration;
-
 use herald_runtime::core::limits::NUMBER_TEXT_BYTES_MAX;
 use herald_runtime::stir::services::{
     CheckRequest, Checked as Found, CollectionFault, DeliveryFault, IoFault, LookupFault, PlaceFailure,
@@ -14,16 +11,13 @@ use herald_runtime::stir::services::{
 use herald_runtime::stir::{Attestation, CallFacts, CallToken, Claims, Identity};
 use herald_runtime::{CallHandle, CallLost, SystemRandom, checked_json};
 
-use crate::boundary::{
-    Call, CheckOptions, Checked, Completion, Engine, Error, PlaceOptions, Placed, Scope, Text,
-};
+use crate::boundary::{Call, CheckOptions, Completion, Engine, Error, PlaceOptions, Scope, Text};
 use crate::call::{call, inside_callback};
 use crate::engine::with;
 use crate::failure::Failure;
 use crate::handle::Table;
 use crate::limits::{
-    CALL_ID_BYTES_MAX, CALLS_MAX, CHAIN_BYTES_MAX, IDENTITY_BYTES_MAX, IDENTITY_VALUES_MAX,
-    PASSPORT_BYTES_MAX, URL_BYTES_MAX,
+    CALL_ID_BYTES_MAX, CALLS_MAX, IDENTITY_BYTES_MAX, IDENTITY_VALUES_MAX, PASSPORT_BYTES_MAX, URL_BYTES_MAX,
 };
 use crate::sealing::called_number;
 use crate::status::Status;
@@ -34,6 +28,44 @@ pub const VERDICTS: &[(i32, &str, &str)] = &[
     (1, "HERALD_VERDICT_ACCEPT", "A PASSporT holds for the call."),
     (2, "HERALD_VERDICT_REJECT", "The call came with PASSporTs and none holds for it."),
 ];
+
+/// What became of a call that was placed. All of it is valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct Placed {
+    /// sizeof(herald_placed) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK only after a service acknowledged every copy: now the call may go out.
+    pub status: Status,
+    /// Why not, in words; empty if it was placed.
+    pub message: Text,
+    /// The PASSporT in full form, which may go in band as well; empty if it was not placed.
+    pub passport: Text,
+    /// Copies that a service acknowledged. After a failure they stay there until they expire.
+    pub stored_count: u32,
+    /// Copies there should be: one for each sealing key of the called side. 0 if it did not come to that.
+    pub copies_count: u32,
+}
+
+/// What was found of a call. All of it is valid until the function it is given to returns. Since 0.1.
+#[repr(C)]
+pub struct Checked {
+    /// sizeof(herald_checked) of the library; newer ones append.
+    pub struct_size: u32,
+    /// HERALD_OK if all was looked at; else why not, and the verdict is on what came to hand.
+    pub status: Status,
+    /// One of HERALD_VERDICT_*.
+    pub verdict: i32,
+    /// The SIP response code that stands for it (RFC 8224 section 6.2.2): 200, 403, 428, 436, 437, 438.
+    pub sip_code: i32,
+    /// How well the signer knows the caller, as a letter of RFC 8588: 'A', 'B', 'C'; 0 if nobody says.
+    pub attestation: i32,
+    /// The reason, one sentence.
+    pub reason: Text,
+    /// The PASSporT that decided, in compact form, for a Reason header field (RFC 9410); empty if there is none.
+    pub ppi: Text,
+    /// All that was found, as one JSON object: docs/CAPI.md has its members. It names the parties of the call.
+    pub details: Text,
+}
 
 static CALLS: Table<CallHandle> = Table::new(4, "call", CALLS_MAX);
 
@@ -95,28 +127,6 @@ pub extern "C" fn herald_call_free(started: *mut Call) -> Status {
         return Status::Ok;
     }
     call(core::ptr::null_mut(), |_| CALLS.remove(started).map(drop))
-}
-
-/// [any thread] Keeps a certificate chain, PEM, as what url serves (an x5u), so that it need not be fetched for fresh_s
-/// seconds. Since 0.1.
-///
-/// For hosts that have a store of certificates. HERALD_BAD_VALUE if it is no chain.
-#[unsafe(no_mangle)]
-pub extern "C" fn herald_certificate_keep(
-    engine: *mut Engine,
-    url: *const c_char,
-    url_len: usize,
-    chain_pem: *const u8,
-    chain_pem_len: usize,
-    fresh_s: u32,
-    error: *mut *mut Error,
-) -> Status {
-    call(error, |scope| {
-        let url = scope.text(url, url_len, URL_BYTES_MAX, "url")?;
-        let chain = scope.bytes(chain_pem, chain_pem_len, CHAIN_BYTES_MAX, "chain_pem")?;
-        let fresh = Duration::from_secs(fresh_s.into());
-        with(engine, |open| Ok(open.engine.keep_certificate(url, chain, fresh)?))
-    })
 }
 
 /// Gives C the handle of what `start` starts, if C wants it. It is there before the call begins, so that nothing is left

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Language, Layout, Style};
-use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, VERDICTS, version};
+use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, SUPPLIES, VERDICTS, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 9] =
-    ["boundary", "about", "engine", "services", "gateway", "batch", "items", "error", "sealing"];
+const SOURCES: [&str; 10] =
+    ["boundary", "about", "engine", "services", "supply", "gateway", "batch", "items", "error", "sealing"];
 
 const NOTICE: &str = "\
 /* herald.h: the C interface of Herald, a Call Placement Service (RFC 8816) to embed.
@@ -50,7 +50,7 @@ fn constants() -> String {
         "512",
         "Bytes that take any sealing key that this library makes, with its NUL.",
     );
-    for (value, name, meaning) in LEVELS.iter().chain(PROPERTY_FIELDS).chain(VERDICTS) {
+    for (value, name, meaning) in LEVELS.iter().chain(PROPERTY_FIELDS).chain(VERDICTS).chain(SUPPLIES) {
         row(name, &value.to_string(), meaning);
     }
     text.push_str("/** A property whose name and value are string literals. */\n");
@@ -86,6 +86,8 @@ fn generate() -> String {
         ("CheckOptions", "herald_check_options"),
         ("Checked", "herald_checked"),
         ("CheckedFn", "herald_checked_fn"),
+        ("CertificateWanted", "herald_certificate_wanted"),
+        ("SupplierFn", "herald_certificate_supplier_fn"),
         ("GatewayStoreOptions", "herald_gateway_store_options"),
         ("GatewayStored", "herald_gateway_stored"),
         ("GatewayStoredFn", "herald_gateway_stored_fn"),

@@ -27,6 +27,7 @@ use crate::clock::{SystemClock, wall_clock};
 use crate::config::{Config, ConfigError};
 use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
+use crate::fetch::Supplier;
 use crate::files::read_pem;
 use crate::keys::KeyShelf;
 use crate::limits::{JOURNAL_MODE, REACTORS_MAX, READERS, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
@@ -233,6 +234,17 @@ impl Engine {
         Ok(hosted)
     }
 
+    /// Has `supplier` asked for documents (certificate chains, number lists, key bundles) before they are fetched, on a
+    /// thread of the engine's worker. Once, before the start.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::State`] from the start on, if there is one already, and if no service is configured.
+    pub fn supply_by(&self, supplier: Arc<Supplier>) -> Result<(), EngineError> {
+        let _life = self.life.lock();
+        self.may_start()?;
+        self.services.as_ref().ok_or_else(no_services)?.supply_by(supplier)
+    }
+
     /// Where it listens, with the ports that the kernel chose. Empty before the start.
     pub fn addresses(&self) -> &[Address] {
         self.addresses.get().map_or(&[], Vec::as_slice)
@@ -433,7 +445,7 @@ impl Engine {
 
     fn calls(&self) -> Result<&Calls, EngineError> {
         match self.shared.stage() {
-            Stage::Running => self.calls.get().ok_or_else(|| not_configured("neither signing_key nor roots")),
+            Stage::Running => self.calls.get().ok_or_else(no_services),
             other => Err(other.refusal()),
         }
     }
@@ -498,6 +510,11 @@ impl Drop for Engine {
         // Who wants to know calls stop.
         let _ = self.stop();
     }
+}
+
+#[cold]
+fn no_services() -> EngineError {
+    not_configured("neither signing_key nor roots")
 }
 
 fn check(config: &Config) -> Result<(), ConfigError> {

@@ -27,7 +27,7 @@ pub use config::{Config, ConfigError, PROPERTIES, Property, parse_duration, prop
 pub use cps::{CpsError, RetrievedItem};
 pub use engine::{Engine, Environment, Hosted, Level, Report};
 pub use error::{EngineError, EngineErrorKind};
-pub use fetch::{AllowedHost, BadAllowedHost, FetchCounters, FetchPolicy, Fetcher, Supplier};
+pub use fetch::{AllowedHost, BadAllowedHost, FetchCounters, FetchPolicy, Fetcher, Supplier, Supply};
 pub use herald_core as core;
 pub use herald_net as net;
 pub use herald_stir as stir;

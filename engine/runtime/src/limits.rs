@@ -92,6 +92,10 @@ pub const FETCH_FRESH_MIN_MS: u64 = 60_000;
 pub const FETCH_FRESH_MAX_MS: u64 = 24 * 3_600_000;
 /// How long a document is kept whose server says nothing, in ms.
 pub const FETCH_FRESH_UNSAID_MS: u64 = 3_600_000;
+/// How long the host program may take to bring a document that it said comes later, in ms, before it is asked again.
+pub const SUPPLY_DEADLINE_MS: u64 = 5_000;
+/// Documents that the host program brings later, at once. One more is refused.
+pub const SUPPLIES_AWAITED_MAX: usize = 1024;
 /// How long a failed fetch is not tried again, in ms: calls in a row do not all run into it.
 pub const FETCH_FAILED_MS: u64 = 5_000;
 /// Bytes of a directory file: some 10,000 entries. A larger one is refused unread.

@@ -4,9 +4,6 @@ use herald_net::{HeaderMap, header};
 
 use crate::limits::{FETCH_FRESH_MAX_MS, FETCH_FRESH_MIN_MS, FETCH_FRESH_UNSAID_MS};
 
-/// Seconds a document is kept whose server, or giver, says nothing.
-pub(super) const UNSAID_S: u64 = FETCH_FRESH_UNSAID_MS / 1000;
-
 /// Within our bounds: a document is not asked for with each call, nor kept for weeks, whatever its server says.
 pub(super) fn bounded(fresh_ms: u64) -> u64 {
     fresh_ms.clamp(FETCH_FRESH_MIN_MS, FETCH_FRESH_MAX_MS)

@@ -7,12 +7,13 @@
 mod allow;
 mod cache;
 mod fresh;
+mod supply;
 
 use core::time::Duration;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use herald_core::Timestamp;
 use herald_net::{Answered, Bytes, ClientError, Exchange, Request, Response, Route, StatusCode, Uri, header};
@@ -27,12 +28,10 @@ use crate::limits::{
 };
 use allow::AllowList;
 use cache::{Cache, Found};
+use supply::Awaited;
 
 pub use allow::{AllowedHost, BadAllowedHost};
-
-/// Gives a document instead of its host: the host program's own store. `None` if it has none; then it is fetched. Called
-/// on a worker's thread and must not block; if it panics it has none.
-pub type Supplier = dyn Fn(&str, Fetched) -> Option<Vec<u8>> + Send + Sync;
+pub use supply::{Supplier, Supply};
 
 /// What a fetcher may do.
 #[derive(Clone, Default)]
@@ -54,7 +53,7 @@ pub struct Fetcher {
     certificates: AllowList,
     number_lists: AllowList,
     key_bundles: AllowList,
-    supplier: Option<Arc<Supplier>>,
+    supplier: OnceLock<Arc<Supplier>>,
     state: Mutex<State>,
     counters: Counters,
 }
@@ -66,6 +65,7 @@ struct State {
     cache: Cache,
     /// Who waits for which document.
     under_way: HashMap<Key, UnderWay>,
+    awaited: Awaited,
 }
 
 struct UnderWay {
@@ -82,6 +82,14 @@ impl UnderWay {
 }
 
 impl State {
+    /// The place of one more waiter for a document that others wait for already.
+    fn waiters(&mut self, key: &Key, now: Timestamp) -> Option<&mut Vec<Box<dyn FetchWaiter>>> {
+        match self.under_way.get_mut(key) {
+            Some(under_way) => Some(&mut under_way.waiters),
+            None => self.awaited.waiters(key, now),
+        }
+    }
+
     /// Whether one more may be fetched from the URI's host. O(fetches under way).
     fn has_room_for(&self, uri: &Uri) -> bool {
         let host = uri.host().unwrap_or_default();
@@ -124,14 +132,31 @@ impl Fetcher {
             key_bundles = AllowList::new(&policy.key_bundle_hosts, &base);
         }
         let (state, counters) = (Mutex::default(), Counters::default());
-        Ok(Self { certificates, number_lists, key_bundles, supplier: policy.supplier, state, counters })
+        let supplier = policy.supplier.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Self { certificates, number_lists, key_bundles, supplier, state, counters })
     }
 
-    /// Keeps `body` as what `url` serves, for `fresh_s` seconds within the fetcher's bounds: so a host program that has
-    /// a document spares its fetch.
+    /// Has `supplier` asked from now on, if there is none yet; gives whether that is so.
+    pub fn supply_by(&self, supplier: Arc<Supplier>) -> bool {
+        self.supplier.set(supplier).is_ok()
+    }
+
+    /// Keeps `body` as what `url` serves, for `fresh_s` seconds within the fetcher's bounds, and tells all who wait for
+    /// it: so a host program that has a document spares its fetch.
     pub fn insert(&self, url: &str, kind: Fetched, body: Vec<u8>, fresh_s: u64, now: Timestamp) {
+        let key: Key = (kind, url.into());
         let fresh_ms = fresh::bounded(fresh_s.saturating_mul(1000));
-        self.state.lock().cache.put((kind, url.into()), body.into(), fresh_ms, now);
+        let waiters = {
+            let mut state = self.state.lock();
+            state.cache.put(key.clone(), body.clone().into(), fresh_ms, now);
+            let mut waiters = state.awaited.take(&key);
+            if let Some(under_way) = state.under_way.get_mut(&key) {
+                waiters.append(&mut under_way.waiters);
+            }
+            waiters
+        };
+        let answer = Answer::Fetched { body, fresh_s: fresh_ms.div_ceil(1000) };
+        waiters.iter().for_each(|waiter| waiter.tell(answer.clone()));
     }
 
     /// Forgets what `url` served, good or bad.
@@ -156,11 +181,47 @@ impl Fetcher {
         if let Some(known) = self.known(&key, now) {
             return known;
         }
-        if let Some(body) = self.supplied(url, kind) {
-            add(&self.counters.supplied);
-            self.insert(url, kind, body.clone(), fresh::UNSAID_S, now);
-            return Want::Answer(Answer::Fetched { body, fresh_s: fresh::UNSAID_S });
+        if let Some(waiters) = self.state.lock().waiters(&key, now) {
+            waiters.push(waiter);
+            add(&self.counters.joined);
+            return Want::Later;
         }
+        match self.supplied(url, kind) {
+            Supply::Document { body, fresh_s } => {
+                add(&self.counters.supplied);
+                self.insert(url, kind, body.clone(), fresh_s, now);
+                Want::Answer(Answer::Fetched { body, fresh_s })
+            }
+            Supply::Absent => {
+                let why = "the host program has no such document and wants none fetched";
+                Want::Answer(Answer::Failed(IoFault::NotAllowed(why.to_owned())))
+            }
+            Supply::Later => self.await_supply(&key, waiter, now),
+            Supply::Fetch => self.want_fetched(key, waiter, now),
+        }
+    }
+
+    /// What the host program says.
+    fn supplied(&self, url: &str, kind: Fetched) -> Supply {
+        let Some(supply) = self.supplier.get() else { return Supply::Fetch };
+        catch_unwind(AssertUnwindSafe(|| supply(url, kind))).unwrap_or(Supply::Fetch)
+    }
+
+    /// Waits for a document that the host program brings later; it may be there by now.
+    fn await_supply(&self, key: &Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
+        let mut state = self.state.lock();
+        if let Some(Found::Document { body, fresh_ms, .. }) = state.cache.find(key, now) {
+            return Want::Answer(Answer::Fetched { body: body.to_vec(), fresh_s: fresh_ms.div_ceil(1000) });
+        }
+        if let Some(waiters) = state.waiters(key, now) {
+            waiters.push(waiter);
+        } else if !state.awaited.begin(key, waiter, now) {
+            return Want::Answer(Answer::Failed(IoFault::Busy));
+        }
+        Want::Later
+    }
+
+    fn want_fetched(self: &Arc<Self>, key: Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
         let exchange = match self.exchange(&key) {
             Ok(exchange) => exchange,
             Err(why) => {
@@ -169,8 +230,8 @@ impl Fetcher {
             }
         };
         let mut state = self.state.lock();
-        if let Some(under_way) = state.under_way.get_mut(&key) {
-            under_way.waiters.push(waiter);
+        if let Some(waiters) = state.waiters(&key, now) {
+            waiters.push(waiter);
             add(&self.counters.joined);
             return Want::Later;
         }
@@ -180,12 +241,6 @@ impl Fetcher {
         state.under_way.insert(key.clone(), UnderWay::new(&exchange, Some(waiter)));
         drop(state);
         Want::Fetch(self.job(key, exchange))
-    }
-
-    /// What the host program supplies. If it panics it has nothing.
-    fn supplied(&self, url: &str, kind: Fetched) -> Option<Vec<u8>> {
-        let supply = self.supplier.as_ref()?;
-        catch_unwind(AssertUnwindSafe(|| supply(url, kind))).unwrap_or_default()
     }
 
     /// What is known without asking anybody.

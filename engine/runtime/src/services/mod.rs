@@ -14,7 +14,8 @@ use herald_core::Random;
 use herald_stir::bundle::{BundleDiscovery, DirectoryBounds};
 use herald_stir::services::{
     AuthenticationService, CheckRequest, Checked, CoverPlan, CpsUri, Credential, Destination, Directory,
-    Discoveries, GatewayService, Judging, PlaceFailure, PlaceRequest, Placed, Selector, VerificationService,
+    Discoveries, Fetched, GatewayService, Judging, PlaceFailure, PlaceRequest, Placed, Selector,
+    VerificationService,
 };
 use herald_stir::{
     CertificateChain, CertificateReference, ChainCache, ReplayMemory, SealingKey, SigningKey, Suite,
@@ -23,7 +24,7 @@ use herald_stir::{
 
 use crate::clock::wall_clock;
 use crate::error::{EngineError, EngineErrorKind};
-use crate::fetch::{FetchPolicy, Fetcher};
+use crate::fetch::{FetchPolicy, Fetcher, Supplier};
 use crate::files::{read_pem, read_text};
 use crate::worker::{CallHandle, CallLost, Worker, WorkerConfig};
 use directory::wrong;
@@ -87,6 +88,17 @@ impl Services {
         let verification = trust.map(|trust| verification(trust, lookup, chains, settings)).transpose()?;
         let fetcher = Arc::new(Fetcher::new(fetch_policy(settings)?)?);
         Ok(Some(Self { authentication, verification, cover, settings: settings.clone(), fetcher }))
+    }
+
+    /// Has `supplier` asked before anything is fetched.
+    pub(crate) fn supply_by(&self, supplier: Arc<Supplier>) -> Result<(), EngineError> {
+        match self.fetcher.supply_by(supplier) {
+            true => Ok(()),
+            false => {
+                let why = "this engine has a supplier; open another engine for another one";
+                Err(EngineError::new(EngineErrorKind::State, why))
+            }
+        }
     }
 
     /// Starts a worker for them with `start`, and cover if it is wanted.
@@ -159,6 +171,7 @@ impl Calls {
         let chain =
             CertificateChain::from_pem(chain_pem).map_err(|fault| contradiction(fault.to_string()))?;
         self.verification()?.chains.put(url, Arc::new(chain), millis(fresh), wall_clock());
+        self.worker.keep(url, Fetched::Certificate, chain_pem.to_vec(), fresh.as_secs());
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle, ThreadId};
 
 use herald_core::{Clock, Timestamp};
 use herald_net::{AddressRule, Route, Surroundings};
-use herald_stir::services::{CpsUri, Machine};
+use herald_stir::services::{CpsUri, Fetched, Machine};
 use parking_lot::Mutex;
 
 use crate::clock::{SystemClock, wall_clock};
@@ -238,6 +238,12 @@ impl Worker {
         work.expect("no lane has taken it").forget();
         self.common.count_out();
         Err(stopped())
+    }
+
+    /// Keeps a document as what `url` serves, for `fresh_s` seconds within the fetcher's bounds, and tells all calls that
+    /// wait for it. Any thread.
+    pub fn keep(&self, url: &str, kind: Fetched, body: Vec<u8>, fresh_s: u64) {
+        self.common.fetcher.insert(url, kind, body, fresh_s, self.common.clock.now());
     }
 
     /// Calls under way.

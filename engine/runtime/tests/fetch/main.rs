@@ -7,11 +7,12 @@ mod scene;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use herald_runtime::core::{Clock, TelephoneNumber};
-use herald_runtime::limits::FETCHES_PER_HOST_MAX;
+use herald_runtime::limits::{FETCHES_PER_HOST_MAX, SUPPLY_DEADLINE_MS};
 use herald_runtime::stir::issue::{DevelopmentAuthority, Validity};
 use herald_runtime::stir::services::{
     Answer, AuthenticationService, CheckRequest, Credential, Destination, Directory, Discoveries, Fetched,
@@ -21,7 +22,7 @@ use herald_runtime::stir::{
     Attestation, CallFacts, CertificateReference, ChainCache, ReplayMemory, SealingKey, Suite, SystemRandom,
     TnAuthList, TnEntry, TrustStore, VerificationPolicy,
 };
-use herald_runtime::{Config, Engine, Environment, FetchPolicy, wall_clock};
+use herald_runtime::{Config, Engine, Environment, FetchPolicy, Supply, wall_clock};
 
 use scene::{Authority, PUBLIC, Scene};
 
@@ -299,7 +300,11 @@ fn a_host_that_dawdles_or_lies_costs_a_bounded_time_and_size() {
 fn what_the_host_program_has_is_not_fetched() {
     let supplier = |url: &str, _| {
         assert!(!url.ends_with("/panics.pem"), "on purpose");
-        url.ends_with("/supplied.pem").then(|| b"supplied".to_vec())
+        match url.rsplit('/').next() {
+            Some("supplied.pem") => Supply::Document { body: b"supplied".to_vec(), fresh_s: 3600 },
+            Some("absent.pem") => Supply::Absent,
+            _ => Supply::Fetch,
+        }
     };
     let scene = Scene::with(FetchPolicy { supplier: Some(Arc::new(supplier)), ..FetchPolicy::default() });
     assert_eq!(document(&scene.get("https://anywhere.example/supplied.pem")), (&b"supplied"[..], 3600));
@@ -312,6 +317,48 @@ fn what_the_host_program_has_is_not_fetched() {
         let Answer::Failed(fault) = scene.get(missing) else { panic!("{missing} was fetched") };
         assert!(fault.to_string().contains("allow-list"), "{fault}");
     }
+    let Answer::Failed(fault) = scene.get("https://certs.example/absent.pem") else {
+        panic!("it was fetched")
+    };
+    assert!(fault.to_string().contains("host program"), "{fault}");
+    assert_eq!(scene.connections().len(), 1);
+}
+
+#[test]
+fn what_the_host_program_brings_later_is_waited_for_and_asked_for_once() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let supplier = move |_: &str, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Supply::Later
+    };
+    let scene = Scene::with(FetchPolicy { supplier: Some(Arc::new(supplier)), ..FetchPolicy::default() });
+    let bring = |url| {
+        let body = b"brought".to_vec();
+        scene.fetcher.insert(url, Fetched::Certificate, body, 600, scene.clock.now());
+    };
+    let url = "https://certs.example/kept.pem";
+    let first = scene.wish(url);
+    until("the question", || asked.load(Ordering::SeqCst) == 1);
+    let second = scene.wish(url);
+    until("the second call", || scene.fetcher.counters().joined == 1);
+    assert!(first.try_recv().is_err(), "nothing has come yet");
+    bring(url);
+    for told in [first, second] {
+        assert_eq!(document(&told.recv_timeout(SOON).unwrap()), (&b"brought"[..], 600));
+    }
+    assert_eq!(document(&scene.get(url)), (&b"brought"[..], 600));
+
+    // What never comes is asked for again, and those who waited are told.
+    let never = "https://certs.example/never.pem";
+    let in_vain = scene.wish(never);
+    until("the question", || asked.load(Ordering::SeqCst) == 2);
+    scene.clock.0.fetch_add(SUPPLY_DEADLINE_MS, Ordering::SeqCst);
+    let again = scene.wish(never);
+    assert_eq!(in_vain.recv_timeout(SOON).unwrap(), Answer::Failed(IoFault::TimedOut));
+    bring(never);
+    assert_eq!(document(&again.recv_timeout(SOON).unwrap()).0, b"brought");
+    assert_eq!((asked.load(Ordering::SeqCst), scene.connections().len()), (3, 0));
 }
 
 #[test]
