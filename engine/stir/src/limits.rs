@@ -60,6 +60,10 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 6;
 /// Chains that a cache holds: each signer of a country has one or a few, and 4096 of 3 KiB are 12 MiB. At the
 /// bound the chain that was used least recently is forgotten, and fetched again when asked for.
 pub const CHAIN_CACHE_ENTRIES_MAX: usize = 4096;
+/// Chains carried in `x5c` that a cache holds: strangers choose them, so fewer than of fetched ones. A PASSporT of
+/// 8 KiB has one of at most 6 KiB, so 1024 are 6 MiB. At the bound the one that was used least recently is
+/// forgotten, and read and verified again when it comes again.
+pub const CARRIED_CHAINS_MAX: usize = 1024;
 /// How long a fetched chain is used whatever its host allows, in milliseconds: a day, so that a replaced
 /// certificate is noticed. An older one is as if it had never been fetched.
 pub const CHAIN_KEPT_MS: u64 = 24 * 3600 * 1000;

@@ -75,8 +75,8 @@ impl VerificationPolicy {
         }
     }
 
-    /// Judges `token` for `call` at `now`. `certificates` answers with what an `x5u` serves; it is asked once
-    /// for each PASSporT that has no `x5c`, the ones within a `div-o` included.
+    /// Judges `token` for `call` at `now`. `certificates` answers with the chain that an `x5u` serves or an `x5c`
+    /// carries; it is asked once for each PASSporT, the ones within a `div-o` included.
     ///
     /// Of a `div` the certificate must stand for the party that diverted, and the PASSporT it diverted is another
     /// token: [`verify_call`](Self::verify_call) puts them together.
@@ -191,7 +191,7 @@ impl VerificationPolicy {
         now: Timestamp,
     ) -> Result<Arc<CertificateChain>, Fault> {
         let chain = match passport.certificate() {
-            CertificateReference::Inline(chain) => Arc::new(CertificateChain::from_der(chain)?),
+            CertificateReference::Inline(chain) => certificates.carried_chain(chain, now)?,
             CertificateReference::Url(url) => certificates.chain(url, now)?,
         };
         if chain.is_in_order() || self.leniency.chain_any_order { Ok(chain) } else { Err(Fault::ChainOrder) }
@@ -209,7 +209,7 @@ impl VerificationPolicy {
         let key = chain.signer_key()?;
         let claims = || passport.claims().payload();
         chain.check_signer_claims(&claims)?;
-        let signed_for = signed_for(passport);
+        let signed_for = passport.claims().signed_for();
         if let Some(party) = signed_for
             && chain.is_out_of_reach(party)?
         {
@@ -283,18 +283,5 @@ impl<'a> Target<'a> {
             Self::Any | Self::OneOf([None, None]) => true,
             Self::OneOf(called) => called.into_iter().flatten().any(|called| named.contains(called)),
         }
-    }
-}
-
-/// Whom the signer must stand for: the caller, who diverted the call (RFC 8946 §4), or in a response who was
-/// reached (RFC 9970). Nobody for a priority.
-// rfc8946:3-9, rfc8946:4.2-3.
-fn signed_for(passport: &Passport) -> Option<&Identity> {
-    let claims = passport.claims();
-    match &claims.kind {
-        PassportType::Rph => None,
-        PassportType::Rsp => claims.dest.first(),
-        PassportType::Div { from } | PassportType::DivO { from, .. } => Some(from),
-        _ => Some(&claims.orig),
     }
 }

@@ -10,6 +10,8 @@ use common::{at_s, read};
 use herald_core::Timestamp;
 use herald_stir::limits::{CHAIN_KEPT_MS, CHAIN_VERIFIED_MS};
 use herald_stir::{CertificateChain, CertificateSource, ChainCache, Fault, TrustStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 const T0: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 
@@ -70,6 +72,33 @@ fn a_full_cache_forgets_what_was_used_least_recently() {
     assert_eq!((there("a"), there("b"), there("c"), cache.len()), (true, false, true, 2));
     cache.put("c", signer, 5000, later(5));
     assert_eq!(cache.len(), 2, "another answer of the same URL needs no room");
+}
+
+#[test]
+fn a_chain_that_passports_carry_is_read_once_and_no_other_has_its_place() {
+    let cache = ChainCache::default();
+    let ders: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(&read("fixtures/pki/leaf-spc.chain.pem"))
+        .map(|der| der.unwrap().to_vec())
+        .collect();
+    let first = cache.carried_chain(&ders, T0).unwrap();
+    assert!(Arc::ptr_eq(&first, &cache.carried_chain(&ders, T0).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &cache.carried_chain(&ders[..1], T0).unwrap()), "another chain");
+    assert!(
+        !Arc::ptr_eq(&first, &cache.carried_chain(&ders, T0.plus_millis(CHAIN_KEPT_MS)).unwrap()),
+        "a day"
+    );
+    // The same bytes cut elsewhere, a byte changed, and nothing.
+    let mut joined = ders[0].clone();
+    joined.extend(&ders[1]);
+    let mut changed = ders.clone();
+    changed[1][40] ^= 1;
+    for other in [vec![joined], vec![]] {
+        assert!(cache.carried_chain(&other, T0).is_err());
+    }
+    let changed = cache.carried_chain(&changed, T0);
+    assert!(changed.is_err() || changed.unwrap().verify(&root("root"), T0).is_err());
+    assert_eq!(first.verify(&root("root"), T0).err(), None);
+    assert_eq!((cache.len(), cache.chain("", T0).err()), (0, Some(Fault::NoCertificate)), "no URL served it");
 }
 
 #[test]

@@ -5,12 +5,15 @@ use core::fmt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use herald_core::{TelephoneNumber, Timestamp};
+use ring::digest::{Context, SHA256};
 
 use super::chain::CertificateChain;
 use super::tn_auth_list::TnAuthList;
 use crate::error::Fault;
-use crate::limits::{CHAIN_CACHE_ENTRIES_MAX, CHAIN_KEPT_MS, LIST_CACHE_ENTRIES_MAX};
+use crate::limits::{CARRIED_CHAINS_MAX, CHAIN_CACHE_ENTRIES_MAX, CHAIN_KEPT_MS, LIST_CACHE_ENTRIES_MAX};
 
 /// Answers with what stands behind the certificates of a PASSporT, from memory: it is asked in the middle of a
 /// verification and must not wait.
@@ -22,6 +25,19 @@ pub trait CertificateSource {
     /// # Errors
     /// [`Fault::NoCertificate`] if it is not at hand, else the fault of what was served.
     fn chain(&self, url: &str, now: Timestamp) -> Result<Arc<CertificateChain>, Fault>;
+
+    /// The chain of these certificates in DER, which a PASSporT carries (`x5c`).
+    ///
+    /// # Errors
+    /// The fault of what was carried.
+    fn carried_chain(
+        &self,
+        certificates: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<Arc<CertificateChain>, Fault> {
+        let _ = now;
+        CertificateChain::from_der(certificates).map(Arc::new)
+    }
 
     /// The list of numbers that `url` serves (RFC 8226 §10.1), if it is at hand.
     fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
@@ -55,21 +71,24 @@ impl<F: Fn(&str) -> Option<Vec<u8>>> CertificateSource for F {
     }
 }
 
-/// Chains and lists of numbers by the URL that served them, read once; chains are also verified once while a
-/// trust store stays the same.
+/// Chains and lists of numbers by the URL that served them, and chains that PASSporTs carried by their digest, read
+/// once; chains are also verified once while a trust store stays the same.
 ///
 /// Any thread may use it; each call takes a lock for a look-up and no more.
 pub struct ChainCache {
     chains: Kept<CertificateChain>,
+    /// By the [digest](digest_of) of their certificates.
+    carried: Kept<CertificateChain>,
     lists: Kept<TnAuthList>,
 }
 
 impl ChainCache {
-    /// A cache of at most `chains_max` chains, itself at most [`CHAIN_CACHE_ENTRIES_MAX`], and of
-    /// [`LIST_CACHE_ENTRIES_MAX`] lists.
+    /// A cache of at most `chains_max` fetched chains, itself at most [`CHAIN_CACHE_ENTRIES_MAX`], of
+    /// [`CARRIED_CHAINS_MAX`] carried ones and of [`LIST_CACHE_ENTRIES_MAX`] lists.
     pub fn new(chains_max: usize) -> Self {
         Self {
             chains: Kept::new(chains_max.min(CHAIN_CACHE_ENTRIES_MAX)),
+            carried: Kept::new(CARRIED_CHAINS_MAX),
             lists: Kept::new(LIST_CACHE_ENTRIES_MAX),
         }
     }
@@ -104,12 +123,12 @@ impl ChainCache {
         self.lists.lock().remove(url);
     }
 
-    /// How many chains it holds.
+    /// How many fetched chains it holds.
     pub fn len(&self) -> usize {
         self.chains.lock().len()
     }
 
-    /// Whether it holds no chain.
+    /// Whether it holds no fetched chain.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -126,6 +145,20 @@ impl CertificateSource for ChainCache {
         self.chains.take(url, now).ok_or(Fault::NoCertificate)
     }
 
+    fn carried_chain(
+        &self,
+        certificates: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<Arc<CertificateChain>, Fault> {
+        let digest = digest_of(certificates);
+        if let Some(chain) = self.carried.take(&digest, now) {
+            return Ok(chain);
+        }
+        let chain = Arc::new(CertificateChain::from_der(certificates)?);
+        self.carried.put(&digest, chain.clone(), CHAIN_KEPT_MS, None, now);
+        Ok(chain)
+    }
+
     fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
         self.lists.take(url, now)
     }
@@ -137,7 +170,17 @@ impl fmt::Debug for ChainCache {
     }
 }
 
-/// What URLs served.
+/// SHA-256 over the certificates, each behind its length, so that no other chain has the same.
+fn digest_of(certificates: &[Vec<u8>]) -> String {
+    let mut context = Context::new(&SHA256);
+    for der in certificates {
+        context.update(&(der.len() as u64).to_be_bytes());
+        context.update(der);
+    }
+    STANDARD_NO_PAD.encode(context.finish())
+}
+
+/// What is kept under a name: what URLs served, what PASSporTs carried.
 struct Kept<T> {
     entries: Mutex<BTreeMap<String, Entry<T>>>,
     entries_max: usize,

@@ -86,6 +86,18 @@ impl Claims {
         Ok(format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload)))
     }
 
+    /// Whom the signer must stand for: the caller, who diverted the call (RFC 8946 §4), or in a response who was
+    /// reached (RFC 9970). Nobody for a priority (RFC 8443 §6).
+    // rfc8946:3-9.
+    pub(crate) fn signed_for(&self) -> Option<&Identity> {
+        match &self.kind {
+            PassportType::Rph => None,
+            PassportType::Rsp => self.dest.first(),
+            PassportType::Div { from } | PassportType::DivO { from, .. } => Some(from),
+            _ => Some(&self.orig),
+        }
+    }
+
     /// All claims, as they are signed.
     pub(crate) fn payload(&self) -> Json {
         let mut members = self.extra.clone();

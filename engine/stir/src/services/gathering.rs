@@ -88,6 +88,14 @@ impl CertificateSource for Gathered<'_> {
         self.cache.chain(url, now).map_err(|fault| self.faults.get(url).cloned().unwrap_or(fault))
     }
 
+    fn carried_chain(
+        &self,
+        certificates: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<Arc<CertificateChain>, Fault> {
+        self.cache.carried_chain(certificates, now)
+    }
+
     fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
         self.cache.number_list(url, now)
     }

@@ -452,6 +452,14 @@ impl CertificateSource for Noting<'_> {
         chain
     }
 
+    fn carried_chain(
+        &self,
+        certificates: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<Arc<CertificateChain>, Fault> {
+        self.gathered.carried_chain(certificates, now)
+    }
+
     fn number_list(&self, url: &str, now: Timestamp) -> Option<Arc<TnAuthList>> {
         let own = self.own.and_then(|own| own.number_list(url, now));
         let list = own.or_else(|| self.gathered.number_list(url, now));
