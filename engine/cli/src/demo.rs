@@ -102,11 +102,10 @@ fn place(
     let recipient = String::from_utf8_lossy(&read(folder.join("bob/sealing.pub.jwk"))?).into_owned();
     let recipient = SealingPublicKey::from_jwk(&recipient).map_err(Failure::usage)?;
     let now = wall_clock();
-    credential.authority(&alice.into(), None, now).map_err(Failure::usage)?;
     let iat_s = i64::try_from(now.as_millis() / 1000).map_err(Failure::usage)?;
     let origid = new_origid(&SystemRandom);
     let claims = Claims::shaken(alice.into(), bob.into(), iat_s, Attestation::Full, origid);
-    let passport = credential.sign(&claims).map_err(Failure::usage)?;
+    let passport = credential.sign(&claims, None, now).map_err(Failure::usage)?;
     stage.show(
         "Alice's service signs",
         "A PASSporT says who calls whom and when; whoever holds her certificate's key signed it (RFC 8225, 8588).",

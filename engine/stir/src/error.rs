@@ -410,6 +410,8 @@ pub enum StirError {
     SealingKey,
     /// Claims that no verifier would accept.
     Claims(Fault),
+    /// Claims that no verifier would accept from the certificates they should be signed with.
+    NotAuthoritative(Fault),
     /// A PASSporT too long to be sealed.
     TooLongToSeal {
         /// Its length in bytes.
@@ -442,6 +444,9 @@ impl fmt::Display for StirError {
                 "not a sealing key; give a JWK with kty OKP, crv X25519, x and, for the private key, d",
             ),
             Self::Claims(fault) => write!(f, "no verifier would accept these claims: {fault}"),
+            Self::NotAuthoritative(fault) => {
+                write!(f, "no verifier would accept these claims from this certificate: {fault}")
+            }
             Self::TooLongToSeal { bytes, bytes_max } => write!(
                 f,
                 "the PASSporT has {bytes} bytes; the largest placement holds {bytes_max}: use x5u instead of x5c \

@@ -9,9 +9,10 @@ use common::pki::{
     extension, issuer, list, numbers, one, range, signer, spc,
 };
 use common::{at_s, call, identity, read};
+use herald_stir::services::Credential;
 use herald_stir::{
-    Authority, CertificateChain, CertificateReference, Claims, CpsUriExtension, Fault, Held, Json, TnEntry,
-    VerificationPolicy,
+    Authority, CertificateChain, CertificateReference, Claims, CpsUriExtension, Fault, Held, Json, StirError,
+    TnEntry, TrustStore, VerificationPolicy,
 };
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, KeyPair, KeyUsagePurpose};
 
@@ -34,10 +35,75 @@ fn judge_with(
     let mut claims = Claims::base(identity(caller), identity("12355551212"), T0 as i64);
     change(&mut claims);
     let token = claims.sign(&x5u, &made.key).unwrap();
+    let knows_more = !(served.lists.is_empty() && served.held.is_empty());
     let served = Served { chain_pem: made.chain_pem.clone(), ..served };
-    VerificationPolicy::new(made.trust())
+    let judged = VerificationPolicy::new(made.trust())
         .verify(token.as_bytes(), &served, &call(caller, "12355551212"), at_s(T0))
-        .map(|accepted| accepted.authority)
+        .map(|accepted| accepted.authority);
+    // A list elsewhere may say anything; all else the signer knows as well as the verifier.
+    if !knows_more && judged != Err(Fault::TnAuthListByReference) {
+        let signed = sign(&made, &claims, Some(&made.trust()));
+        assert_eq!(signed.is_ok(), judged.is_ok(), "signer: {signed:?}, verifier: {judged:?}");
+    }
+    judged
+}
+
+/// Signs with a credential that looks at its chain first.
+fn sign(made: &Made, claims: &Claims, trust: Option<&TrustStore>) -> Result<String, StirError> {
+    let x5u = CertificateReference::Url("https://certs.example.net/a.pem".into());
+    Credential::new(made.key.clone(), x5u, made.chain_pem.as_bytes())
+        .map_err(StirError::NotAuthoritative)?
+        .sign(claims, trust, at_s(T0))
+}
+
+#[test]
+fn a_credential_does_not_sign_what_its_own_chain_refuses() {
+    let own = || numbers(vec![one(CALLER)]);
+    let include = || constraint(ENHANCED_CONSTRAINTS, (&["crn"], &[], &[]));
+    let not_permitted = || Some(Fault::ClaimNotPermitted("crn".into()));
+    // What the issuer and the signer have in their certificates, and why nothing is signed, without the root and with it.
+    let cases = [
+        (vec![], vec![own()], None, None),
+        (vec![own()], vec![own()], None, None),
+        (vec![], vec![numbers(vec![spc("709J")])], None, None),
+        (vec![], vec![elsewhere(&["https://lists.example.net/1"])], None, None),
+        (vec![], vec![numbers(vec![one("12155551213")])], Some(Fault::NotCovered), Some(Fault::NotCovered)),
+        (
+            vec![numbers(vec![spc("709J")])],
+            vec![numbers(vec![one(CALLER), spc("1234")])],
+            Some(Fault::NotEncompassed),
+            Some(Fault::NotEncompassed),
+        ),
+        (vec![], vec![own(), include()], not_permitted(), not_permitted()),
+        (vec![include()], vec![own()], not_permitted(), not_permitted()),
+    ];
+    for (above, below, without, with) in cases {
+        let made = Made::new(vec![root(), issuer(above), signer(below)]);
+        let mut claims = Claims::base(identity(CALLER), identity("12355551212"), T0 as i64);
+        let refused = |claims: &Claims, trust: Option<&TrustStore>| match sign(&made, claims, trust) {
+            Err(StirError::NotAuthoritative(fault)) => Some(fault),
+            other => {
+                other.unwrap();
+                None
+            }
+        };
+        assert_eq!(refused(&claims, None), without);
+        assert_eq!(refused(&claims, Some(&made.trust())), with);
+        if with == not_permitted() {
+            claims.extra.insert("crn".into(), Json::Text("x".into()));
+            assert_eq!(refused(&claims, Some(&made.trust())), None, "with the claim");
+        }
+    }
+    // What the root alone forbids is known only with the root; and another root of the same name is none.
+    let made = Made::new(vec![issuer(vec![numbers(vec![one("12155551213")])]), signer(vec![own()])]);
+    let claims = Claims::base(identity(CALLER), identity("12355551212"), T0 as i64);
+    assert!(sign(&made, &claims, None).is_ok());
+    assert_eq!(
+        sign(&made, &claims, Some(&made.trust())),
+        Err(StirError::NotAuthoritative(Fault::NotCovered))
+    );
+    let stranger = Made::new(vec![root(), signer(vec![own()])]).trust();
+    assert_eq!(sign(&made, &claims, Some(&stranger)), Err(StirError::NotAuthoritative(Fault::ChainInvalid)));
 }
 
 fn judge_levels(levels: Vec<CertificateParams>) -> Judged {

@@ -21,7 +21,7 @@ use herald_stir::services::{
 };
 use herald_stir::{
     Attestation, CertificateReference, Claims, Fault, Leniency, Passport, SealingKey, SealingPublicKey,
-    StirError, Suite, SystemRandom, TnAuthList, TnEntry, TrustStore, open,
+    Suite, SystemRandom, TnAuthList, TnEntry, TrustStore, open,
 };
 use world::{Manners, World};
 
@@ -213,8 +213,29 @@ fn nothing_is_signed_that_verifiers_would_refuse_for_the_certificate() {
     // mustInclude: rcd.
     let constraint = extension(ENHANCED_CONSTRAINTS, "3009 a007 3005 1603 726364");
     let bound = Made::new(vec![issuer(vec![]), signer(vec![one(), constraint])]);
-    let missing = StirError::Claims(Fault::ClaimNotPermitted("rcd".into()));
-    assert_eq!(place(&bound, &bound.chain_pem), Some(PlaceFault::Sign(missing)));
+    let missing = PlaceFault::NotAuthoritative(Fault::ClaimNotPermitted("rcd".into()));
+    assert_eq!(place(&bound, &bound.chain_pem), Some(missing));
+}
+
+#[test]
+fn a_call_is_signed_by_the_first_credential_that_verifiers_would_take_it_from() {
+    let house = House::new();
+    let other = TnAuthList::new(vec![TnEntry::One(number("12155559999"))]).unwrap();
+    let stranger = house.authority.issue("Another signer", &other, VALIDITY, &SystemRandom).unwrap();
+    let credential = |issued: &Issued, name: &str| {
+        let reference = CertificateReference::Url(format!("https://certs.example.net/{name}.pem"));
+        Credential::new(issued.key.clone(), reference, issued.chain_pem.as_bytes()).unwrap()
+    };
+    let found = Discoveries::by(Arc::new(house.directory()));
+    let mut service = Arc::into_inner(house.service(found)).unwrap();
+    service.credentials = vec![credential(&stranger, "other"), credential(&house.signer, "own")];
+    let mut world = World::at(at_s(T0)).with(FIRST, Manners::Good);
+    let placed = world.run(&mut Arc::new(service).place(request())).unwrap();
+    let passport = Passport::parse(placed.passport.as_bytes(), &Leniency::STRICT).unwrap();
+    assert_eq!(
+        *passport.certificate(),
+        CertificateReference::Url("https://certs.example.net/own.pem".into())
+    );
 }
 
 /// Knows services and keys only after a document was fetched.

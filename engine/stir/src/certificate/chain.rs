@@ -4,7 +4,7 @@ use herald_core::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::authority::VerifiedChain;
+use super::authority::{self, VerifiedChain};
 use super::facts::{CertificateFacts, Scope};
 use super::ocsp::Staple;
 use super::path::{self, KnownPath};
@@ -136,6 +136,27 @@ impl CertificateChain {
     /// [`Fault::ClaimConstraints`], [`Fault::ClaimNotPermitted`].
     pub fn check_signer_claims(&self, claims: &dyn Fn() -> Json) -> Result<(), Fault> {
         self.signer().check_claims(claims)
+    }
+
+    /// Whether the certificates, as far as they say it themselves and whatever root they lead to, let their holder
+    /// sign `claims` for `party`: for a signer who has no root at hand.
+    ///
+    /// # Errors
+    /// Those of [`VerifiedChain::authority`] and [`VerifiedChain::check_claims`].
+    pub(crate) fn check_itself(
+        &self,
+        party: Option<&Identity>,
+        claims: &dyn Fn() -> Json,
+    ) -> Result<(), Fault> {
+        self.signer_scope()?;
+        for facts in &self.facts {
+            let scope = facts.scope()?;
+            if party.is_some_and(|party| scope.is_some_and(|scope| scope.is_out_of_reach(party))) {
+                return Err(Fault::NotCovered);
+            }
+            facts.check_claims(claims)?;
+        }
+        if authority::is_encompassed(self.facts.iter()) { Ok(()) } else { Err(Fault::NotEncompassed) }
     }
 
     /// What the signer's certificate says of numbers.

@@ -47,44 +47,52 @@ impl Credential {
         Self { key, reference, chain: None }
     }
 
-    /// Signs `claims`, whether or not it stands for their caller, but none that its own certificate does not let it
-    /// sign: every verifier would refuse them (RFC 8226 §8).
+    /// Signs `claims`, if it [may](Self::may_sign).
     ///
     /// # Errors
-    /// [`StirError::Claims`].
+    /// [`StirError::NotAuthoritative`] if it may not, [`StirError::Claims`] if no verifier would accept the claims
+    /// from anybody.
     // rfc8226:8-5.
-    pub fn sign(&self, claims: &Claims) -> Result<String, StirError> {
-        if let Some(chain) = &self.chain {
-            chain.check_signer_claims(&|| claims.payload()).map_err(StirError::Claims)?;
-        }
+    pub fn sign(
+        &self,
+        claims: &Claims,
+        trust: Option<&TrustStore>,
+        wall: Timestamp,
+    ) -> Result<String, StirError> {
+        self.may_sign(claims, trust, wall).map_err(StirError::NotAuthoritative)?;
         self.sign_unchecked(claims)
     }
 
-    /// As [`sign`](Self::sign), whatever the certificate demands of claims: for what nobody verifies.
+    /// Signs `claims`, whether or not verifiers would take them from its certificates.
     pub(super) fn sign_unchecked(&self, claims: &Claims) -> Result<String, StirError> {
         claims.sign(&self.reference, &self.key)
     }
 
-    /// Step 1: whether it may sign for `orig` at `wall`. With `trust` the chain is followed to a root, as
-    /// verifiers will do; without, only its own list is read. [`Authority::Unjudged`] if the host vouches for it.
+    /// Step 1: whether verifiers would take `claims` from its certificates at `wall`: they stand for the caller (of a
+    /// diversion, for who diverted), each within its issuer's numbers (RFC 9060 §5), and their constraints
+    /// allow the claims (RFC 8226 §8, RFC 9118). With `trust` the chain is followed to a root, as verifiers will
+    /// do; without, what it says itself is judged. Lists of numbers kept elsewhere are not fetched and not held
+    /// against it. If the host vouches for the credential, everything may be signed.
     ///
     /// # Errors
     /// [`Fault`] of the stages cert and authz.
-    // rfc8816:8.1-1, rfc9060:5-1, rfc9060:5-2, rfc9060:5-3.
-    pub fn authority(
+    // rfc8816:8.1-1, rfc8226:8-5, rfc9060:5-1, rfc9060:5-2, rfc9060:5-3.
+    pub fn may_sign(
         &self,
-        orig: &Identity,
+        claims: &Claims,
         trust: Option<&TrustStore>,
         wall: Timestamp,
-    ) -> Result<Authority, Fault> {
-        let Some(chain) = &self.chain else { return Ok(Authority::Unjudged) };
-        match trust {
-            Some(trust) => {
-                let nothing_else = |_: &str| None::<Vec<u8>>;
-                chain.verify(trust, wall)?.authority(orig, &nothing_else, wall)
-            }
-            None if chain.is_out_of_reach(orig)? => Err(Fault::NotCovered),
-            None => Ok(Authority::Number),
+    ) -> Result<(), Fault> {
+        let Some(chain) = &self.chain else { return Ok(()) };
+        let (party, payload) = (claims.signed_for(), || claims.payload());
+        chain.check_itself(party, &payload)?;
+        let Some(trust) = trust else { return Ok(()) };
+        let verified = chain.verify(trust, wall)?;
+        verified.check_claims(&payload)?;
+        let nothing_else = |_: &str| None::<Vec<u8>>;
+        match party.map_or(Ok(Authority::Unjudged), |party| verified.authority(party, &nothing_else, wall)) {
+            Ok(_) | Err(Fault::TnAuthListByReference) => Ok(()),
+            Err(fault) => Err(fault),
         }
     }
 }
@@ -163,7 +171,7 @@ pub struct PlaceFailure {
 /// The step of RFC 8816 §8.1 that failed, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlaceFault {
-    /// Step 1: no credential may sign for the caller; why the last one may not.
+    /// Step 1: no credential may sign for the caller, or not these claims; why the last one may not.
     NotAuthoritative(Fault),
     /// Step 3: a destination is no telephone number, so no service is found under it.
     NotANumber,
@@ -183,10 +191,19 @@ impl From<DeliveryFault> for PlaceFault {
     }
 }
 
+impl From<StirError> for PlaceFault {
+    fn from(error: StirError) -> Self {
+        match error {
+            StirError::NotAuthoritative(fault) => Self::NotAuthoritative(fault),
+            error => Self::Sign(error),
+        }
+    }
+}
+
 impl fmt::Display for PlaceFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAuthoritative(fault) => write!(f, "no credential may sign for the caller: {fault}"),
+            Self::NotAuthoritative(fault) => write!(f, "no credential may sign this for the caller: {fault}"),
             Self::NotANumber => {
                 f.write_str("a called party is no telephone number; only those have a service")
             }
@@ -225,13 +242,21 @@ impl AuthenticationService {
         }
     }
 
-    /// The credential that may sign for `party`; else why the last one may not.
+    /// Signs `claims` with the first credential that may.
+    ///
+    /// # Errors
+    /// [`StirError::NotAuthoritative`] with why the last one may not, [`StirError::Claims`].
+    pub(super) fn sign(&self, claims: &Claims, wall: Timestamp) -> Result<String, StirError> {
+        self.credential_for(claims, wall).map_err(StirError::NotAuthoritative)?.sign_unchecked(claims)
+    }
+
+    /// The credential that may sign `claims`; else why the last one may not.
     // rfc8816:8.1-1.
-    pub(super) fn credential_for(&self, party: &Identity, wall: Timestamp) -> Result<&Credential, Fault> {
+    fn credential_for(&self, claims: &Claims, wall: Timestamp) -> Result<&Credential, Fault> {
         let mut last = Fault::NoCertificate;
         for credential in &self.credentials {
-            match credential.authority(party, self.trust.as_ref(), wall) {
-                Ok(_) => return Ok(credential),
+            match credential.may_sign(claims, self.trust.as_ref(), wall) {
+                Ok(()) => return Ok(credential),
                 Err(fault) => last = fault,
             }
         }
@@ -298,8 +323,9 @@ impl Machine for PlaceCall {
 impl PlaceCall {
     /// Step 1. That the originator may claim the number, step 2, the host has said by asking.
     fn find_credential(&mut self, now: Moment) -> Result<(), PlaceFault> {
-        let claims = &self.request.claims;
-        self.service.credential_for(&claims.orig, now.wall).map_err(PlaceFault::NotAuthoritative)?;
+        let claims = &mut self.request.claims;
+        claims.iat_s = now.wall_s();
+        self.service.credential_for(claims, now.wall).map_err(PlaceFault::NotAuthoritative)?;
         let numbers = claims.dest.iter().map(Identity::number).collect::<Option<Vec<_>>>();
         self.delivery = Delivery::to(numbers.ok_or(PlaceFault::NotANumber)?);
         Ok(())
@@ -318,9 +344,7 @@ impl PlaceCall {
     fn sign_and_store(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), PlaceFault> {
         let claims = &mut self.request.claims;
         claims.iat_s = now.wall_s();
-        let credential =
-            self.service.credential_for(&claims.orig, now.wall).map_err(PlaceFault::NotAuthoritative)?;
-        self.passport = credential.sign(claims).map_err(PlaceFault::Sign)?;
+        self.passport = self.service.sign(claims, now.wall)?;
         let random = &*self.service.random;
         self.delivery.store(
             &[&self.passport],

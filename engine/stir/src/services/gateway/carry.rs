@@ -6,9 +6,8 @@ use herald_core::TelephoneNumber;
 use crate::error::StirError;
 use crate::identity_header::IdentityHeader;
 use crate::passport::{Claims, Identity, Passport, PassportType};
-use crate::services::Credential;
 
-/// The tokens that take the call of `passports` from `from` to `to`, signed with `credential`.
+/// The tokens that take the call of `passports` from `from` to `to`, signed by `sign`.
 ///
 /// Each PASSporT for `from` goes into a `div-o` of its own (RFC 8946 §5.1). A call that was diverted in band has
 /// `div`s, whose originals stand beside them and not within, so there the tokens stay as they are and one more
@@ -16,21 +15,21 @@ use crate::services::Credential;
 /// unless a `div` leads on from them.
 ///
 /// # Errors
-/// [`StirError::Claims`].
+/// Those of `sign`.
 // rfc8816:6.2-3, rfc8946:3-3, rfc8946:3-7, rfc8946:3-8, rfc8946:4.1-3, rfc8946:4.1-6, rfc8946:4.1-8,
 // rfc8946:5-1, rfc8946:5.1-1, rfc8946:5.1-2, rfc8946:6-1.
 pub(super) fn divert(
     passports: &[&Passport],
     from: TelephoneNumber,
     to: TelephoneNumber,
-    credential: &Credential,
+    sign: &dyn Fn(&Claims) -> Result<String, StirError>,
 ) -> Result<Vec<String>, StirError> {
     let from = Identity::Tn(from);
     let is_div = |passport: &&&Passport| matches!(passport.claims().kind, PassportType::Div { .. });
     let for_it = passports.iter().filter(|passport| passport.claims().dest.contains(&from));
     let signed = |passport: &Passport, kind| {
         let (orig, iat_s) = (passport.claims().orig.clone(), passport.claims().iat_s);
-        credential.sign(&Claims { kind, ..Claims::base(orig, to.into(), iat_s) })
+        sign(&Claims { kind, ..Claims::base(orig, to.into(), iat_s) })
     };
     if let Some(last) = for_it.clone().find(is_div) {
         let mut tokens: Vec<String> = passports.iter().map(|passport| passport.to_token()).collect();

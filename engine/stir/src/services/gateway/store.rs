@@ -11,7 +11,7 @@ use crate::call::PassportReport;
 use crate::context::CallFacts;
 use crate::error::{Fault, StirError};
 use crate::identity_header::IdentityHeader;
-use crate::passport::{Identity, Passport, PassportType};
+use crate::passport::{Claims, Identity, Passport, PassportType};
 use crate::services::delivery::{Delivery, DeliveryFault, PlacedCopy};
 use crate::services::io::{Answer, Ask, Machine, Moment, Ticket, Tickets, Turn};
 use crate::services::verification::CheckCall;
@@ -64,6 +64,15 @@ pub enum GatewayFault {
 impl From<DeliveryFault> for GatewayFault {
     fn from(fault: DeliveryFault) -> Self {
         Self::Delivery(fault)
+    }
+}
+
+impl From<StirError> for GatewayFault {
+    fn from(error: StirError) -> Self {
+        match error {
+            StirError::NotAuthoritative(fault) => Self::NotAuthoritative(fault),
+            error => Self::Sign(error),
+        }
     }
 }
 
@@ -329,9 +338,8 @@ impl GatewayStore {
         to: TelephoneNumber,
         now: Moment,
     ) -> Result<Tokens, GatewayFault> {
-        let credential = self.service.authentication.credential_for(&from.into(), now.wall);
-        let credential = credential.map_err(GatewayFault::NotAuthoritative)?;
-        divert(passports, from, to, credential).map_err(GatewayFault::Sign)
+        let sign = |claims: &Claims| self.service.authentication.sign(claims, now.wall);
+        Ok(divert(passports, from, to, &sign)?)
     }
 
     /// The PASSporTs that lead to `target` as they are, and are not there yet.
