@@ -213,12 +213,12 @@ pub(crate) fn suite(name: &str) -> Result<Suite, &'static str> {
     }
 }
 
-fn attestation(letter: &str) -> Result<Attestation, &'static str> {
+pub(crate) fn attestation(letter: &str) -> Result<Attestation, &'static str> {
     Attestation::from_letter(letter).ok_or("an attestation is A, B or C")
 }
 
 pub(crate) fn setting(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 

@@ -201,7 +201,7 @@ fn verification(common: &Common, sealing_keys: &[PathBuf]) -> Result<Arc<Verific
         policy,
         sealing_keys: sealing_keys.collect::<Result<_, _>>()?,
         cps: Arc::new(everybody_at(&common.service.cps, Vec::new())?),
-        certificates: Some(Arc::new(move |url: &str| certificates.serve(url))),
+        certificates: Some(Arc::new(certificates)),
         chains: Arc::new(ChainCache::default()),
         seen: ReplayMemory::default(),
     }))

@@ -11,8 +11,8 @@ use herald_runtime::stir::services::{
     LookupFault, Machine, PlaceFault, PlaceRequest, Selector, VerificationService,
 };
 use herald_runtime::stir::{
-    Authority, CallFacts, CertificateReference, ChainCache, NumberSet, PassportReport, ReplayMemory,
-    SealingKey, SealingPublicKey, SigningKey, TrustStore, VerificationPolicy,
+    CallFacts, CertificateReference, ChainCache, NumberSet, PassportReport, ReplayMemory, SealingKey,
+    SealingPublicKey, SigningKey, TrustStore, VerificationPolicy,
 };
 use herald_runtime::{FetchPolicy, Fetcher, SystemRandom, Worker, WorkerConfig, checked_json};
 use serde_json::json;
@@ -157,12 +157,8 @@ fn facts_text(report: &PassportReport, checked: &Checked) -> String {
         Some(attest) => format!(" attestation {}", attest.letter()),
         None => ppt.map_or_else(String::new, |ppt| format!(" {ppt}")),
     };
-    let authority = match report.outcome() {
-        Ok(Authority::Number) => ", the certificate covers the number",
-        Ok(Authority::OnlyBySpc(_)) => ", the certificate names a provider code, not the number",
-        _ => ", authority was not judged",
-    };
-    what + authority
+    let right = report.outcome().map_or_else(ToString::to_string, ToString::to_string);
+    format!("{what}, {right}")
 }
 
 /// Whom a call is from and to, for the demo.

@@ -219,11 +219,44 @@ fn a_revocation_list_of_its_own_goes_before_those_of_the_folder() {
 }
 
 #[test]
+fn stapled_answers_and_signers_of_indirect_lists_are_heard() {
+    let file = path("fixtures/passports/v01-shaken-A-secsipidx.jwt");
+    let (roots, pki, list) =
+        (path("fixtures/pki/root.pem"), path("fixtures/pki"), path("fixtures/pki/inter-ok.crl.pem"));
+    let data = |name: &str| format!("{}/../stir/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (revoked, signers) = (data("pyca-revoked.ocsp.der"), data("pyca-administrator.pem"));
+    let folder = tempfile::tempdir().unwrap();
+    let national = folder.path().join("national.crl.pem").to_str().unwrap().to_owned();
+    std::fs::write(&national, pem_of_list(&std::fs::read(data("pyca-national.crl.der")).unwrap())).unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--crl", &list], "accept"),
+        (&["--crl", &list, "--staple", &revoked], "is revoked"),
+        (&["--crl", &list, "--staple", &revoked, "--policy", "ocsp_staples=off"], "accept"),
+        (&["--crl", &national], "cannot be told"),
+        (&["--crl", &national, "--crl-signers", &signers], "is revoked"),
+    ];
+    for (arguments, expected) in cases {
+        let common = ["verify", &file, "--roots", &roots, "--certificates", &pki, "--at", "1795400000"];
+        let fresh = ["--policy", "freshness_s=200000"];
+        let (_, answer, errors) = herald(&[&common[..], &fresh, arguments].concat());
+        let answer = format!("{} {}", answer["verdict"], answer["reason"]);
+        assert!(answer.contains(expected), "{arguments:?}: {answer} {errors}");
+    }
+}
+
+fn pem_of_list(der: &[u8]) -> String {
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+    format!("-----BEGIN X509 CRL-----\n{encoded}\n-----END X509 CRL-----\n")
+}
+
+#[test]
 fn what_is_wrong_with_the_arguments_is_no_verdict() {
     let file = path("fixtures/passports/v01-shaken-A-secsipidx.jwt");
     let (roots, pki) = (path("fixtures/pki/root.pem"), path("fixtures/pki"));
     let common = ["verify", &file, "--roots", &roots, "--certificates", &pki, "--at", "1795300010"];
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 6] = [
+        (&["--staple", &roots], "is not an OCSP answer"),
+        (&["--crl-signers", &file], "no usable certificates of signers"),
         (&["--policy", "freshnes_s=1"], "the nearest is \\\"freshness_s\\\""),
         (&["--policy", "x5u_http=maybe"], "takes on|off"),
         (&["--crl", &roots], "no usable certificate revocation lists"),

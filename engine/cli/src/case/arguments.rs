@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::{Attestation, Fault, Identity};
 
+use crate::args::{attestation, setting};
+
 #[derive(Args)]
 pub(crate) struct Verify {
     /// A token, the value of an Identity header field (or the whole field, several too), or a SIP request; told
@@ -25,6 +27,13 @@ pub(crate) struct Verify {
     /// A certificate revocation list, PEM; may be given again.
     #[arg(long, value_name = "FILE")]
     pub crl: Vec<PathBuf>,
+    /// Certificates of those who may sign revocation lists about certificates of others (indirect lists), PEM. The
+    /// roots may without being named.
+    #[arg(long, value_name = "FILE")]
+    pub crl_signers: Option<PathBuf>,
+    /// An OCSP answer that came with a chain, DER; may be given again. It counts, unless --policy ocsp_staples=off.
+    #[arg(long, value_name = "FILE")]
+    pub staple: Vec<PathBuf>,
     /// When to judge it, in seconds since the Unix epoch; now if not given.
     #[arg(long, value_name = "UNIX_SECONDS")]
     pub at: Option<u64>,
@@ -203,13 +212,4 @@ fn signalled(text: &str) -> Result<Signalled, String> {
 
 fn party(text: &str) -> Result<Identity, String> {
     text.parse().map_err(|_| "a party is a telephone number or a URI".to_owned())
-}
-
-fn setting(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn attestation(letter: &str) -> Result<Attestation, &'static str> {
-    Attestation::from_letter(letter).ok_or("an attestation is A, B or C")
 }

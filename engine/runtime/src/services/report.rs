@@ -27,12 +27,13 @@ pub fn checked_json(checked: &Checked) -> Value {
     value
 }
 
-/// The verdict on a call: `verdict` (`accept` or `reject`), `stage`, `sip_code`, `reason`, `ppi`, `orig`, `dest`, `attest`,
+/// The verdict on a call: `verdict` (`accept` or `reject`), `stage`, `sip_code`, `reason` (of what is accepted, by what
+/// right it was signed), `ppi`, `orig`, `dest`, `attest`,
 /// `div`, what to show (`rcd`, `crn`, `rph`), `reasons` (values of Reason header fields, RFC 9410), and `passports` with
 /// the same members for each PASSporT.
 pub fn verdict_json(verdict: &CallVerdict) -> Value {
     let mut members = match verdict.outcome() {
-        Ok(_) => accepted(),
+        Ok(report) => outcome_of(report),
         Err(fault) => rejected(fault),
     };
     let deciding = verdict.deciding();
@@ -53,7 +54,7 @@ pub fn verdict_json(verdict: &CallVerdict) -> Value {
 }
 
 fn one(report: &PassportReport) -> Value {
-    let mut members = report.outcome().map_or_else(rejected, |_| accepted());
+    let mut members = outcome_of(report);
     let claims = report.passport().map(|passport| passport.claims());
     add(&mut members, "ppi", report.ppi());
     add(&mut members, "ppt", claims.and_then(|claims| claims.kind.ppt()));
@@ -68,8 +69,8 @@ fn one(report: &PassportReport) -> Value {
     Value::Object(members)
 }
 
-fn accepted() -> Map<String, Value> {
-    outcome("accept", "-", 200, "the PASSporT holds for the call".to_owned())
+fn outcome_of(report: &PassportReport) -> Map<String, Value> {
+    report.outcome().map_or_else(rejected, |authority| outcome("accept", "-", 200, authority.to_string()))
 }
 
 fn rejected(fault: &Fault) -> Map<String, Value> {

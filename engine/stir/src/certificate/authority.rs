@@ -1,5 +1,6 @@
 //! The authority over numbers along a chain that leads to a root, and what its certificates demand of claims.
 
+use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -27,6 +28,16 @@ pub enum Authority {
     /// The PASSporT vouches for a priority (`rph`): authority over numbers does not apply (RFC 8443 §6), and
     /// authority over the priority was not judged.
     Unjudged,
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number => "the certificate covers the number",
+            Self::OnlyBySpc(_) => "the certificate names a provider code, not the number",
+            Self::Unjudged => "authority over the priority was not judged",
+        })
+    }
 }
 
 /// A chain that leads to a root.

@@ -89,6 +89,11 @@ impl CertificateChain {
         if self.staples.len() > CHAIN_CERTIFICATES_MAX { Err(Fault::Staple) } else { Ok(self) }
     }
 
+    /// Whether `response` is one that [`with_staples`](Self::with_staples) would take.
+    pub fn is_staple(response: &[u8]) -> bool {
+        Staple::read(response).is_some()
+    }
+
     /// Whether it came in the order of RFC 8555 §9.1: signer first, each certificate issued by the next.
     pub const fn is_in_order(&self) -> bool {
         self.in_order
