@@ -2,7 +2,8 @@
 //!
 //! # What decides
 //! Each PASSporT is judged by itself first. Then each `div` is linked to a good PASSporT that names who diverted
-//! the call as called and has the same caller; a chain is whole when it ends at one that is no `div`. Order does
+//! the call as called and has the same caller; a chain is whole when it ends at one whose signer stands for the
+//! caller: neither a priority (`rph`) nor a response (`rsp`) begins one, and within a `div-o` neither. Order does
 //! not matter. A *head* is a good PASSporT that names where the call goes now: the last `div` of a whole chain, or
 //! one that no diversion is needed for. While the call has no `div`, a PASSporT for the party of `To` is a head
 //! too.
@@ -17,7 +18,7 @@
 use herald_core::Timestamp;
 
 use crate::certificate::{Authority, CertificateSource};
-use crate::context::{CallContext, Carrier, IdentityValue, compact_of, type_of};
+use crate::context::{CallContext, IdentityValue, compact_of, type_of};
 use crate::error::{Fault, Stage};
 use crate::identity_header::IdentityHeader;
 use crate::json::Json;
@@ -101,6 +102,11 @@ impl PassportReport {
     /// Whether it is a `div`, be it one that cannot be read: the call was diverted then too.
     fn is_div(&self) -> bool {
         self.unread_ppt.as_deref() == Some("div") || matches!(self.kind(), Some(PassportType::Div { .. }))
+    }
+
+    /// Whether a diversion may be one of its call.
+    fn is_original(&self) -> bool {
+        self.kind().is_some_and(|kind| kind.is_by_caller() || matches!(kind, PassportType::DivO { .. }))
     }
 
     /// How near it is to a statement about who calls: 0 the nearest.
@@ -337,7 +343,7 @@ impl VerificationPolicy {
         now: Timestamp,
     ) {
         let Some(passport) = &report.passport else { return };
-        if let Err(fault) = check_carrier(&passport.claims().kind, context.carrier) {
+        if let Err(fault) = context.carrier.check(&passport.claims().kind) {
             report.outcome = Err(fault);
             return;
         }
@@ -386,18 +392,6 @@ impl VerificationPolicy {
     }
 }
 
-/// Whether a PASSporT of this type counts in what it came with.
-const fn check_carrier(kind: &PassportType, carrier: Carrier) -> Result<(), Fault> {
-    use PassportType::{Div, DivO, Msg, Rsp};
-    match (carrier, kind) {
-        (Carrier::Request | Carrier::Call, Rsp) => Err(Fault::OnlyInResponse),
-        (Carrier::Call, Msg) => Err(Fault::OnlyInMessage),
-        (Carrier::Response, Rsp | Div { .. } | DivO { .. }) => Ok(()),
-        (Carrier::Response, _) => Err(Fault::OnlyInRequest),
-        _ => Ok(()),
-    }
-}
-
 /// The report before that is about the very same statement: judged once, and no replay of itself.
 fn same_token<'a>(before: &'a [PassportReport], report: &PassportReport) -> Option<&'a PassportReport> {
     let passport = report.passport.as_ref()?;
@@ -408,10 +402,8 @@ fn same_token<'a>(before: &'a [PassportReport], report: &PassportReport) -> Opti
 /// leads to (RFC 8946 §4.2). O(depth · reports²).
 // rfc8946:4.2-1, rfc8946:4.2-9, rfc8946:4.2-10.
 fn link(reports: &mut [PassportReport]) {
-    let mut is_linked: Vec<bool> = reports
-        .iter()
-        .map(|report| report.outcome.is_ok() && !report.is_div() && report.rank() < RANK_PRIORITY)
-        .collect();
+    let mut is_linked: Vec<bool> =
+        reports.iter().map(|report| report.outcome.is_ok() && report.is_original()).collect();
     for _ in 0..DIVERSION_DEPTH_MAX {
         let before = is_linked.clone();
         for index in 0..reports.len() {

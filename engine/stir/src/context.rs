@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::error::Fault;
 use crate::json::Json;
 use crate::limits::{PASSPORT_BYTES_MAX, SIGNATURE_SIGNS_MAX};
-use crate::passport::Identity;
+use crate::passport::{Identity, PassportType};
 use crate::replay::{CallToken, ReplayMemory};
 
 /// What the signalling says about the call.
@@ -64,6 +65,20 @@ pub enum Carrier {
     Response,
     /// Not said: every type counts.
     Unsaid,
+}
+
+impl Carrier {
+    /// Whether a PASSporT of this type counts in what it came with.
+    pub(crate) const fn check(self, kind: &PassportType) -> Result<(), Fault> {
+        use PassportType::{Div, Msg, Rsp};
+        match (self, kind) {
+            (Self::Request | Self::Call, Rsp) => Err(Fault::OnlyInResponse),
+            (Self::Call, Msg) => Err(Fault::OnlyInMessage),
+            (Self::Response, Rsp | Div { .. }) => Ok(()),
+            (Self::Response, _) => Err(Fault::OnlyInRequest),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Answers with the content of a URL that `rcd` refers to, if the host has it at hand.

@@ -8,7 +8,7 @@ use herald_core::Timestamp;
 
 use crate::certificate::{Authority, CertificateChain, CertificateSource, TrustStore};
 use crate::content::{self, ContentPolicy};
-use crate::context::{CallContext, CallFacts, IdentityValue};
+use crate::context::{CallContext, CallFacts, Carrier, IdentityValue};
 use crate::error::Fault;
 use crate::limits::{AHEAD_DEFAULT_S, DIVERSION_DEPTH_MAX, FRESHNESS_DEFAULT_S};
 use crate::passport::{Attestation, CertificateReference, Identity, Leniency, Passport, PassportType};
@@ -131,7 +131,7 @@ impl VerificationPolicy {
             return Err(Fault::DestMismatch);
         }
         let authority = self.check_signer(passport, certificates, now)?;
-        let within = self.follow_diversions(passport, certificates, now)?;
+        let within = self.follow_diversions(passport, certificates, context.carrier, now)?;
         content::check(claims, self.content, context)?;
         if let Some((memory, call)) = context.seen {
             for seen in core::iter::once(passport).chain(&within) {
@@ -233,6 +233,7 @@ impl VerificationPolicy {
         &self,
         outermost: &Passport,
         certificates: &dyn CertificateSource,
+        carrier: Carrier,
         now: Timestamp,
     ) -> Result<Vec<Passport>, Fault> {
         let nested = |fault| Fault::Nested(Box::new(fault));
@@ -242,9 +243,12 @@ impl VerificationPolicy {
             let PassportType::DivO { from, opt } = &outer.kind else { return Ok(within) };
             let inner = Passport::parse(opt.as_bytes(), &self.leniency).map_err(nested)?;
             self.check_alone(&inner, self.diverted_freshness_s, now).map_err(nested)?;
+            carrier.check(&inner.claims().kind).map_err(nested)?;
             let leads_here = inner.claims().orig == outer.orig && inner.claims().dest.contains(from);
             // A div within has its original elsewhere, and elsewhere is not within.
-            if !leads_here || matches!(inner.claims().kind, PassportType::Div { .. }) {
+            let kind = &inner.claims().kind;
+            let is_of_caller = kind.is_by_caller() || matches!(kind, PassportType::DivO { .. });
+            if !leads_here || !is_of_caller {
                 return Err(Fault::Diversion);
             }
             self.check_signer(&inner, certificates, now).map_err(nested)?;

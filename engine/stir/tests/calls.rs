@@ -92,6 +92,12 @@ impl World {
         policy.verify_call(&values, context, &serve, at_s(NOW_S))
     }
 
+    /// `original` within a `div-o` by which `by` diverts a call of A to `to`.
+    fn wrap(&self, original: &str, by: char, to: char) -> String {
+        let kind = PassportType::DivO { from: party(by), opt: self.token(original) };
+        self.sign(by, &Claims { kind, ..Claims::base(party('A'), party(to), T0) })
+    }
+
     fn tokens(&self, texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| self.token(text)).collect()
     }
@@ -200,6 +206,8 @@ fn what_came_with_a_call_decides_by_the_rules() {
         // A chain from a type that nobody knows is ignored, and takes nothing from another one.
         (&["AB:new", "AB>C"], 'C', Some('B'), Some(nested(Fault::UnknownType))),
         (&["AB:new", "AB", "AB>C"], 'C', Some('B'), None),
+        // A chain begins with who calls: anybody signs a priority, and B signs that B was reached.
+        (&["AB:rph", "AB>C"], 'C', Some('B'), Some(Fault::Diversion)),
         // A chain of another caller leads nowhere.
         (&["AB", "DB>C"], 'C', Some('B'), Some(Fault::OrigMismatch)),
         // A broken diversion beside a PASSporT for where the call goes takes nothing away.
@@ -278,15 +286,40 @@ fn a_response_is_for_who_was_reached() {
     let by_caller = world.judge(&world.tokens(&["AB!A:rsp"]), &context);
     assert_eq!(by_caller.outcome().err(), Some(&Fault::NotCovered));
     // What the caller sent along proves nothing when it comes back.
-    for text in ["AB", "AB:rcd", "AB:msg", "AB:rph"] {
-        let echoed = world.judge(&world.tokens(&[text]), &context);
-        assert_eq!(echoed.outcome().err(), Some(&Fault::OnlyInRequest), "{text}");
+    let echoed = ["AB", "AB:rcd", "AB:msg", "AB:rph"].map(|text| world.token(text));
+    for token in echoed.into_iter().chain([world.wrap("AC", 'C', 'B')]) {
+        let echoed = world.judge(&[token], &context);
+        assert_eq!(echoed.outcome().err(), Some(&Fault::OnlyInRequest), "{echoed:?}");
     }
+    // Nor does who was reached divert the call to somebody else afterwards.
+    let passed_on = world.judge(&world.tokens(&["AC:rsp", "AC>B"]), &context);
+    assert!(passed_on.outcome().is_err(), "{passed_on:?}");
     // Who stands for one of several called parties does not stand for the others.
     let dest = vec![party('C'), party('B')];
     let both = Claims { kind: PassportType::Rsp, dest, ..Claims::base(party('A'), party('B'), T0) };
     let by_other = world.judge(&[world.sign('C', &both)], &context);
     assert_eq!(by_other.outcome().err(), Some(&Fault::Claim("dest")));
+}
+
+#[test]
+fn a_diversion_is_one_of_the_callers_call_whatever_it_came_with() {
+    let world = World::new();
+    let facts = facts('C', Some('B'));
+    let judge = |carrier, tokens: &[String]| {
+        let context = CallContext { carrier, ..CallContext::of(&facts) };
+        world.judge(tokens, &context).outcome().err().cloned()
+    };
+    let nested = |fault| Some(Fault::Nested(Box::new(fault)));
+    for carrier in [Carrier::Unsaid, Carrier::Request, Carrier::Call] {
+        assert_eq!(judge(carrier, &[world.wrap("AB", 'B', 'C')]), None);
+        assert_eq!(judge(carrier, &[world.wrap("AB!B", 'B', 'C')]), nested(Fault::NotCovered));
+        // B signs all of it; A has never called anybody.
+        assert_eq!(judge(carrier, &[world.wrap("AB!B:rph", 'B', 'C')]), Some(Fault::Diversion));
+        let by_response = judge(carrier, &[world.wrap("AB:rsp", 'B', 'C')]);
+        assert!(by_response == Some(Fault::Diversion) || by_response == nested(Fault::OnlyInResponse));
+        assert!(judge(carrier, &world.tokens(&["AB:rsp", "AB>C"])).is_some(), "{carrier:?}");
+    }
+    assert_eq!(judge(Carrier::Call, &[world.wrap("AB:msg", 'B', 'C')]), nested(Fault::OnlyInMessage));
 }
 
 #[test]

@@ -102,6 +102,12 @@ impl PassportType {
         }
     }
 
+    /// Whether its signer stands for the caller, so that a diversion of it is one of the caller's call: not for a
+    /// priority (RFC 8443), for who was reached (RFC 9970), or for who diverted the call before.
+    pub(crate) const fn is_by_caller(&self) -> bool {
+        !matches!(self, Self::Rph | Self::Rsp | Self::Div { .. } | Self::DivO { .. } | Self::Unknown(_))
+    }
+
     /// Takes the claims of type `ppt` out of `claims`.
     // rfc8946:3-1, rfc8946:3-10, rfc8946:5-1.
     pub(super) fn take(
