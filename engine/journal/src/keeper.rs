@@ -6,15 +6,18 @@ use std::sync::{Arc, OnceLock};
 
 use herald_core::Timestamp;
 use herald_log::{Keeper, KeptPlace, Origin, records};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rocksdb::{DBWithThreadMode, MultiThreaded};
 
 use crate::block::{BlockKey, Span};
-use crate::rocks::family_name;
+use crate::rocks::{family_name, fault};
+use crate::store::Fault;
 
 pub(crate) type Db = DBWithThreadMode<MultiThreaded>;
 /// The database, shared by the journal's thread and those who read. None while it is being reopened after a failure.
 pub(crate) type SharedDb = Arc<RwLock<Option<Db>>>;
+/// What the disk said when a record was last read in vain, until the journal's thread has told it.
+pub(crate) type ReadFault = Arc<Mutex<Option<Fault>>>;
 
 /// Part of a segment of an earlier life: what of it expires in one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +30,12 @@ pub(crate) struct RestoredSegment {
 /// Reads what has left memory from the journal. Any thread.
 ///
 /// A read copies nothing but takes an iterator of RocksDB, some microseconds, and the time of the disk where the block is
-/// neither in RocksDB's memory nor in the kernel's. It never waits for a write: while the database is being opened again
-/// after a failure, nothing can be read.
+/// neither in RocksDB's memory nor in the kernel's. It does not wait for the writes of a pass. After a failure the journal's
+/// thread closes the database, which waits for the reads under way, as reads that begin then do; while it is being opened
+/// again nothing can be read, and where that fails, what the disk has can be read until it succeeds.
 pub struct RocksKeeper {
     db: SharedDb,
+    read_fault: ReadFault,
     span: Span,
     /// The life whose log it serves.
     run: u64,
@@ -39,8 +44,8 @@ pub struct RocksKeeper {
 }
 
 impl RocksKeeper {
-    pub(crate) const fn new(db: SharedDb, span: Span, opened_at: Timestamp) -> Self {
-        Self { db, span, run: opened_at.as_millis(), restored: OnceLock::new() }
+    pub(crate) const fn new(db: SharedDb, read_fault: ReadFault, span: Span, opened_at: Timestamp) -> Self {
+        Self { db, read_fault, span, run: opened_at.as_millis(), restored: OnceLock::new() }
     }
 
     /// Says where restored records are; once, before any of them is asked for.
@@ -63,11 +68,15 @@ impl RocksKeeper {
         }
     }
 
+    /// Visits the record if it is there. None if it should be and is not.
     fn find(&self, place: &KeptPlace, visit: &mut dyn FnMut(&[u8])) -> Option<()> {
         let (ends_at, wanted) = self.key(place)?;
         let db = self.db.read();
         let db = db.as_ref()?;
-        let family = db.cf_handle(&family_name(ends_at))?;
+        let Some(family) = db.cf_handle(&family_name(ends_at)) else {
+            // A generation goes as a whole, once all in it has expired.
+            return Some(());
+        };
         let mut blocks = db.raw_iterator_cf(&family);
         blocks.seek_for_prev(wanted.to_bytes());
         // The first one, unless a pass that failed has left blocks that overlap.
@@ -82,6 +91,9 @@ impl RocksKeeper {
                 return (record.id == place.id).then(|| visit(record.body));
             }
             blocks.prev();
+        }
+        if let Err(error) = blocks.status() {
+            *self.read_fault.lock() = Some(fault(error));
         }
         None
     }

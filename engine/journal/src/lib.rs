@@ -36,4 +36,4 @@ pub use keeper::RocksKeeper;
 #[cfg(feature = "rocks")]
 pub use rocks::{RocksFigures, RocksMeter, RocksStore};
 pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
-pub use thread::{JournalThread, Pace};
+pub use thread::{JournalThread, Notice, Pace};

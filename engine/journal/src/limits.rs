@@ -51,5 +51,8 @@ pub const BUFFERED_LAG_SHARE: u64 = 8;
 pub const RETRY_MS: u64 = 500;
 /// Time between passes that have nothing to do but drop what has expired.
 pub const IDLE_PASS_MS: u64 = 1_000;
+/// Time between two notices of records that could not be read back, in milliseconds: while a disk fails there are as
+/// many as retrievals.
+pub const UNREAD_NOTICE_MS: u64 = 60_000;
 /// How long a store waits for its commit before it is told that the store is unavailable.
 pub const COMMIT_WAIT_MS: u64 = 10_000;

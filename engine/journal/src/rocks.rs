@@ -19,7 +19,7 @@ use rocksdb::{
 
 use crate::block::{BlockKey, Span};
 use crate::folder::Folder;
-use crate::keeper::{Db, RocksKeeper, SharedDb};
+use crate::keeper::{Db, ReadFault, RocksKeeper, SharedDb};
 use crate::limits::BATCH_BYTES;
 use crate::processor;
 use crate::recovery::{Indexed, Recovered};
@@ -37,7 +37,18 @@ pub struct RocksStore {
     /// What the next write hands over.
     batch: WriteBatch,
     db: SharedDb,
+    access: Access,
+    read_fault: ReadFault,
     meter: RocksMeter,
+}
+
+/// How a folder is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Make,
+    Write,
+    /// Beside a writer or without one: writes nothing, so a full disk does not matter.
+    Read,
 }
 
 /// What RocksDB counts, for as long as somebody asks. Any thread.
@@ -80,13 +91,15 @@ impl RocksStore {
     pub fn open(path: &Path, memory_bytes: usize) -> Result<Self, Fault> {
         processor::check()?;
         let options = db_options(memory_bytes)?;
-        let (db, generations) = open_db(path, memory_bytes, &options, true)?;
+        let (db, generations) = open_db(path, memory_bytes, &options, Access::Make)?;
         let mut store = Self {
             folder: Folder::at(path)?,
             memory_bytes,
             generations,
             batch: new_batch(),
             db: Arc::new(RwLock::new(Some(db))),
+            access: Access::Make,
+            read_fault: Arc::default(),
             meter: RocksMeter(options),
         };
         match store.meta(Meta::Format)? {
@@ -144,7 +157,8 @@ impl RocksStore {
     /// What reads single records of this store, for the log whose journal is told the same `retention` and `opened_at`
     /// ([`JournalConfig`](crate::JournalConfig)): other moments name other blocks.
     pub fn keeper(&self, retention: Retention, opened_at: Timestamp) -> Arc<RocksKeeper> {
-        Arc::new(RocksKeeper::new(Arc::clone(&self.db), Span::of(retention), opened_at))
+        let (db, read_fault) = (Arc::clone(&self.db), Arc::clone(&self.read_fault));
+        Arc::new(RocksKeeper::new(db, read_fault, Span::of(retention), opened_at))
     }
 
     /// As [`for_each_live`](Self::for_each_live), for a log that goes beyond its memory: hands `index` many at once, in the
@@ -233,15 +247,37 @@ impl RocksStore {
         self.write()
     }
 
-    fn replace_db(&mut self, create: bool) -> Result<(), Fault> {
-        // Whoever reads waits for neither, and finds nothing meanwhile.
+    fn replace_db(&mut self, access: Access) -> Result<(), Fault> {
+        self.batch = new_batch();
+        if self.access != Access::Read {
+            // A folder has one writer. Whoever reads finds nothing meanwhile.
+            self.close();
+        }
+        match self.open_again(access) {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                // Only a log that goes beyond its memory has a keeper, which shares the database.
+                if self.access != Access::Read && Arc::strong_count(&self.db) > 1 {
+                    // What this says has been said.
+                    let _ = self.open_again(Access::Read);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    fn open_again(&mut self, access: Access) -> Result<(), Fault> {
+        let (db, generations) = open_db(&self.folder.path, self.memory_bytes, &self.meter.0, access)?;
+        // What was open for reading so long, or nothing.
+        let old = self.db.write().replace(db);
+        drop(old);
+        (self.access, self.generations) = (access, generations);
+        Ok(())
+    }
+
+    fn close(&mut self) {
         let old = self.db.write().take();
         drop(old);
-        self.batch = new_batch();
-        let (db, generations) = open_db(&self.folder.path, self.memory_bytes, &self.meter.0, create)?;
-        *self.db.write() = Some(db);
-        self.generations = generations;
-        Ok(())
     }
 }
 
@@ -310,14 +346,17 @@ impl BlockStore for RocksStore {
 
     fn reopen(&mut self) -> Result<(), Fault> {
         self.folder.check()?;
-        self.replace_db(false)
+        self.replace_db(Access::Write)
+    }
+
+    fn take_read_fault(&mut self) -> Option<Fault> {
+        self.read_fault.lock().take()
     }
 
     fn recreate(&mut self) -> Result<(), Fault> {
-        let old = self.db.write().take();
-        drop(old);
+        self.close();
         DB::destroy(&Options::default(), &self.folder.path).map_err(fault)?;
-        self.replace_db(true)?;
+        self.replace_db(Access::Make)?;
         self.folder = Folder::at(&self.folder.path)?;
         self.write_format()
     }
@@ -326,8 +365,7 @@ impl BlockStore for RocksStore {
 impl Drop for RocksStore {
     /// Whoever still reads finds nothing from now on, and the folder may be opened by another.
     fn drop(&mut self) {
-        let old = self.db.write().take();
-        drop(old);
+        self.close();
     }
 }
 
@@ -358,10 +396,10 @@ fn open_db(
     path: &Path,
     memory_bytes: usize,
     options: &Options,
-    create: bool,
+    access: Access,
 ) -> Result<(Db, BTreeSet<Timestamp>), Fault> {
     let mut options = options.clone();
-    options.create_if_missing(create);
+    options.create_if_missing(access == Access::Make);
     let names = match path.join("CURRENT").exists() {
         true => DB::list_cf(&options, path).map_err(fault)?,
         false => vec![DEFAULT_FAMILY.to_owned()],
@@ -371,7 +409,11 @@ fn open_db(
         let options = if name == DEFAULT_FAMILY { Options::default() } else { family_options(memory_bytes) };
         ColumnFamilyDescriptor::new(name, options)
     });
-    Ok((Db::open_cf_descriptors(&options, path, families).map_err(fault)?, generations))
+    let opened = match access {
+        Access::Read => Db::open_cf_descriptors_read_only(&options, path, families, false),
+        Access::Make | Access::Write => Db::open_cf_descriptors(&options, path, families),
+    };
+    Ok((opened.map_err(fault)?, generations))
 }
 
 /// A generation: few large values, read once if ever. Sealed bytes do not compress.
@@ -394,7 +436,7 @@ fn generation_of(name: &str) -> Option<Timestamp> {
 }
 
 #[cold]
-fn fault(error: Error) -> Fault {
+pub(crate) fn fault(error: Error) -> Fault {
     let message = error.into_string();
     let kind = match () {
         () if message.contains("No space left") || message.contains("File too large") => FaultKind::DiskFull,

@@ -101,6 +101,11 @@ pub trait BlockStore: Send {
     /// If the disk still refuses.
     fn reopen(&mut self) -> Result<(), Fault>;
 
+    /// What the disk said when a record that had left memory was last read back in vain, once.
+    fn take_read_fault(&mut self) -> Option<Fault> {
+        None
+    }
+
     /// Throws everything away and begins empty. Only called when every placement on the disk has expired.
     ///
     /// # Errors

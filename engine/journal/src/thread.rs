@@ -14,7 +14,7 @@ use crate::commits::Commits;
 use crate::journal::{Durability, Journal, PassOutcome};
 use crate::limits::{
     BUFFERED_LAG_MS, BUFFERED_LAG_SHARE, BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS,
-    BUSY_PASS_BYTES, COMMIT_WAIT_MS, FREE_SHARE_SLOW, IDLE_PASS_MS, RETRY_MS,
+    BUSY_PASS_BYTES, COMMIT_WAIT_MS, FREE_SHARE_SLOW, IDLE_PASS_MS, RETRY_MS, UNREAD_NOTICE_MS,
 };
 use crate::store::{BlockStore, Fault};
 
@@ -28,6 +28,19 @@ pub enum Pace {
     Committed,
     /// Not at all: refuse it.
     Never,
+}
+
+/// What the journal's thread tells an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The first failure after a success.
+    Failing(Fault),
+    /// The first success after a failure.
+    Working,
+    /// Records that have left memory could not be read and were left out of answers: so many since this was told last,
+    /// at most once in [`UNREAD_NOTICE_MS`](crate::limits::UNREAD_NOTICE_MS), and what the disk last said if it said
+    /// anything.
+    Unread(u64, Option<Fault>),
 }
 
 /// A running journal.
@@ -50,8 +63,7 @@ struct Progress {
 }
 
 impl JournalThread {
-    /// Starts passes of `journal`. `report` hears of the first failure after a success (`Some`) and of the first
-    /// success after a failure (`None`), on the journal's thread.
+    /// Starts passes of `journal`. `report` is called on the journal's thread.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -59,7 +71,7 @@ impl JournalThread {
         journal: Journal<S>,
         commits: Arc<Commits>,
         clock: Arc<dyn Clock>,
-        report: impl Fn(Option<&Fault>) + Send + 'static,
+        report: impl Fn(Notice) + Send + 'static,
     ) -> std::io::Result<Self> {
         let progress = Arc::new(Progress {
             good_at: AtomicU64::new(clock.now().as_millis()),
@@ -74,6 +86,7 @@ impl JournalThread {
             clock,
             report: Box::new(report),
             synced_at: Timestamp::default(),
+            unread_told: (0, None),
         };
         let thread = std::thread::Builder::new().name("herald-journal".into()).spawn(move || driver.run())?;
         Ok(Self { commits, log, durability, progress, thread: Mutex::new(Some(thread)) })
@@ -144,15 +157,17 @@ impl Drop for End {
     }
 }
 
-type FaultReport = Box<dyn Fn(Option<&Fault>) + Send>;
+type Report = Box<dyn Fn(Notice) + Send>;
 
 struct Driver<S> {
     journal: Journal<S>,
     commits: Arc<Commits>,
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
-    report: FaultReport,
+    report: Report,
     synced_at: Timestamp,
+    /// How many unread records were told, and when last.
+    unread_told: (u64, Option<Timestamp>),
 }
 
 impl<S: BlockStore> Driver<S> {
@@ -193,16 +208,27 @@ impl<S: BlockStore> Driver<S> {
                 self.progress.good_segments.store(segments, Ordering::Relaxed);
                 self.progress.failing.store(0, Ordering::Relaxed);
                 if was_failing {
-                    (self.report)(None);
+                    (self.report)(Notice::Working);
                 }
             }
             Err(fault) => {
                 self.progress.failing.store(1, Ordering::Relaxed);
                 if !was_failing {
-                    (self.report)(Some(fault));
+                    (self.report)(Notice::Failing(fault.clone()));
                 }
             }
         }
+        self.tell_unread(now);
         outcome
+    }
+
+    fn tell_unread(&mut self, now: Timestamp) {
+        let (told, told_at) = self.unread_told;
+        let unread = self.journal.log().records_unread();
+        if unread > told && told_at.is_none_or(|at| now.millis_since(at) >= UNREAD_NOTICE_MS) {
+            let fault = self.journal.store().take_read_fault();
+            (self.report)(Notice::Unread(unread - told, fault));
+            self.unread_told = (unread, Some(now));
+        }
     }
 }

@@ -5,11 +5,12 @@ mod common;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{Failing, RETENTION_MS, append, body, id, new_journal, number};
-use herald_core::{NewPlacement, PlacementStore, Retention, Timestamp};
-use herald_journal::{Journal, RocksStore};
-use herald_log::{BeyondConfig, BeyondRecord, LogConfig, LogHandle, PlacementLog};
+use herald_core::{Clock, NewPlacement, PlacementStore, Retention, Timestamp};
+use herald_journal::{Journal, JournalThread, Notice, RocksStore};
+use herald_log::{BeyondConfig, BeyondRecord, Keeper, KeptPlace, LogConfig, LogHandle, Origin, PlacementLog};
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 /// So little that RocksDB writes most of it to sorted files.
@@ -123,4 +124,74 @@ fn what_cannot_be_read_is_missing_and_counted() {
     let stats = life.log.stats();
     assert_eq!(found + stats.records_unread, 10_000);
     assert!(stats.records_unread >= stats.records_beyond && found > 0, "{stats:?}");
+}
+
+#[test]
+fn where_the_journal_cannot_be_opened_for_writing_it_is_still_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut life = Life::begin(folder.path(), START);
+    let now = life.store(0..10_000);
+    // As on a full disk: nothing can be opened for writing, and all files are there.
+    let (lock, aside) = (folder.path().join("LOCK"), folder.path().join("LOCK.aside"));
+    std::fs::rename(&lock, &aside).expect("a move");
+    std::fs::create_dir(&lock).expect("a folder in its place");
+    life.journal.store().fail(true);
+    life.journal.pass(now, true).expect_err("says the test");
+    life.journal.store().fail(false);
+    for index in 10_000..10_002 {
+        let now = START.plus_millis(index);
+        append(&mut life.handle, index, now);
+        life.journal.pass(now, true).expect_err("no lock, no writer");
+        life.check(index + 1, now);
+    }
+    std::fs::remove_dir(&lock).expect("empty");
+    std::fs::rename(&aside, &lock).expect("a move");
+    let now = START.plus_millis(10_002);
+    life.journal.pass(now, true).expect("a pass");
+    life.check(10_002, now);
+}
+
+#[test]
+fn what_the_disk_does_not_give_back_is_told_with_its_words_and_what_has_expired_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut life = Life::begin(folder.path(), START);
+    let now = life.store(0..10_000);
+    let another = RocksStore::open(&folder.path().join("another"), MEMORY).expect("a journal");
+    let keeper = another.keeper(Retention::DEFAULT, START);
+    let place = KeptPlace { id: id(1), expires_at: START, origin: Origin::Segment(1), offset: 0 };
+    assert!(keeper.read(&place, &mut |_| panic!("nothing is there")), "its generation has gone");
+    drop(another);
+    assert!(!keeper.read(&place, &mut |_| {}), "the journal is closed");
+    let mut sorted = 0;
+    for entry in std::fs::read_dir(folder.path()).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "sst") {
+            std::fs::OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(0)).expect("cut");
+            sorted += 1;
+        }
+    }
+    assert!(sorted > 0, "nothing was in sorted files");
+    for of in 0..1_000 {
+        life.handle.for_each_live(number(of), now, &mut |_| {});
+    }
+    let unread = life.log.records_unread();
+    assert!(unread > 0);
+    let (tell, told) = std::sync::mpsc::channel();
+    let clock = Arc::new(Still(now));
+    let tell = move |notice| drop(tell.send(notice));
+    let thread = JournalThread::start(life.journal, Arc::default(), clock, tell).expect("a thread");
+    let notices = std::iter::from_fn(|| told.recv_timeout(Duration::from_secs(20)).ok());
+    let mut unread_notices = notices.filter(|notice| matches!(notice, Notice::Unread(..)));
+    let Some(Notice::Unread(count, Some(fault))) = unread_notices.next() else { panic!("nothing is told") };
+    assert_eq!(count, unread);
+    println!("{fault}");
+    thread.stop();
+}
+
+struct Still(Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
 }

@@ -11,7 +11,7 @@ use herald_core::{Clock, CoverSecret, Random, Retention, Timestamp};
 use herald_journal::limits::BUFFERED_LAG_SHARE;
 use herald_journal::{
     Block, BlockStore, CommitState, Commits, Durability, Fault, Journal, JournalConfig, JournalThread, Meta,
-    Pace,
+    Notice, Pace,
 };
 use parking_lot::Mutex;
 
@@ -154,10 +154,9 @@ fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
     let clock = Arc::new(TestClock(Mutex::new(START)));
     let faults = Arc::new(Mutex::new(Vec::new()));
     let heard = faults.clone();
-    let thread = JournalThread::start(journal, commits.clone(), clock, move |fault| {
-        heard.lock().push(fault.cloned());
-    })
-    .unwrap();
+    let thread =
+        JournalThread::start(journal, commits.clone(), clock, move |notice| heard.lock().push(notice))
+            .unwrap();
     let failed = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for appender in 0..4 {
@@ -191,7 +190,8 @@ fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
     drop(thread);
     assert_eq!(store.0.lock().synced().len(), 2001);
     let faults = faults.lock();
-    assert!(faults[0].is_some() && faults.last() == Some(&None), "{faults:?}");
+    let is_failing = matches!(faults[0], Notice::Failing(_));
+    assert!(is_failing && faults.last() == Some(&Notice::Working), "{faults:?}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl PlacementLog {
             segments_free: self.segments.free_count(),
             segments_opened: self.segments.opened_count(),
             records_beyond: self.beyond.as_ref().map_or(0, Beyond::stub_count),
-            records_unread: self.beyond.as_ref().map_or(0, Beyond::unread_count),
+            records_unread: self.records_unread(),
         }
     }
 
@@ -118,6 +118,11 @@ impl PlacementLog {
     /// Segments that are not in use. A segment counts as in use until it is taken back.
     pub fn segments_free(&self) -> usize {
         self.segments.free_count()
+    }
+
+    /// Records that have left memory and could not be read when they were asked for, since the log was made. One load.
+    pub fn records_unread(&self) -> u64 {
+        self.beyond.as_ref().map_or(0, Beyond::unread_count)
     }
 
     /// Whether records may leave memory while they live.

@@ -12,7 +12,7 @@ use herald_core::{
     Timestamp,
 };
 use herald_journal::{
-    Durability, Fault, Journal, JournalConfig, JournalThread, Meta, RocksKeeper, RocksStore,
+    Durability, Fault, Journal, JournalConfig, JournalThread, Meta, Notice, RocksKeeper, RocksStore,
 };
 use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
 use herald_net::{
@@ -493,7 +493,7 @@ impl Engine {
             journal,
             self.shared.commits.clone(),
             self.shared.clock.clone(),
-            move |fault| report_fault(&*report, fault),
+            move |notice| report_notice(&*report, &notice),
         );
         let thread = thread.map_err(|error| {
             self.shared.advance(Stage::Failed);
@@ -668,14 +668,23 @@ fn load_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, Engine
     Ok(Some(herald_net::tls_server_config(&chain, &key, ClientCertificates::NotAsked)?))
 }
 
-fn report_fault(report: &ReportFn, fault: Option<&Fault>) {
-    match fault {
-        Some(fault) => {
+fn report_notice(report: &ReportFn, notice: &Notice) {
+    match notice {
+        Notice::Failing(fault) => {
             report(
                 Level::Error,
                 &format!("stores are refused, and what left memory may not be shown: {fault}"),
             );
         }
-        None => report(Level::Info, "the journal can be written again; stores are taken"),
+        Notice::Working => report(Level::Info, "the journal can be written again; stores are taken"),
+        Notice::Unread(count, fault) => {
+            let why = fault.as_ref().map_or("the journal was not open, or damaged".into(), Fault::to_string);
+            report(
+                Level::Error,
+                &format!(
+                    "{count} times a placement was not shown that has left memory, look at the disk: {why}"
+                ),
+            );
+        }
     }
 }

@@ -270,4 +270,7 @@ impl BlockStore for Failing {
     fn recreate(&mut self) -> Result<(), Fault> {
         self.open().recreate()
     }
+    fn take_read_fault(&mut self) -> Option<Fault> {
+        self.open().take_read_fault()
+    }
 }
