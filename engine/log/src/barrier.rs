@@ -180,7 +180,6 @@ mod tests {
     /// may not give: then it says so, for the absence of a race proves nothing.
     #[cfg(target_arch = "x86_64")]
     #[test]
-    #[expect(clippy::print_stderr, reason = "what could not be shown is said aloud")]
     fn without_the_interrupt_a_fence_of_the_reclaimer_alone_would_be_noticed() {
         let missed = first_missed(Barrier::Interrupts, ROUNDS_MAX, || fence(Ordering::SeqCst));
         if missed.is_none() {
