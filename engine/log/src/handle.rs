@@ -14,7 +14,7 @@ use herald_core::{
 
 use crate::append::{Quota, checked_record_bytes};
 use crate::beyond::KeptPlace;
-use crate::chain::{Body, Record};
+use crate::chain::{Body, Chain, Record};
 use crate::config::{LINE_BYTES, Place};
 use crate::full::FullNumbers;
 use crate::index::{Bucket, BucketIndex};
@@ -379,19 +379,16 @@ impl PlacementLog {
         (place, later): (usize, &mut Vec<(usize, Later)>),
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
-        for record in self.chain(pin, bucket.newest(), now) {
-            if record.header.number_bits == number.to_bits() {
-                let (id, expires_at) = (record.header.id, record.header.expires_at);
-                match record.body {
-                    Body::Here(body) if later.is_empty() => {
-                        visit(PlacementRef { id, expires_at, body: &body })
-                    }
-                    Body::Here(body) => {
-                        later.push((place, Later::Copied { id, expires_at, body: body.to_vec() }));
-                    }
-                    Body::Kept(kept) => later.push((place, Later::Kept(kept))),
+        let mut chain = self.chain(pin, bucket.newest(), now);
+        if later.is_empty() {
+            while let Some((Header { number_bits, id, expires_at, .. }, body)) = chain.next_here() {
+                if number_bits == number.to_bits() {
+                    visit(PlacementRef { id, expires_at, body: &body });
                 }
             }
+        }
+        if self.beyond.is_some() {
+            note_later(chain, number, place, later);
         }
     }
 
@@ -419,6 +416,20 @@ impl PlacementLog {
             }
         }
         left_out
+    }
+}
+
+/// Adds the records of `number` in a chain to `later`.
+fn note_later(chain: Chain<'_>, number: TelephoneNumber, place: usize, later: &mut Vec<(usize, Later)>) {
+    for Record { header, body } in chain {
+        if header.number_bits == number.to_bits() {
+            let (id, expires_at) = (header.id, header.expires_at);
+            let record = match body {
+                Body::Here(body) => Later::Copied { id, expires_at, body: body.to_vec() },
+                Body::Kept(kept) => Later::Kept(kept),
+            };
+            later.push((place, record));
+        }
     }
 }
 
