@@ -96,6 +96,8 @@ pub(crate) struct Beyond {
     tables: Box<[Table]>,
     tables_per_segment: u64,
     ring: Mutex<Ring>,
+    /// Stubs in the ring.
+    count: AtomicU64,
     unread: AtomicU64,
 }
 
@@ -176,6 +178,7 @@ impl Beyond {
             tables: (0..tables).map(|_| Table::new()).collect(),
             tables_per_segment: wide(tables_per_segment),
             ring: Mutex::new(Ring { end: 0, taken: VecDeque::new(), is_taken }),
+            count: AtomicU64::new(0),
             unread: AtomicU64::new(0),
         })
     }
@@ -218,10 +221,10 @@ impl Beyond {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// How many stubs are in the ring. O(1).
+    /// How many stubs are in the ring, not less than a thread has found there. One load.
     pub(crate) fn stub_count(&self) -> u64 {
-        let ring = self.ring.lock();
-        ring.taken.front().map_or(0, |oldest| ring.end - oldest.first)
+        // Relaxed: whoever found a stub acquired its table, and this with it.
+        self.count.load(Ordering::Relaxed)
     }
 
     /// How many stubs have room side by side behind those there are. O(1).
@@ -253,16 +256,17 @@ impl Beyond {
             // it left before `reclaim` gave it up.
             unsafe { self.stubs.write(self.stub_offset(position), &bytes, STUB_BYTES) };
         }
+        ring.taken.push_back(Taken { first, table: index, expires_max, retired_at: None });
+        ring.end = first + wide(new.stubs.len());
+        ring.is_taken[index] = true;
         // Relaxed, all: the Release below hands them over.
+        self.count.store(ring.stub_count(), Ordering::Relaxed);
         table.first.store(first, Ordering::Relaxed);
         table.count.store(wide(new.stubs.len()), Ordering::Relaxed);
         table.sequence.store(new.sequence, Ordering::Relaxed);
         table.expires_from.store(expires_from.as_millis(), Ordering::Relaxed);
         // Release: pairs with the Acquire of `find`.
         table.generation.store(new.generation, Ordering::Release);
-        ring.taken.push_back(Taken { first, table: index, expires_max, retired_at: None });
-        ring.end = first + wide(new.stubs.len());
-        ring.is_taken[index] = true;
         Added::Done
     }
 
@@ -285,6 +289,8 @@ impl Beyond {
             let taken = ring.taken.pop_front().expect("there is a first one");
             ring.is_taken[taken.table] = false;
         }
+        // Relaxed: as in `stub_count`.
+        self.count.store(ring.stub_count(), Ordering::Relaxed);
     }
 
     fn table_index(&self, segment_index: usize, generation: u64) -> usize {
@@ -311,6 +317,11 @@ impl Beyond {
 }
 
 impl Ring {
+    /// From the oldest that is taken to the end.
+    fn stub_count(&self) -> u64 {
+        self.taken.front().map_or(0, |oldest| self.end - oldest.first)
+    }
+
     /// Where `count` stubs have room side by side, if there is any.
     fn room(&self, count: u64, stubs_max: u64) -> Option<u64> {
         let left = stubs_max - self.end % stubs_max;

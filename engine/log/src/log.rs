@@ -130,6 +130,11 @@ impl PlacementLog {
         self.beyond.is_some()
     }
 
+    /// Whether any record has left memory that may live: if a walk has met one, then yes. One load.
+    pub fn has_beyond(&self) -> bool {
+        self.beyond.as_ref().is_some_and(|beyond| beyond.stub_count() > 0)
+    }
+
     /// Segments in all.
     pub fn segments_total(&self) -> usize {
         self.segments.count()

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use herald_core::batch::{self, Outcome};
-use herald_core::{BatchExchange, Problem, Storing, Timestamp};
+use herald_core::{BatchExchange, Problem, Storing};
 use herald_journal::{CommitState, Ticket};
 use herald_net::{Bytes, Dialogue, InputEnd, Response};
 
@@ -28,7 +28,7 @@ pub(crate) struct BatchDialogue {
     input: Bytes,
     end: Option<InputEnd>,
     /// A step that is made where the disk may be waited for.
-    reading: Option<Reading<Option<Read>>>,
+    reading: Option<Reading<Result<Read, Problem>>>,
     /// Nothing will be added to `waiting` any more.
     is_over: bool,
     waiting: VecDeque<Results>,
@@ -70,24 +70,25 @@ impl BatchDialogue {
             let shared = &self.desk.shared;
             let now = shared.clock.now();
             let pace = shared.pace(now);
-            let session = &mut *self.desk.session.borrow_mut();
-            let mut rest = &*self.input;
+            if self.desk.reads_elsewhere(self.exchange.asks_for_bodies()) {
+                return self.step_elsewhere(self.exchange.clone(), storing(pace));
+            }
             let before = shared.log.goes_beyond().then(|| self.exchange.clone());
-            let effect = session.service.step_batch(
-                &mut session.log,
-                &mut self.exchange,
-                &mut rest,
-                &mut bytes,
-                storing(pace),
-                now,
-            )?;
-            if session.log.take_left_out() {
-                let exchange = before.expect("only records that have left memory are left out");
-                self.reading = Some(self.step_elsewhere(exchange, storing(pace), now)?);
-                return Ok(());
+            let (effect, taken, left_out) = {
+                let session = &mut *self.desk.session.borrow_mut();
+                let mut rest = &*self.input;
+                let log = &mut session.log;
+                let (exchange, storing) = (&mut self.exchange, storing(pace));
+                let effect =
+                    session.service.step_batch(log, exchange, &mut rest, &mut bytes, storing, now)?;
+                (effect, self.input.len() - rest.len(), session.log.take_left_out())
+            };
+            if left_out {
+                // The first segment has left memory meanwhile.
+                let before = before.expect("only records that have left memory are left out");
+                return self.step_elsewhere(before, storing(pace));
             }
             ticket = self.desk.ticket(effect, pace);
-            let taken = self.input.len() - rest.len();
             self.input = self.input.split_off(taken);
         } else if let Some(end) = self.end.take() {
             let cut_off = match end {
@@ -111,20 +112,16 @@ impl BatchDialogue {
     }
 
     /// Makes a step, which only asks, where the disk may be waited for.
-    fn step_elsewhere(
-        &self,
-        mut exchange: BatchExchange,
-        storing: Storing,
-        now: Timestamp,
-    ) -> Result<Reading<Option<Read>>, Problem> {
+    fn step_elsewhere(&mut self, mut exchange: BatchExchange, storing: Storing) -> Result<(), Problem> {
         let input = self.input.clone();
-        let reading = self.desk.shared.read_elsewhere(move |session| {
+        let reading = self.desk.read_elsewhere(move |session, now| {
             let (mut rest, mut results) = (&*input, Vec::new());
             let log = &mut session.log;
             let step = session.service.step_batch(log, &mut exchange, &mut rest, &mut results, storing, now);
-            step.ok().map(|_| Read { exchange, taken_bytes: input.len() - rest.len(), results })
+            step.map(|_| Read { exchange, taken_bytes: input.len() - rest.len(), results })
         });
-        reading.ok_or(Problem::Unavailable)
+        self.reading = Some(reading.ok_or(Problem::Unavailable)?);
+        Ok(())
     }
 
     /// Takes in what was read elsewhere. Pending while that is not done.
@@ -132,7 +129,10 @@ impl BatchDialogue {
         let Some(reading) = &mut self.reading else { return Poll::Ready(Ok(())) };
         let Poll::Ready(read) = Pin::new(reading).poll(context) else { return Poll::Pending };
         self.reading = None;
-        let Some(read) = read.flatten() else { return Poll::Ready(Err(Problem::Unavailable)) };
+        let read = match read.unwrap_or(Err(Problem::Unavailable)) {
+            Ok(read) => read,
+            Err(problem) => return Poll::Ready(Err(problem)),
+        };
         self.exchange = read.exchange;
         self.input = self.input.split_off(read.taken_bytes);
         self.keep(read.results, None);

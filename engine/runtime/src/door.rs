@@ -32,10 +32,15 @@ pub(crate) struct Desk {
 }
 
 impl Door {
-    pub(crate) fn new(shared: Arc<Shared>, keys: Arc<KeyShelf>, mut session: Session) -> Self {
-        // A reactor waits for no disk.
-        session.log.leave_out_beyond(true);
+    pub(crate) fn new(shared: Arc<Shared>, keys: Arc<KeyShelf>, session: Session) -> Self {
         Self { desk: Rc::new(Desk { shared, session: RefCell::new(session) }), keys }
+    }
+}
+
+#[cfg(test)]
+impl Door {
+    pub(crate) fn desk(&self) -> Rc<Desk> {
+        self.desk.clone()
     }
 }
 
@@ -45,12 +50,52 @@ impl Desk {
         let waits = effect == Effect::MakeDurable && pace == Pace::Committed;
         waits.then(|| self.shared.commits.ticket())
     }
+
+    /// Whether an answer that shows bodies is made elsewhere. Where nothing has left memory it need not be; where
+    /// something has, all are, so that nobody learns from that which numbers it concerns.
+    pub(crate) fn reads_elsewhere(&self, asks_for_bodies: bool) -> bool {
+        asks_for_bodies && self.shared.log.has_beyond()
+    }
+
+    /// Has `work`, which only asks, done where the disk may be waited for. `None` if too much waits for that.
+    pub(crate) fn read_elsewhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session, Timestamp) -> T + Send + 'static,
+    ) -> Option<Reading<T>> {
+        // The session here may have nothing else to do.
+        self.session.borrow_mut().forget(self.shared.clock.now());
+        self.shared.read_elsewhere(work)
+    }
 }
 
 impl Door {
+    /// Answers a request for the service.
+    pub(crate) fn respond(&self, head: Parts, body: Bytes) -> Reply {
+        let shared = &self.desk.shared;
+        let now = shared.clock.now();
+        let pace = shared.pace(now);
+        if self.desk.reads_elsewhere(asked(&head, &body).asks_for_bodies()) {
+            return self.answer_elsewhere(head, body, storing(pace));
+        }
+        let (answer, left_out) = {
+            let session = &mut *self.desk.session.borrow_mut();
+            let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing(pace), now);
+            (answer, session.log.take_left_out())
+        };
+        if left_out {
+            // The first segment has left memory meanwhile.
+            return self.answer_elsewhere(head, body, storing(pace));
+        }
+        let response = http_response(answer.response);
+        match self.desk.ticket(answer.effect, pace) {
+            Some(ticket) => Reply::Committing(Some(response), shared.commits.clone(), ticket),
+            None => Reply::Ready(Some(response)),
+        }
+    }
+
     /// Answers a request, which only asks, where the disk may be waited for.
-    fn answer_elsewhere(&self, head: Parts, body: Bytes, storing: Storing, now: Timestamp) -> Reply {
-        let reading = self.desk.shared.read_elsewhere(move |session| {
+    fn answer_elsewhere(&self, head: Parts, body: Bytes, storing: Storing) -> Reply {
+        let reading = self.desk.read_elsewhere(move |session, now| {
             let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing, now);
             http_response(answer.response)
         });
@@ -78,25 +123,13 @@ impl herald_net::Service for Door {
     }
 
     fn answer(&self, _peer: &Peer, request: herald_net::Request<Bytes>) -> Reply {
-        let shared = &self.desk.shared;
-        let now = shared.clock.now();
-        let pace = shared.pace(now);
         let (head, body) = request.into_parts();
         if keys::is_ours(head.uri.path()) {
             let known = head.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
             let answer = self.keys.answer(&asked(&head, &body), known, wall_clock());
             return Reply::Ready(Some(http_response(answer)));
         }
-        let session = &mut *self.desk.session.borrow_mut();
-        let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing(pace), now);
-        if session.log.take_left_out() {
-            return self.answer_elsewhere(head, body, storing(pace), now);
-        }
-        let response = http_response(answer.response);
-        match self.desk.ticket(answer.effect, pace) {
-            Some(ticket) => Reply::Committing(Some(response), shared.commits.clone(), ticket),
-            None => Reply::Ready(Some(response)),
-        }
+        self.respond(head, body)
     }
 
     fn refuse(&self, refusal: Refusal) -> herald_net::Response<Bytes> {

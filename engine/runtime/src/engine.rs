@@ -30,7 +30,9 @@ use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Supplier;
 use crate::files::read_pem;
 use crate::keys::KeyShelf;
-use crate::limits::{JOURNAL_MODE, REACTORS_MAX, READERS, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE};
+use crate::limits::{
+    JOURNAL_MODE, REACTORS_MAX, READERS_MIN, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE,
+};
 use crate::services::{Calls, CheckOutcome, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Worker, WorkerConfig};
@@ -197,6 +199,7 @@ impl Engine {
     pub fn start(&self) -> Result<(), EngineError> {
         let mut life = self.life.lock();
         self.may_start()?;
+        self.shared.start_readers(reader_count(&self.config))?;
         let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
         let calls = self.start_services()?;
         self.start_journal(&mut life)?;
@@ -222,7 +225,7 @@ impl Engine {
             )
             .into());
         }
-        self.shared.start_readers()?;
+        self.shared.start_readers(reader_count(&self.config))?;
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
         let door = Door::new(self.shared.clone(), self.keys.clone(), self.shared.open_session()?);
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
@@ -279,10 +282,10 @@ impl Engine {
     }
 
     /// Everything under the called number, placements among cover, as every retriever sees it. Any thread; it waits for
-    /// the disk only where `beyond_memory` is set and a body has left memory.
+    /// the disk only where `beyond_memory` is set and something has left memory.
     ///
     /// # Errors
-    /// [`EngineErrorKind::Busy`], [`EngineErrorKind::State`] before the start and after the stop,
+    /// [`EngineErrorKind::Busy`], also if the disk makes it wait too long, [`EngineErrorKind::State`] before the start and after the stop,
     /// [`EngineErrorKind::Failed`].
     pub fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
         self.shared.retrieve(number)
@@ -458,7 +461,6 @@ impl Engine {
     }
 
     fn serve(&self) -> Result<Server, EngineError> {
-        self.shared.start_readers()?;
         let count = reactor_count(&self.config);
         let sessions = (0..count).map(|_| self.shared.open_session()).collect::<Result<Vec<_>, _>>()?;
         let (shared, keys, sessions) = (self.shared.clone(), self.keys.clone(), Mutex::new(sessions));
@@ -643,7 +645,7 @@ fn open_journal(
 
 /// Segments as large as the journal's blocks may be, but enough of them for every handle.
 fn log_config(config: &Config, random: &dyn Random) -> LogConfig {
-    let readers = if config.beyond_bytes > 0 { READERS } else { 0 };
+    let readers = if config.beyond_bytes > 0 { reader_count(config) } else { 0 };
     let handles_max = SESSIONS_MAX + reactor_count(config) + readers + 1;
     let wanted = handles_max * herald_log::limits::SEGMENTS_PER_HANDLE_MIN;
     let mut segment_bytes = SEGMENT_BYTES_MAX;
@@ -660,6 +662,11 @@ fn reactor_count(config: &Config) -> usize {
         .reactors
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
         .min(REACTORS_MAX)
+}
+
+/// Threads that make answers with bodies while placements have left memory: they do then what reactors did.
+fn reader_count(config: &Config) -> usize {
+    reactor_count(config).max(READERS_MIN)
 }
 
 fn load_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, EngineError> {

@@ -19,6 +19,8 @@ mod readers;
 mod services;
 mod sessions;
 mod shared;
+#[cfg(test)]
+mod still_disk;
 mod worker;
 
 pub use client::CpsClient;

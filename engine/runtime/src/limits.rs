@@ -43,10 +43,16 @@ pub const KEYS_PUBLISHED_PER_S_MAX: u32 = 20;
 /// Writes of key bundles that may wait for the disk. What comes on top is not written, and reported.
 pub(crate) const KEYS_WRITES_WAITING_MAX: usize = 256;
 
-/// Threads that read what has left memory for the reactors: so many reads of the disk at a time.
-pub(crate) const READERS: usize = 4;
+/// Threads that make answers with bodies while placements have left memory, at least; otherwise as many as reactors.
+/// So many reads of the disk at a time.
+pub(crate) const READERS_MIN: usize = 4;
 /// Answers that wait for such a thread. One more is told to try again: 503.
 pub(crate) const READS_WAITING_MAX: usize = 4096;
+/// How long an answer waits for such a thread at most, in ms: a phone is ringing. Then it is told to try again.
+pub(crate) const READ_WAIT_MS: u64 = 1_000 * CLIENT_DEADLINE_S;
+/// How long a thread of the host waits for such an answer, in ms: as long again for the disk. Then it is told to try
+/// again.
+pub(crate) const READ_PATIENCE_MS: u64 = 2 * READ_WAIT_MS;
 
 /// Bytes of results of one batch that may wait for the disk or the peer. At the bound no step begins and its request
 /// is read no further; the last step goes beyond by its own results

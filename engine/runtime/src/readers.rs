@@ -1,7 +1,7 @@
-//! Threads that read what has left memory, so that no reactor waits for a disk.
+//! Threads that make answers which may need the disk, so that nobody else waits for one.
 //!
-//! A reactor answers without such bodies; if there would have been some, it throws its answer away and has the same
-//! done here, where reading may take its time. Knows neither requests nor answers.
+//! While anything has left memory, all answers that show bodies are made here, whether or not theirs have left: so
+//! neither a refusal nor the order of answers tells which. Knows neither requests nor answers.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -9,17 +9,16 @@ use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::task::Wake;
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
-use herald_core::Clock;
+use herald_core::{Clock, Timestamp};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{EngineError, EngineErrorKind};
-use crate::limits::{FORGET_PERIOD_MS, READERS, READS_WAITING_MAX};
+use crate::limits::{FORGET_PERIOD_MS, READ_WAIT_MS, READS_WAITING_MAX};
 use crate::sessions::Session;
-
-type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 /// The threads, and what waits for them. Dropping it ends them.
 pub(crate) struct Readers {
@@ -39,7 +38,26 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// What comes of work on another thread.
+/// Work, and since when it waits.
+struct Job {
+    asked_at: Timestamp,
+    task: Box<dyn Task>,
+}
+
+/// What is to be done.
+trait Task: Send {
+    /// Whether anybody waits for it still.
+    fn is_awaited(&self) -> bool;
+
+    fn run(self: Box<Self>, session: &mut Session, now: Timestamp);
+}
+
+struct Work<T, W> {
+    giver: Giver<T>,
+    work: W,
+}
+
+/// What comes of work on another thread. Dropped before that has begun, the work is not done.
 pub(crate) struct Reading<T>(Arc<Mutex<Slot<T>>>);
 
 struct Slot<T> {
@@ -52,15 +70,17 @@ struct Slot<T> {
 struct Giver<T>(Arc<Mutex<Slot<T>>>);
 
 impl Readers {
-    /// Starts [`READERS`] threads, each with a session of its own from `open_session`.
+    /// Starts `count` threads, each with a session of its own from `open_session`, which may wait for the disk.
     pub(crate) fn start(
+        count: usize,
         clock: &Arc<dyn Clock>,
         open_session: impl Fn() -> Result<Session, EngineError>,
     ) -> Result<Self, EngineError> {
         let readers = Self { queue: Arc::default(), threads: Mutex::default() };
-        for _ in 0..READERS {
-            let (queue, clock, session) = (readers.queue.clone(), clock.clone(), open_session()?);
-            let thread = std::thread::Builder::new()
+        for _ in 0..count {
+            let (queue, clock, mut session) = (readers.queue.clone(), clock.clone(), open_session()?);
+            session.log.leave_out_beyond(false);
+            let thread = thread::Builder::new()
                 .name("herald-reader".into())
                 .spawn(move || queue.serve(session, &*clock));
             readers.threads.lock().push(thread.map_err(|error| {
@@ -70,19 +90,27 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Has `work` done with a session that reads what has left memory. `None` if too much waits already, or after the
-    /// stop.
+    /// Has `work` done, asked for at `now`, with a session that reads what has left memory and the time at which it
+    /// begins. `None` if too much waits already, or after the stop.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Session) -> T + Send + 'static,
+        now: Timestamp,
+        work: impl FnOnce(&mut Session, Timestamp) -> T + Send + 'static,
     ) -> Option<Reading<T>> {
+        let slot = Arc::new(Mutex::new(Slot { result: None, is_over: false, waker: None }));
+        let job = Job { asked_at: now, task: Box::new(Work { giver: Giver(slot.clone()), work }) };
+        // Dropped without the lock: that wakes whoever waits for it.
+        let mut given_up = Vec::new();
         let mut waiting = self.queue.waiting.lock();
+        while waiting.jobs.len() >= READS_WAITING_MAX
+            && waiting.jobs.front().is_some_and(|oldest| oldest.is_given_up(now))
+        {
+            given_up.extend(waiting.jobs.pop_front());
+        }
         if waiting.is_closed || waiting.jobs.len() >= READS_WAITING_MAX {
             return None;
         }
-        let slot = Arc::new(Mutex::new(Slot { result: None, is_over: false, waker: None }));
-        let giver = Giver(slot.clone());
-        waiting.jobs.push_back(Box::new(move |session| giver.give(work(session))));
+        waiting.jobs.push_back(job);
         self.queue.changed.notify_one();
         Some(Reading(slot))
     }
@@ -105,6 +133,13 @@ impl Readers {
     }
 }
 
+#[cfg(test)]
+impl Readers {
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.queue.waiting.lock().jobs.len()
+    }
+}
+
 impl Drop for Readers {
     fn drop(&mut self) {
         self.stop();
@@ -117,14 +152,36 @@ impl Queue {
         while !waiting.is_closed {
             if let Some(job) = waiting.jobs.pop_front() {
                 drop(waiting);
-                // As on a reactor: it costs the request its answer, and was reported by the panic hook.
-                let _ = catch_unwind(AssertUnwindSafe(|| job(&mut session)));
+                let now = clock.now();
+                if !job.is_given_up(now) {
+                    // As on a reactor: it costs the request its answer, and was reported by the panic hook.
+                    let _ = catch_unwind(AssertUnwindSafe(|| job.task.run(&mut session, now)));
+                }
                 waiting = self.waiting.lock();
             } else if self.changed.wait_for(&mut waiting, Duration::from_millis(FORGET_PERIOD_MS)).timed_out()
             {
-                session.service.forget(clock.now());
+                session.forget(clock.now());
             }
         }
+    }
+}
+
+impl Job {
+    /// Whether nobody waits for it any more, or it has waited too long to be of use.
+    fn is_given_up(&self, now: Timestamp) -> bool {
+        !self.task.is_awaited() || now.millis_since(self.asked_at) > READ_WAIT_MS
+    }
+}
+
+impl<T: Send, W: FnOnce(&mut Session, Timestamp) -> T + Send> Task for Work<T, W> {
+    fn is_awaited(&self) -> bool {
+        // The other owner is its `Reading`.
+        Arc::strong_count(&self.giver.0) > 1
+    }
+
+    fn run(self: Box<Self>, session: &mut Session, now: Timestamp) {
+        let Self { giver, work } = *self;
+        giver.give(work(session, now));
     }
 }
 
@@ -147,7 +204,7 @@ impl<T> Drop for Giver<T> {
 }
 
 impl<T> Future for Reading<T> {
-    /// `None` if the work broke off.
+    /// `None` if the work broke off or was given up.
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
@@ -157,5 +214,32 @@ impl<T> Future for Reading<T> {
         }
         slot.waker = Some(context.waker().clone());
         Poll::Pending
+    }
+}
+
+impl<T> Reading<T> {
+    /// Waits on the calling thread, no longer than `patience`. `None` also if that was not enough.
+    pub(crate) fn wait(mut self, patience: Duration) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(result) = Pin::new(&mut self).poll(&mut context) {
+                return result;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            thread::park_timeout(left);
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

@@ -23,6 +23,14 @@ pub(crate) struct Session {
     pub(crate) log: LogHandle,
 }
 
+impl Session {
+    /// Forgets what is over: whoever works with the session does, this is for one that nobody works with.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
+        self.service.forget(now);
+        self.log.forget(now);
+    }
+}
+
 /// Up to [`SESSIONS_MAX`] sessions, made when they are first needed.
 pub(crate) struct Sessions {
     places: Box<[CachePadded<Place>]>,

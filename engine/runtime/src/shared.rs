@@ -16,7 +16,9 @@ use herald_stir::Suite;
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
-use crate::limits::{BATCH_NUMBERS_PER_TURN, BATCH_STORES_PER_TURN, CALL_PATIENCE_MS, FORGET_PERIOD_MS};
+use crate::limits::{
+    BATCH_NUMBERS_PER_TURN, BATCH_STORES_PER_TURN, CALL_PATIENCE_MS, FORGET_PERIOD_MS, READ_PATIENCE_MS,
+};
 use crate::readers::{Readers, Reading};
 use crate::sessions::{Lent, Session, Sessions};
 
@@ -71,12 +73,18 @@ pub(crate) struct Shared {
     cover: Mutex<CoverSecret>,
     /// From the start on. Stores into memory alone never look at it.
     journal: OnceLock<JournalThread>,
-    /// From the start on, if there is something for them to read and somebody to ask.
+    /// From the start on, if anything may leave memory.
     readers: OnceLock<Readers>,
     stage: AtomicU8,
     sessions: Sessions,
     /// When all sessions last forgot what was over, in milliseconds.
     forgot_at: AtomicU64,
+}
+
+/// What was asked for, or who brings it.
+pub(crate) enum Retrieved<T> {
+    Now(T),
+    Later(Reading<T>),
 }
 
 /// What the service is to tell storers.
@@ -132,21 +140,24 @@ impl Shared {
     }
 
     /// Starts the threads that read what has left memory, unless nothing ever leaves it. A second call does nothing.
-    pub(crate) fn start_readers(&self) -> Result<(), EngineError> {
+    pub(crate) fn start_readers(&self, count: usize) -> Result<(), EngineError> {
         if self.log.goes_beyond() && self.readers.get().is_none() {
-            let readers = Readers::start(&self.clock, || self.open_session())?;
+            let readers = Readers::start(count, &self.clock, || self.open_session())?;
             // An engine starts once, so there are none yet.
             let _ = self.readers.set(readers);
         }
         Ok(())
     }
 
-    /// Has `work` done by a thread that may wait for the disk. `None` if too much waits for that already.
+    /// Has `work`, which may wait for the disk, done by a thread that may; it is given the time at which it begins.
+    /// `None` if too much waits for that already.
     pub(crate) fn read_elsewhere<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Session) -> T + Send + 'static,
+        work: impl FnOnce(&mut Session, Timestamp) -> T + Send + 'static,
     ) -> Option<Reading<T>> {
-        self.readers.get()?.submit(work)
+        let now = self.clock.now();
+        self.forget_now_and_then(now);
+        self.readers.get()?.submit(now, work)
     }
 
     /// Waits for the host's threads that are inside, at most `patience` but for the moment a call takes, then makes
@@ -170,10 +181,12 @@ impl Shared {
         cover.clone()
     }
 
-    /// A session of its own for a thread that keeps it.
+    /// A session of its own for a thread that keeps it. It waits for no disk: bodies that have left memory are left out.
     pub(crate) fn open_session(&self) -> Result<Session, EngineError> {
         let cover = CoverSchedule::new(self.cover(), self.retention, Box::new(self.suite));
-        Ok(Session { service: Service::new(cover, &*self.random), log: self.log.handle()? })
+        let mut log = self.log.handle()?;
+        log.leave_out_beyond(true);
+        Ok(Session { service: Service::new(cover, &*self.random), log })
     }
 
     /// When a store made at `now` may be acknowledged.
@@ -261,22 +274,65 @@ impl Shared {
 
     /// Everything under a number, as every retriever sees it.
     pub(crate) fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
-        let now = self.clock.now();
-        self.with_session(now, |session| session.service.retrieve(&mut session.log, number, now))
+        let retrieved = self.begin_retrieve(number)?;
+        self.wait_for(retrieved)
+    }
+
+    /// As [`retrieve`](Self::retrieve), but waits for nothing: what must come from the disk is read elsewhere.
+    pub(crate) fn begin_retrieve(
+        &self,
+        number: TelephoneNumber,
+    ) -> Result<Retrieved<Vec<Item>>, EngineError> {
+        self.begin_read(move |session, now| session.service.retrieve(&mut session.log, number, now))
     }
 
     /// As [`retrieve`](Self::retrieve), of many numbers, in parts.
     pub(crate) fn retrieve_batch(&self, numbers: &[TelephoneNumber]) -> Result<Vec<Vec<Item>>, EngineError> {
         let mut lists = Vec::with_capacity(numbers.len());
         for part in numbers.chunks(BATCH_NUMBERS_PER_TURN) {
-            let now = self.clock.now();
-            lists.append(
-                &mut self.with_session(now, |session| {
-                    session.service.retrieve_batch(&mut session.log, part, now)
-                })?,
-            );
+            let part = part.to_vec();
+            let retrieved = self.begin_read(move |session, now| {
+                session.service.retrieve_batch(&mut session.log, &part, now)
+            })?;
+            lists.append(&mut self.wait_for(retrieved)?);
         }
         Ok(lists)
+    }
+
+    /// Does `work`, which shows bodies, with a session of the calling thread if nothing has left memory; else all such
+    /// work is done by threads that may wait for the disk.
+    fn begin_read<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Session, Timestamp) -> T + Send + 'static,
+    ) -> Result<Retrieved<T>, EngineError> {
+        self.stage().serves()?;
+        if !self.log.has_beyond() {
+            let now = self.clock.now();
+            let here = |session: &mut Session| (work(session, now), session.log.take_left_out());
+            let (result, left_out) = self.with_session(now, here)?;
+            // Something may have left memory meanwhile.
+            if !left_out {
+                return Ok(Retrieved::Now(result));
+            }
+        }
+        self.read_elsewhere(work).map(Retrieved::Later).ok_or_else(|| self.not_read())
+    }
+
+    fn wait_for<T>(&self, retrieved: Retrieved<T>) -> Result<T, EngineError> {
+        match retrieved {
+            Retrieved::Now(result) => Ok(result),
+            Retrieved::Later(reading) => {
+                let result = reading.wait(Duration::from_millis(READ_PATIENCE_MS));
+                result.ok_or_else(|| self.not_read())
+            }
+        }
+    }
+
+    /// Why work that may need the disk was not done.
+    #[cold]
+    pub(crate) fn not_read(&self) -> EngineError {
+        let busy = || EngineError::new(EngineErrorKind::Busy, "too much waits for the disk; try again");
+        self.stage().serves().err().unwrap_or_else(busy)
     }
 
     /// Lends the calling thread a session.
@@ -319,10 +375,7 @@ impl Shared {
             self.forgot_at.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed);
         if turn.is_ok() {
             self.cover.lock().advance(self.retention, now);
-            self.sessions.for_each_idle(Timestamp::from_millis(last), |session| {
-                session.service.forget(now);
-                session.log.forget(now);
-            });
+            self.sessions.for_each_idle(Timestamp::from_millis(last), |session| session.forget(now));
         }
     }
 }
@@ -362,15 +415,22 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn shared() -> Shared {
-        let clock = Arc::new(SystemClock::starting_at(Timestamp::default()));
-        let now = clock.now();
-        let config = LogConfig {
-            arena_bytes: 32 << 20,
+        let log = PlacementLog::create(log_config()).expect("48 MiB are to be had");
+        shared_over(log, Arc::new(SystemClock::starting_at(Timestamp::default())))
+    }
+
+    /// Room for all sessions, some readers and a reactor.
+    pub(crate) fn log_config() -> LogConfig {
+        LogConfig {
+            arena_bytes: 48 << 20,
             segment_bytes: 64 << 10,
             hash_key: SystemRandom.key(),
-            handles_max: SESSIONS_MAX,
-        };
-        let log = PlacementLog::create(config).expect("32 MiB are to be had");
+            handles_max: SESSIONS_MAX + 8,
+        }
+    }
+
+    pub(crate) fn shared_over(log: Arc<PlacementLog>, clock: Arc<dyn Clock>) -> Shared {
+        let now = clock.now();
         let retention = Retention::DEFAULT;
         let cover = CoverSecret::generate(&SystemRandom, retention, now);
         let shared = Shared::new(
@@ -455,7 +515,11 @@ pub(crate) mod tests {
     }
 
     impl Shared {
-        fn store_any(&self) -> Result<PlacementId, EngineError> {
+        pub(crate) fn reads_waiting_count(&self) -> usize {
+            self.readers.get().map_or(0, Readers::waiting_count)
+        }
+
+        pub(crate) fn store_any(&self) -> Result<PlacementId, EngineError> {
             self.store(TelephoneNumber::parse(b"12225550100").expect("digits"), &[7; 640])
         }
     }

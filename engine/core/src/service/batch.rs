@@ -41,6 +41,11 @@ impl BatchExchange {
         Ok(Some(Self { kind, has_begun: false, kept: Vec::new(), to_pass_over: 0 }))
     }
 
+    /// Whether the answer shows the bodies of placements, if there are any. Depends on the request alone.
+    pub fn asks_for_bodies(&self) -> bool {
+        self.kind == BatchKind::Numbers
+    }
+
     /// Status and header fields of the answer.
     pub fn head(&self) -> Response {
         retrieved(batch::MEDIA_TYPE, Vec::new())

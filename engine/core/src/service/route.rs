@@ -92,6 +92,14 @@ impl Route {
     }
 }
 
+impl Request<'_> {
+    /// Whether the answer shows the bodies of placements, if there are any: what is asked for by number with bodies, or
+    /// by id. Depends on the request alone.
+    pub fn asks_for_bodies(&self) -> bool {
+        matches!(Route::of(self), Ok(Route::List { inline: true, .. } | Route::Item(..)))
+    }
+}
+
 /// The kind of batch a request is for; `None` if it is for none.
 pub(super) fn batch_kind(request: &Request<'_>) -> Result<Option<BatchKind>, Problem> {
     let (path, query) = path_and_query(request.target)?;

@@ -1,12 +1,13 @@
 //! One thread of a worker: its calls, what is under way for them, and when they want to be woken.
 
+use core::pin::Pin;
 use core::time::Duration;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
-use herald_core::{Problem, TelephoneNumber, Timestamp};
+use herald_core::{Item, Problem, TelephoneNumber, Timestamp};
 use herald_journal::{CommitState, Ticket as CommitTicket};
 use herald_net::{
     Answered, Bytes, Exchange, ExchangeId, Outbound, OutboundWaker, Request, Route, Surroundings,
@@ -22,6 +23,8 @@ use crate::fetch::{FetchJob, FetchWaiter, Want};
 use crate::limits::{
     CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE_S, WORKER_MESSAGES_PER_TURN, WORKER_ROUTES_MAX,
 };
+use crate::readers::Reading;
+use crate::shared::Retrieved;
 
 /// What other threads tell a lane.
 pub(super) enum Message {
@@ -29,8 +32,8 @@ pub(super) enum Message {
     Cancel(CallId),
     /// The answer to an ask, from wherever it was found.
     Answer(CallId, Ticket, Answer),
-    /// The journal has got on, as a store waits for.
-    Commit(CallId, Ticket),
+    /// The engine in process has got on with an ask.
+    GotOn(CallId, Ticket),
 }
 
 /// Where messages to a lane are left. Bounded by the calls under way, each with the few asks a machine makes.
@@ -94,7 +97,7 @@ pub(super) struct Lane {
     outbound: Outbound,
     calls: HashMap<CallId, Running>,
     exchanges: HashMap<ExchangeId, Purpose>,
-    commits: HashMap<(CallId, Ticket), Commit>,
+    local: HashMap<(CallId, Ticket), Local>,
     wakes: BTreeSet<(Timestamp, CallId)>,
     unix_routes: HashMap<Arc<str>, Arc<Route>>,
 }
@@ -113,10 +116,12 @@ enum Purpose {
     Fetch(Box<FetchJob>),
 }
 
-/// A store in the engine in process that waits for the journal.
-struct Commit {
-    ticket: CommitTicket,
-    location: String,
+/// What the engine in process is at.
+enum Local {
+    /// A store waits for the journal.
+    Committing { ticket: CommitTicket, location: String },
+    /// Items are read elsewhere, where the disk may be waited for.
+    Reading(Reading<Vec<Item>>),
 }
 
 impl Lane {
@@ -129,7 +134,7 @@ impl Lane {
             outbound,
             calls: HashMap::new(),
             exchanges: HashMap::new(),
-            commits: HashMap::new(),
+            local: HashMap::new(),
             wakes: BTreeSet::new(),
             unix_routes: HashMap::new(),
         })
@@ -169,9 +174,9 @@ impl Lane {
             }
             Message::Cancel(id) => self.advance(id, Step::Cancel),
             Message::Answer(id, ticket, answer) => self.advance(id, Step::Answer(ticket, answer)),
-            Message::Commit(id, ticket) => {
-                if let Some(commit) = self.commits.remove(&(id, ticket))
-                    && let Some(answer) = self.await_commit(id, ticket, commit)
+            Message::GotOn(id, ticket) => {
+                if let Some(local) = self.local.remove(&(id, ticket))
+                    && let Some(answer) = self.await_local(id, ticket, local)
                 {
                     self.advance(id, Step::Answer(ticket, answer));
                 }
@@ -243,7 +248,7 @@ impl Lane {
             self.exchanges.remove(&exchange);
             self.outbound.cancel(exchange);
         }
-        self.commits.retain(|(owner, _), _| *owner != id);
+        self.local.retain(|(owner, _), _| *owner != id);
         // Before it is told: whoever hears it may submit the next.
         self.common.count_out();
         let panics = usize::from(progress == Progress::Panicked) + usize::from(running.call.tell().is_err());
@@ -263,7 +268,7 @@ impl Lane {
         what: Asked,
     ) -> Option<Answer> {
         match what {
-            Asked::Retrieve { cps: CpsUri::Local, number } => Some(self.retrieve_here(number)),
+            Asked::Retrieve { cps: CpsUri::Local, number } => self.retrieve_here(id, ticket, number),
             Asked::Store { cps: CpsUri::Local, number, body } => self.store_here(id, ticket, number, &body),
             Asked::Retrieve { cps, number } => {
                 let request = |base: &str| cps::retrieve_request(base, number);
@@ -351,11 +356,12 @@ impl Lane {
         Ok(())
     }
 
-    fn retrieve_here(&self, number: TelephoneNumber) -> Answer {
-        let Some(local) = &self.common.local else { return Answer::Failed(no_engine()) };
-        match local.retrieve(number) {
-            Ok(items) => Answer::Items(items.into_iter().map(|item| item.body).collect()),
-            Err(error) => Answer::Failed(refused_here(&error)),
+    fn retrieve_here(&mut self, id: CallId, ticket: Ticket, number: TelephoneNumber) -> Option<Answer> {
+        let Some(local) = &self.common.local else { return Some(Answer::Failed(no_engine())) };
+        match local.begin_retrieve(number) {
+            Err(error) => Some(Answer::Failed(refused_here(&error))),
+            Ok(Retrieved::Now(items)) => Some(shown(items)),
+            Ok(Retrieved::Later(reading)) => self.await_local(id, ticket, Local::Reading(reading)),
         }
     }
 
@@ -373,23 +379,38 @@ impl Lane {
                 let location = cps::item_path(number, item);
                 match commit {
                     None => Some(Answer::Stored { location }),
-                    Some(commit) => self.await_commit(id, ticket, Commit { ticket: commit, location }),
+                    Some(commit) => {
+                        self.await_local(id, ticket, Local::Committing { ticket: commit, location })
+                    }
                 }
             }
         }
     }
 
-    /// The answer to a store, or `None` and the journal will say when.
-    fn await_commit(&mut self, id: CallId, ticket: Ticket, commit: Commit) -> Option<Answer> {
-        let local = self.common.local.as_ref()?;
+    /// The answer of the engine in process, or `None` and it will say when to ask again.
+    fn await_local(&mut self, id: CallId, ticket: Ticket, mut local: Local) -> Option<Answer> {
+        let engine = self.common.local.as_ref()?;
         let waker = Waker::from(Arc::new(Waiting { inbox: self.inbox.clone(), id, ticket }));
-        match local.commits.poll(commit.ticket, &waker) {
-            Poll::Ready(CommitState::Durable) => Some(Answer::Stored { location: commit.location }),
-            Poll::Ready(CommitState::Pending | CommitState::Failed) => {
-                Some(Answer::Failed(refused_here(&Problem::Unavailable.into())))
+        let answer = match &mut local {
+            Local::Committing { ticket, location } => {
+                engine.commits.poll(*ticket, &waker).map(|state| match state {
+                    CommitState::Durable => Answer::Stored { location: mem::take(location) },
+                    CommitState::Pending | CommitState::Failed => {
+                        Answer::Failed(refused_here(&Problem::Unavailable.into()))
+                    }
+                })
             }
+            Local::Reading(reading) => {
+                let read = Pin::new(reading).poll(&mut Context::from_waker(&waker));
+                read.map(|items| {
+                    items.map_or_else(|| Answer::Failed(refused_here(&engine.not_read())), shown)
+                })
+            }
+        };
+        match answer {
+            Poll::Ready(answer) => Some(answer),
             Poll::Pending => {
-                self.commits.insert((id, ticket), commit);
+                self.local.insert((id, ticket), local);
                 None
             }
         }
@@ -436,7 +457,7 @@ impl FetchWaiter for Waiting {
 
 impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
-        let _ = self.inbox.push(Message::Commit(self.id, self.ticket));
+        let _ = self.inbox.push(Message::GotOn(self.id, self.ticket));
     }
 }
 
@@ -446,6 +467,10 @@ fn retrieved(answered: Answered) -> Answer {
         Ok(items) => Answer::Items(items.into_iter().map(|item| item.body).collect()),
         Err(error) => Answer::Failed(error.into()),
     }
+}
+
+fn shown(items: Vec<Item>) -> Answer {
+    Answer::Items(items.into_iter().map(|item| item.body).collect())
 }
 
 fn stored(answered: Answered) -> Answer {
