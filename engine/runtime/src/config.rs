@@ -275,6 +275,15 @@ pub const PROPERTIES: &[Property] = &[
         set: |config, value| config.services.set_key_server(value),
     },
     Property {
+        name: "key_prefetch",
+        option: "key-prefetch",
+        form: "PREFIX[,PREFIX...]",
+        default: "none",
+        meaning: "numbers that begin so are known before they are called: their key bundles are fetched from \
+                  key_server at the start and kept fresh",
+        set: |config, value| config.services.set_key_prefetch(value),
+    },
+    Property {
         name: "place_deadline",
         option: "place-deadline",
         form: "DURATION",

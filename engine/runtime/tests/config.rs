@@ -33,6 +33,7 @@ fn a_whole_file_is_taken() {
         policy = ["freshness_s=30", "form=lenient"]
         directory = "directory.toml"
         key_server = "https://keys.example.net"
+        key_prefetch = ["1202555", "44203"]
         place_deadline = "2s"
         check_deadline = "900ms"
         cover_per_hour = 120

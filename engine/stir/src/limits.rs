@@ -170,6 +170,13 @@ pub const KEY_AREA_FREE_SIGNS: usize = 4;
 pub const KEY_AREA_STEP_SIGNS: usize = 2;
 /// Areas (prefixes, codes) of one directory of keys. Beyond it the one not used for longest is forgotten.
 pub const KEY_AREAS_MAX: usize = 4096;
+/// Prefixes that are fetched ahead of any call: a quarter of the areas, so that calls find room for theirs. More are
+/// refused.
+pub const KEY_PREFETCH_MAX: usize = KEY_AREAS_MAX / 4;
+/// Requests for keys under way at once ahead of calls: a part of what one host is asked at once. Others come after them.
+pub const KEY_FETCHES_UNDER_WAY_MAX: usize = 8;
+/// Milliseconds after which it is looked again whether something is to be fetched ahead of calls.
+pub const KEY_LOOK_MS: u64 = 5_000;
 /// Seconds at most that what was fetched is taken as it is: a key that appears is used that late.
 pub const KEY_FRESH_MAX_S: u64 = 3600;
 /// Seconds at least between two requests for one area: also how long "there are no keys" is believed.

@@ -10,11 +10,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{Seeded, at_s, number};
 use herald_stir::bundle::{
-    Area, BundleDiscovery, BundleFault, BundleTable, DirectoryBounds, Inserted, KeyBundle, KeyDirectory,
-    Listing, Lookup, Refused, SignedBundle, TableBounds, VerifiedBundle, keys_of,
+    Area, BundleDiscovery, BundleFault, BundleKeeper, BundleTable, DirectoryBounds, Inserted, KeyBundle,
+    KeyDirectory, Listing, Lookup, Refused, SignedBundle, TableBounds, VerifiedBundle, keys_of,
 };
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
-use herald_stir::services::{CpsDiscovery, CpsUri, Fetched, KeyDiscovery, Lookup as Fetch, Side};
+use herald_stir::services::{
+    Answer, Ask, Asked, CpsDiscovery, CpsUri, Fetched, IoFault, KeyDiscovery, Lookup as Fetch, Machine,
+    Moment, Side,
+};
 use herald_stir::{
     CertificateReference, ChainCache, Fault, SealingKey, SealingPublicKey, Suite, SystemRandom, TnAuthList,
     TnEntry, TrustStore,
@@ -437,4 +440,51 @@ fn a_directory_forgets_the_area_not_used_for_longest() {
     let mut directory = KeyDirectory::new(house.trust.clone(), Suite::X25519, bounds);
     directory.keep(Area::Prefix(number("1222555")), at_s(T0));
     assert_eq!(directory.due(at_s(T0)), Some(Area::Prefix(number("1222555"))), "fetched ahead of any call");
+}
+
+#[test]
+fn what_is_kept_is_fetched_ahead_renewed_and_answers_for_numbers_of_longer_prefixes() {
+    let house = House::new();
+    let (bounds, chains) = (DirectoryBounds::default(), Arc::new(ChainCache::default()));
+    let server = "https://cps.example.net";
+    let found = BundleDiscovery::new(server, house.trust.clone(), Suite::X25519, bounds, chains);
+    let found = Arc::new(found);
+    let areas = ["1222", "1999"].map(|prefix| Area::Prefix(number(prefix)));
+    let mut keeper = BundleKeeper::new(found.clone(), areas.into());
+    let (mut asks, begin) = (Vec::new(), Moment::both(at_s(T0)));
+    keeper.begin(begin, &mut asks);
+    let url = |ask: &Ask| match &ask.what {
+        Asked::Get { url, kind: Fetched::KeyBundle } => url.rsplit('/').next().unwrap().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let mut urls: Vec<String> = asks.iter().map(url).collect();
+    urls.sort();
+    assert_eq!(urls, ["1222", "1999"]);
+    let good = house.verified("2-12225550100", &["1-12225550100-100"], T0);
+    for ask in core::mem::take(&mut asks) {
+        let answer = match url(&ask).as_str() {
+            "1222" => Answer::Fetched { body: Listing::write([good.token()], false), fresh_s: 300 },
+            _ => Answer::Failed(IoFault::TimedOut),
+        };
+        keeper.answer(ask.ticket, answer, begin, &mut asks);
+    }
+    assert_eq!(found.keys_for(number("12225550123"), at_s(T0)), Fetch::Found(vec![house.key.clone()]));
+    assert_eq!(found.keys_for(number("12225559999"), at_s(T0)), Fetch::NotFound);
+    assert_eq!(found.keys_for(number("19995550100"), at_s(T0)), Fetch::NotFound, "it could not be asked");
+    assert!(matches!(found.keys_for(number("13335550123"), at_s(T0)), Fetch::Fetch { .. }), "not kept");
+
+    // What failed is asked for again soon, what was fetched when it is over.
+    for (after_s, expected) in [(14, &[][..]), (20, &["1999"]), (300, &["1222"])] {
+        let now = Moment::both(at_s(T0 + after_s));
+        assert!(keeper.wake_at().unwrap() <= now.steady, "it looks again every few seconds");
+        keeper.wake(now, &mut asks);
+        let urls: Vec<String> = asks.iter().map(url).filter(|name| name != "1333555").collect();
+        assert_eq!(urls, expected, "after {after_s} s");
+        for ask in core::mem::take(&mut asks) {
+            let body = Listing::write([good.token()], false);
+            keeper.answer(ask.ticket, Answer::Fetched { body, fresh_s: 600 }, now, &mut asks);
+        }
+    }
+    keeper.cancel();
+    assert!(keeper.outcome().is_some());
 }

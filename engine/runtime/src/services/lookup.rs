@@ -1,5 +1,7 @@
 //! Discovery as an operator configures it: the directory file, and behind it what owners publish as key bundles.
 
+use std::sync::Arc;
+
 use herald_core::{TelephoneNumber, Timestamp};
 use herald_stir::SealingPublicKey;
 use herald_stir::bundle::BundleDiscovery;
@@ -8,7 +10,7 @@ use herald_stir::services::{CpsDiscovery, CpsUri, Directory, KeyDiscovery, Looku
 /// The directory first; what it does not know, the bundles may.
 pub(super) struct Configured {
     pub(super) directory: Directory,
-    pub(super) bundles: Option<BundleDiscovery>,
+    pub(super) bundles: Option<Arc<BundleDiscovery>>,
 }
 
 impl Configured {
@@ -28,7 +30,7 @@ impl CpsDiscovery for Configured {
 
     fn learn(&self, url: &str, body: &[u8], fresh_s: u64, now: Timestamp) {
         if let Some(bundles) = &self.bundles {
-            CpsDiscovery::learn(bundles, url, body, fresh_s, now);
+            CpsDiscovery::learn(&**bundles, url, body, fresh_s, now);
         }
     }
 }
@@ -41,7 +43,7 @@ impl KeyDiscovery for Configured {
 
     fn learn(&self, url: &str, body: &[u8], fresh_s: u64, now: Timestamp) {
         if let Some(bundles) = &self.bundles {
-            KeyDiscovery::learn(bundles, url, body, fresh_s, now);
+            KeyDiscovery::learn(&**bundles, url, body, fresh_s, now);
         }
     }
 }

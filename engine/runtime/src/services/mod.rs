@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::Random;
-use herald_stir::bundle::{BundleDiscovery, DirectoryBounds};
+use herald_stir::bundle::{BundleDiscovery, BundleKeeper, DirectoryBounds};
 use herald_stir::services::{
     AuthenticationService, CheckRequest, Checked, CoverPlan, CpsUri, Credential, Destination, Directory,
     Discoveries, Fetched, GatewayService, Judging, PlaceFailure, PlaceRequest, Placed, Selector,
@@ -26,7 +26,7 @@ use crate::clock::wall_clock;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::{FetchPolicy, Fetcher, Supplier};
 use crate::files::{read_pem, read_text};
-use crate::worker::{CallHandle, CallLost, Worker, WorkerConfig};
+use crate::worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};
 use directory::wrong;
 use lookup::Configured;
 
@@ -45,6 +45,7 @@ pub(crate) struct Services {
     cover: Option<CoverPlan>,
     settings: ServiceSettings,
     fetcher: Arc<Fetcher>,
+    lookup: Arc<Configured>,
 }
 
 impl Services {
@@ -68,9 +69,13 @@ impl Services {
         let bundles = match (&settings.key_server, &trust) {
             (Some(server), Some(trust)) => {
                 let bounds = DirectoryBounds::default();
-                Some(BundleDiscovery::new(server, trust.clone(), suite, bounds, chains.clone()))
+                let bundles = BundleDiscovery::new(server, trust.clone(), suite, bounds, chains.clone());
+                Some(Arc::new(bundles))
             }
             (Some(_), None) => return Err(contradiction("key_server is set: set roots too")),
+            (None, _) if !settings.key_prefetch.is_empty() => {
+                return Err(contradiction("key_prefetch is set: set key_server too"));
+            }
             (None, _) => None,
         };
         let directory = match &settings.directory {
@@ -85,9 +90,10 @@ impl Services {
             discoveries: Discoveries::by(lookup.clone()),
             random,
         });
-        let verification = trust.map(|trust| verification(trust, lookup, chains, settings)).transpose()?;
+        let verification =
+            trust.map(|trust| verification(trust, lookup.clone(), chains, settings)).transpose()?;
         let fetcher = Arc::new(Fetcher::new(fetch_policy(settings)?)?);
-        Ok(Some(Self { authentication, verification, cover, settings: settings.clone(), fetcher }))
+        Ok(Some(Self { authentication, verification, cover, settings: settings.clone(), fetcher, lookup }))
     }
 
     /// Has `supplier` asked before anything is fetched.
@@ -110,6 +116,7 @@ impl Services {
         let worker = start(WorkerConfig {
             threads_count: self.settings.worker_threads,
             cps_roots_pem: cps_roots_pem.unwrap_or_default(),
+            named_cps: self.named_cps(),
             ..WorkerConfig::new(self.fetcher.clone())
         })?;
         if let Some(plan) = &self.cover {
@@ -118,6 +125,10 @@ impl Services {
             // Nobody waits for it: it ends with the worker.
             worker.submit(storer, |_| ())?;
         }
+        if let Some(bundles) = &self.lookup.bundles {
+            let keeper = BundleKeeper::new(bundles.clone(), self.settings.key_prefetch.clone());
+            worker.submit(keeper, |_| ())?;
+        }
         Ok(Calls {
             worker,
             authentication: self.authentication.clone(),
@@ -125,6 +136,14 @@ impl Services {
             place_deadline_ms: millis(self.settings.place_deadline),
             check_deadline_ms: millis(self.settings.check_deadline),
         })
+    }
+
+    /// What a bundle names is found in a stranger's document.
+    fn named_cps(&self) -> NamedCps {
+        match &self.lookup.bundles {
+            Some(_) => NamedCps::Only(self.lookup.directory.services().clone()),
+            None => NamedCps::All,
+        }
     }
 }
 

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use herald_core::NumberBlock;
-use herald_stir::limits::{CHECK_DEADLINE_DEFAULT_MS, COVER_PER_HOUR_MAX, PLACE_DEADLINE_DEFAULT_MS};
+use herald_core::{NumberBlock, TelephoneNumber};
+use herald_stir::bundle::Area;
+use herald_stir::limits::{
+    CHECK_DEADLINE_DEFAULT_MS, COVER_PER_HOUR_MAX, KEY_PREFETCH_MAX, KEY_PREFIX_SIGNS_MIN,
+    PLACE_DEADLINE_DEFAULT_MS,
+};
 
 use crate::fetch::AllowedHost;
 use crate::limits::{SERVICE_FILES_MAX, WORKER_THREADS_MAX};
@@ -21,6 +25,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) policy: Vec<(String, String)>,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) key_server: Option<String>,
+    pub(crate) key_prefetch: Vec<Area>,
     pub(crate) place_deadline: Duration,
     pub(crate) check_deadline: Duration,
     pub(crate) cover_per_hour: u32,
@@ -43,6 +48,7 @@ impl Default for ServiceSettings {
             policy: Vec::new(),
             directory: None,
             key_server: None,
+            key_prefetch: Vec::new(),
             place_deadline: Duration::from_millis(PLACE_DEADLINE_DEFAULT_MS),
             check_deadline: Duration::from_millis(CHECK_DEADLINE_DEFAULT_MS),
             cover_per_hour: 0,
@@ -69,6 +75,16 @@ impl ServiceSettings {
     pub(crate) fn set_key_server(&mut self, value: &str) -> Result<(), &'static str> {
         self.key_server = Some(value.to_owned()).filter(|url| url.starts_with("https://"));
         self.key_server.as_ref().map(|_| ()).ok_or("an https URL")
+    }
+
+    pub(crate) fn set_key_prefetch(&mut self, value: &str) -> Result<(), &'static str> {
+        let is_long = |prefix: &TelephoneNumber| prefix.sign_count() >= KEY_PREFIX_SIGNS_MIN;
+        let area = |text: &str| text.trim().parse().ok().filter(is_long).map(Area::Prefix);
+        let areas: Option<Vec<Area>> = value.split(',').map(area).collect();
+        self.key_prefetch = areas
+            .filter(|areas| areas.len() <= KEY_PREFETCH_MAX)
+            .ok_or("up to 1024 prefixes of three or more digits as in 1202555,44203")?;
+        Ok(())
     }
 
     pub(crate) fn set_x5u(&mut self, value: &str) -> Result<(), &'static str> {

@@ -209,14 +209,19 @@ impl KeyDirectory {
         }
     }
 
-    /// The area that answers for a number: the shortest prefix that the server does not find too large.
+    /// The area that answers for a number: a prefix that is kept, or else the one it is asked for by; one that the server
+    /// does not find too large.
     pub(super) fn area_of(&self, number: TelephoneNumber) -> Area {
         let signs: Vec<u8> = number.signs().collect();
+        let prefix = |count: usize| TelephoneNumber::from_signs(&signs[..count]).map(Area::Prefix);
         let shortest = signs.len().saturating_sub(KEY_AREA_FREE_SIGNS).max(KEY_PREFIX_SIGNS_MIN);
         let counts = (shortest..signs.len()).step_by(KEY_AREA_STEP_SIGNS);
-        let prefixes = counts.filter_map(|count| TelephoneNumber::from_signs(&signs[..count]));
         let is_split = |area: &Area| self.areas.get(area).is_some_and(|known| known.state == State::Split);
-        prefixes.map(Area::Prefix).find(|area| !is_split(area)).unwrap_or(Area::Number(number))
+        let is_kept = |area: &Area| self.areas.get(area).is_some_and(|known| known.is_kept);
+        // A shorter prefix that is kept anyway tells even less.
+        let kept = (KEY_PREFIX_SIGNS_MIN..shortest.min(signs.len())).filter_map(prefix).filter(is_kept);
+        let areas = kept.chain(counts.filter_map(prefix));
+        areas.into_iter().find(|area| !is_split(area)).unwrap_or(Area::Number(number))
     }
 
     fn verify(&self, token: &str, chains: &dyn CertificateSource, now: Timestamp) -> Option<VerifiedBundle> {

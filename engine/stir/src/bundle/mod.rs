@@ -10,6 +10,7 @@
 mod directory;
 mod discovery;
 mod entry;
+mod keeper;
 mod listing;
 mod table;
 mod verify;
@@ -23,6 +24,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use directory::{DirectoryBounds, KeyDirectory, Lookup, keys_of};
 pub use discovery::BundleDiscovery;
 pub use entry::EntryError;
+pub use keeper::BundleKeeper;
 pub use listing::{Area, Listing, PUBLISH_PATH, WELL_KNOWN_PATH};
 pub use table::{BundleTable, Inserted, Refused, TableBounds};
 pub use verify::{BundleFault, SignedBundle, VerifiedBundle};

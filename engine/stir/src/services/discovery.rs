@@ -3,7 +3,7 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use herald_core::{NumberBlock, TelephoneNumber, Timestamp};
@@ -115,6 +115,7 @@ pub struct Directory {
     codes: NumberMap<Arc<str>>,
     by_code: HashMap<Arc<str>, Arc<Destination>>,
     everybody: Option<Arc<Destination>>,
+    services: HashSet<CpsUri>,
 }
 
 impl Directory {
@@ -138,6 +139,7 @@ impl Directory {
         if self.len() + selectors.len() > DIRECTORY_ENTRIES_MAX {
             return Err(DirectoryError::Entries);
         }
+        self.services.extend(destination.cps.iter().cloned());
         let destination = Arc::new(destination);
         for selector in selectors {
             match selector {
@@ -167,6 +169,11 @@ impl Directory {
     pub fn destination(&self, number: TelephoneNumber) -> Option<&Destination> {
         let by_code = || self.by_code.get(self.codes.get(number)?);
         self.numbers.get(number).or_else(by_code).or(self.everybody.as_ref()).map(|found| &**found)
+    }
+
+    /// All services it names, or named in entries that were replaced.
+    pub const fn services(&self) -> &HashSet<CpsUri> {
+        &self.services
     }
 
     /// How many entries it has.
