@@ -194,7 +194,7 @@ fn an_engine_says_what_it_does_not_do_and_takes_no_settings_that_contradict_each
         [("signing_key", files.path("alice.key")), ("signing_certificate", files.path("alice.pem"))];
     let error = files.open(&unverified, &[("key_server", "https://keys.example.net")]).map(drop).unwrap_err();
     assert!(error.to_string().contains("set roots too"), "{error}");
-    let cases: [(&[(&str, &str)], &str); 7] = [
+    let cases: [(&[(&str, &str)], &str); 8] = [
         (&[("directory", &odd)], "this selects no numbers"),
         (&[("directory", &odder)], "unknown field"),
         (&[("directory", "/nowhere")], "/nowhere"),
@@ -202,6 +202,7 @@ fn an_engine_says_what_it_does_not_do_and_takes_no_settings_that_contradict_each
         (&[("policy", "freshnes_s=10")], "the nearest is \"freshness_s\""),
         (&[("fetch_hosts", "*.example.com")], "fetch_authorities"),
         (&[("cover_per_hour", "60")], "cover_numbers"),
+        (&[("key_prefetch", "1202555")], "key_server"),
     ];
     for (settings, said) in cases {
         let error = files.open(&files.settings(), settings).map(drop).unwrap_err();
