@@ -4,7 +4,10 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -423,6 +426,56 @@ fn a_call_is_told_to_fetch_by_prefix_and_then_finds_keys_and_services() {
 }
 
 #[test]
+fn an_answer_is_verified_once_for_all_who_wait_and_nobody_waits_for_that() {
+    let house = House::new();
+    let owner = house.issue(&["2-12225550123"]);
+    let by_url = CertificateReference::Url("https://certs.example.net/a.pem".into());
+    let sign = |iat_s| {
+        let bundle = KeyBundle { iat_s, ..house.bundle("2-12225550123", &["2-12225550123"]) };
+        bundle.sign(&by_url, &owner.key).unwrap()
+    };
+    // A chain is asked for whenever a bundle is verified. Meanwhile another call looks up.
+    let verified_count = Arc::new(AtomicUsize::new(0));
+    let looker = Arc::new(OnceLock::<Weak<BundleDiscovery>>::new());
+    let (counted, looking, pem) = (verified_count.clone(), looker.clone(), owner.chain_pem.into_bytes());
+    let chains = move |_: &str| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let found = looking.get().unwrap().upgrade().unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(found.keys_for(number("12225550124"), at_s(T0))));
+        told.recv_timeout(Duration::from_secs(20)).expect("a lookup waits for signatures");
+        Some(pem.clone())
+    };
+    let bounds = DirectoryBounds::default();
+    let server = "https://cps.example.net";
+    let found = BundleDiscovery::new(server, house.trust.clone(), Suite::X25519, bounds, Arc::new(chains));
+    let found = Arc::new(found);
+    looker.set(Arc::downgrade(&found)).unwrap();
+
+    let ask = |at| match found.keys_for(number("12225550123"), at_s(at)) {
+        Fetch::Fetch { url, .. } => url,
+        other => panic!("{other:?}"),
+    };
+    let url = ask(T0);
+    let (first, refused) = (sign(T0), "a.b.c");
+    let body = Listing::write([first.as_str(), refused], false);
+    for _ in 0..3 {
+        KeyDiscovery::learn(&*found, &url, &body, 60, at_s(T0));
+    }
+    assert_eq!(verified_count.load(Ordering::Relaxed), 1, "one answer, three calls that wait");
+    assert_eq!(found.keys_for(number("12225550123"), at_s(T0)), Fetch::Found(vec![house.key.clone()]));
+
+    // Fetched again, what is known is not verified; what is new is.
+    assert_eq!(found.due(at_s(T0 + 60)), Some(url.clone()));
+    KeyDiscovery::learn(&*found, &url, &body, 60, at_s(T0 + 60));
+    assert_eq!(verified_count.load(Ordering::Relaxed), 1);
+    assert_eq!(found.keys_for(number("12225550124"), at_s(T0 + 60)), Fetch::NotFound);
+    assert_eq!(found.due(at_s(T0 + 120)), Some(url.clone()));
+    KeyDiscovery::learn(&*found, &url, &Listing::write([sign(T0 + 1).as_str()], false), 60, at_s(T0 + 120));
+    assert_eq!(verified_count.load(Ordering::Relaxed), 2);
+}
+
+#[test]
 fn a_directory_forgets_the_area_not_used_for_longest() {
     let house = House::new();
     let bounds = DirectoryBounds { areas_max: 2, ..DirectoryBounds::default() };
@@ -463,7 +516,7 @@ fn what_is_kept_is_fetched_ahead_renewed_and_answers_for_numbers_of_longer_prefi
     let good = house.verified("2-12225550100", &["1-12225550100-100"], T0);
     for ask in core::mem::take(&mut asks) {
         let answer = match url(&ask).as_str() {
-            "1222" => Answer::Fetched { body: Listing::write([good.token()], false), fresh_s: 300 },
+            "1222" => Answer::Fetched { body: Listing::write([good.token()], false).into(), fresh_s: 300 },
             _ => Answer::Failed(IoFault::TimedOut),
         };
         keeper.answer(ask.ticket, answer, begin, &mut asks);
@@ -482,7 +535,7 @@ fn what_is_kept_is_fetched_ahead_renewed_and_answers_for_numbers_of_longer_prefi
         assert_eq!(urls, expected, "after {after_s} s");
         for ask in core::mem::take(&mut asks) {
             let body = Listing::write([good.token()], false);
-            keeper.answer(ask.ticket, Answer::Fetched { body, fresh_s: 600 }, now, &mut asks);
+            keeper.answer(ask.ticket, Answer::Fetched { body: body.into(), fresh_s: 600 }, now, &mut asks);
         }
     }
     keeper.cancel();

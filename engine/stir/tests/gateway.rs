@@ -528,7 +528,9 @@ fn a_late_answer_to_the_check_counts_for_no_store() {
                 Asked::Retrieve { cps, .. } if cps.to_string() == FIRST => {
                     Answer::Items(vec![waiting.clone()])
                 }
-                Asked::Get { url, .. } => Answer::Fetched { body: world.documents[url].clone(), fresh_s: 60 },
+                Asked::Get { url, .. } => {
+                    Answer::Fetched { body: world.documents[url].as_slice().into(), fresh_s: 60 }
+                }
                 _ => {
                     late.push(ask.ticket);
                     continue;

@@ -136,7 +136,7 @@ fn a_document_may_have_to_be_fetched_first_but_not_for_ever() {
         *found.first.lock().unwrap() = Some("https://d/b");
         found
     };
-    let body = |text: &str| Answer::Fetched { body: text.into(), fresh_s: 9 };
+    let body = |text: &str| Answer::Fetched { body: text.as_bytes().into(), fresh_s: 9 };
 
     let (mut driven, _) = Driven::begin(needs());
     assert!(matches!(&driven.asks[0].what, Asked::Get { url, .. } if url == "https://d/b"));
@@ -165,7 +165,7 @@ fn each_certificate_is_asked_for_once_and_only_if_it_is_not_at_hand() {
     let authority = DevelopmentAuthority::new("a", validity, &random).unwrap();
     let numbers = TnAuthList::new(vec![TnEntry::One(number("1"))]).unwrap();
     let pem = authority.issue("s", &numbers, validity, &random).unwrap().chain_pem;
-    let fetched = |body: &str| Answer::Fetched { body: body.into(), fresh_s: 60 };
+    let fetched = |body: &str| Answer::Fetched { body: body.as_bytes().into(), fresh_s: 60 };
     let (cache, mut part, mut tickets, mut asks) =
         (ChainCache::default(), Gathering::default(), Tickets::default(), Vec::new());
     let mut gather = |part: &mut Gathering, asks: &mut Vec<Ask>, urls: &[&str]| {

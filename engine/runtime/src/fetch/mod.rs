@@ -155,7 +155,7 @@ impl Fetcher {
             }
             waiters
         };
-        let answer = Answer::Fetched { body, fresh_s: fresh_ms.div_ceil(1000) };
+        let answer = Answer::Fetched { body: body.into(), fresh_s: fresh_ms.div_ceil(1000) };
         waiters.iter().for_each(|waiter| waiter.tell(answer.clone()));
     }
 
@@ -190,7 +190,7 @@ impl Fetcher {
             Supply::Document { body, fresh_s } => {
                 add(&self.counters.supplied);
                 self.insert(url, kind, body.clone(), fresh_s, now);
-                Want::Answer(Answer::Fetched { body, fresh_s })
+                Want::Answer(Answer::Fetched { body: body.into(), fresh_s })
             }
             Supply::Absent => {
                 let why = "the host program has no such document and wants none fetched";
@@ -211,7 +211,7 @@ impl Fetcher {
     fn await_supply(&self, key: &Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
         let mut state = self.state.lock();
         if let Some(Found::Document { body, fresh_ms, .. }) = state.cache.find(key, now) {
-            return Want::Answer(Answer::Fetched { body: body.to_vec(), fresh_s: fresh_ms.div_ceil(1000) });
+            return Want::Answer(Answer::Fetched { body: (&*body).into(), fresh_s: fresh_ms.div_ceil(1000) });
         }
         if let Some(waiters) = state.waiters(key, now) {
             waiters.push(waiter);
@@ -254,7 +254,7 @@ impl Fetcher {
             Found::Document { body, fresh_ms, is_due } => (body, fresh_ms, is_due),
         };
         add(&self.counters.hits);
-        let answer = Answer::Fetched { body: body.to_vec(), fresh_s: fresh_ms.div_ceil(1000) };
+        let answer = Answer::Fetched { body: (&*body).into(), fresh_s: fresh_ms.div_ceil(1000) };
         if !is_due || state.under_way.contains_key(key) {
             return Some(Want::Answer(answer));
         }
@@ -298,13 +298,14 @@ impl Fetcher {
             state.under_way.remove(key).map_or_else(Vec::new, |under_way| under_way.waiters)
         };
         add(if outcome.is_ok() { &self.counters.fetched } else { &self.counters.failed });
+        let answer = match outcome {
+            Ok((body, fresh_ms)) => {
+                Answer::Fetched { body: (&*body).into(), fresh_s: fresh_ms.div_ceil(1000) }
+            }
+            Err(fault) => Answer::Failed(fault),
+        };
         for waiter in waiters {
-            waiter.tell(match &outcome {
-                Ok((body, fresh_ms)) => {
-                    Answer::Fetched { body: body.to_vec(), fresh_s: fresh_ms.div_ceil(1000) }
-                }
-                Err(fault) => Answer::Failed(fault.clone()),
-            });
+            waiter.tell(answer.clone());
         }
     }
 }

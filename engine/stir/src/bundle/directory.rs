@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use herald_core::{TelephoneNumber, Timestamp};
 
+use super::arrival::{Arrival, Judge};
 use super::table::{BundleTable, TableBounds};
-use super::verify::{SignedBundle, VerifiedBundle};
+use super::verify::VerifiedBundle;
 use super::{Area, Listing};
 use crate::certificate::{CertificateSource, TrustStore};
 use crate::limits::{
     KEY_AREA_FREE_SIGNS, KEY_AREA_STEP_SIGNS, KEY_AREAS_MAX, KEY_FRESH_MAX_S, KEY_FRESH_MIN_S,
     KEY_PREFIX_SIGNS_MIN, KEY_RETRY_S, RECIPIENT_KEYS_MAX,
 };
-use crate::passport::CertificateReference;
 use crate::seal::{SealingPublicKey, Suite};
 
 /// How much a directory holds.
@@ -57,8 +57,7 @@ pub enum Lookup {
 ///
 /// Times are those of the wall clock.
 pub struct KeyDirectory {
-    trust: TrustStore,
-    suite: Suite,
+    judge: Arc<Judge>,
     bounds: DirectoryBounds,
     table: BundleTable,
     areas: HashMap<Area, Known>,
@@ -75,6 +74,8 @@ struct Known {
     is_used: bool,
     is_kept: bool,
     etag: Option<String>,
+    /// The tag of the answer that was taken in since it was last asked for.
+    taken_in: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,8 @@ enum State {
 impl KeyDirectory {
     /// An empty directory of a service of `suite`; bundles must be signed under `trust`.
     pub fn new(trust: TrustStore, suite: Suite, bounds: DirectoryBounds) -> Self {
-        Self { trust, suite, bounds, table: BundleTable::new(bounds.table), areas: HashMap::new() }
+        let judge = Arc::new(Judge { trust, suite });
+        Self { judge, bounds, table: BundleTable::new(bounds.table), areas: HashMap::new() }
     }
 
     /// What is known of a number.
@@ -116,6 +118,7 @@ impl KeyDirectory {
             is_used: true,
             is_kept: true,
             etag: None,
+            taken_in: None,
         };
         self.make_room();
         self.areas.entry(area).or_insert(new).is_kept = true;
@@ -149,26 +152,52 @@ impl KeyDirectory {
         chains: &dyn CertificateSource,
         now: Timestamp,
     ) -> usize {
-        self.table.expire(now);
-        let mut least_left_s = KEY_FRESH_MAX_S;
-        let mut refused_count = 0;
-        for token in &listing.tokens {
-            match self.verify(token, chains, now) {
-                Some(bundle) => {
-                    // What is left when it is asked for again is a quarter.
-                    let left_s = bundle.bundle().exp_s.saturating_sub(seconds(now));
-                    least_left_s = least_left_s.min(left_s / 4 * 3);
-                    // An older one says nothing new, and a full table keeps what it has.
-                    refused_count += usize::from(self.table.insert(bundle).is_err());
-                }
-                None => refused_count += 1,
-            }
+        let mut arrival = Arrival::read(listing, now);
+        self.leave_out_known(&mut arrival, now);
+        arrival.verify(&self.judge, chains, now);
+        self.take_in(area, arrival, etag, fresh_s, now)
+    }
+
+    /// What bundles are held against.
+    pub(super) fn judge(&self) -> Arc<Judge> {
+        self.judge.clone()
+    }
+
+    /// Whether an answer is waited for that was not taken in yet: several calls that wait for one are each given it.
+    pub(super) fn wants(&self, area: &Area, tag: u64) -> bool {
+        self.areas.get(area).is_some_and(|known| known.taken_in != Some(tag))
+    }
+
+    /// Remembers that the answer with this tag was taken in, until the area is asked for again.
+    pub(super) fn remember(&mut self, area: &Area, tag: u64) {
+        if let Some(known) = self.areas.get_mut(area) {
+            known.taken_in = Some(tag);
         }
+    }
+
+    /// The second step of an answer: what need not be verified.
+    pub(super) fn leave_out_known(&self, arrival: &mut Arrival, now: Timestamp) {
+        arrival.leave_out_known(&self.table, now);
+    }
+
+    /// The last step of an answer, once it was verified. Gives how many bundles are not to be believed or not taken.
+    pub(super) fn take_in(
+        &mut self,
+        area: &Area,
+        arrival: Arrival,
+        etag: Option<String>,
+        fresh_s: Option<u64>,
+        now: Timestamp,
+    ) -> usize {
+        self.table.expire(now);
+        let believed = arrival.believed.into_iter();
+        // An older one says nothing new, and a full table keeps what it has.
+        let left_out_count = believed.filter_map(|bundle| self.table.insert(bundle).err()).count();
         let can_split = !matches!(area, Area::Number(_) | Area::Code(_));
-        let state = if listing.is_truncated && can_split { State::Split } else { State::Fetched };
-        let fresh_s = fresh_s.unwrap_or(KEY_FRESH_MAX_S).min(least_left_s);
+        let state = if arrival.is_truncated && can_split { State::Split } else { State::Fetched };
+        let fresh_s = fresh_s.unwrap_or(KEY_FRESH_MAX_S).min(arrival.least_left_s);
         self.settle(area, state, fresh_s, Some(etag), now);
-        refused_count
+        arrival.refused_count + left_out_count
     }
 
     /// The server answered 304: what is known of the area holds on.
@@ -224,15 +253,6 @@ impl KeyDirectory {
         areas.into_iter().find(|area| !is_split(area)).unwrap_or(Area::Number(number))
     }
 
-    fn verify(&self, token: &str, chains: &dyn CertificateSource, now: Timestamp) -> Option<VerifiedBundle> {
-        let signed = SignedBundle::parse(token.as_bytes()).ok()?;
-        let CertificateReference::Url(url) = signed.certificate() else {
-            return signed.verify_inline(&self.trust, self.suite, now).ok();
-        };
-        let chain = chains.chain(url, now).ok()?;
-        signed.verify(&chain, &self.trust, self.suite, now).ok()
-    }
-
     fn settle(
         &mut self,
         area: &Area,
@@ -267,12 +287,13 @@ impl Known {
     const fn asked(now_s: u64) -> Self {
         let state = State::Asked { has_answer: false };
         let until_s = now_s + KEY_RETRY_S;
-        Self { state, until_s, used_s: now_s, is_used: true, is_kept: false, etag: None }
+        Self { state, until_s, used_s: now_s, is_used: true, is_kept: false, etag: None, taken_in: None }
     }
 
     const fn ask(&mut self, now_s: u64) {
         self.state = State::Asked { has_answer: self.has_answer() };
         self.until_s = now_s + KEY_RETRY_S;
+        self.taken_in = None;
     }
 
     const fn has_answer(&self) -> bool {

@@ -1,10 +1,13 @@
 //! Discovery by key bundles: services and keys of called numbers as their owners published them at one server.
 
 use core::fmt;
+use core::hash::BuildHasher;
+use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herald_core::{TelephoneNumber, Timestamp};
 
+use super::arrival::{Arrival, Judge};
 use super::{Area, DirectoryBounds, KeyDirectory, Listing, Lookup as Known, VerifiedBundle, keys_of};
 use crate::certificate::{CertificateSource, TrustStore};
 use crate::limits::CPS_URIS_MAX;
@@ -18,6 +21,9 @@ use crate::services::{CpsDiscovery, CpsUri, Fetched, KeyDiscovery, Lookup, Side}
 pub struct BundleDiscovery {
     server: String,
     directory: Mutex<KeyDirectory>,
+    judge: Arc<Judge>,
+    /// For tags of answers, which nobody can choose to be alike.
+    tags: RandomState,
     chains: Arc<dyn CertificateSource + Send + Sync>,
 }
 
@@ -31,8 +37,14 @@ impl BundleDiscovery {
         bounds: DirectoryBounds,
         chains: Arc<dyn CertificateSource + Send + Sync>,
     ) -> Self {
-        let directory = Mutex::new(KeyDirectory::new(trust, suite, bounds));
-        Self { server: server.trim_end_matches('/').to_owned(), directory, chains }
+        let directory = KeyDirectory::new(trust, suite, bounds);
+        Self {
+            server: server.trim_end_matches('/').to_owned(),
+            judge: directory.judge(),
+            directory: Mutex::new(directory),
+            tags: RandomState::new(),
+            chains,
+        }
     }
 
     /// Has an area fetched ahead of any call and kept fresh: [`due`](Self::due) names it.
@@ -68,14 +80,25 @@ impl BundleDiscovery {
         Lookup::Fetch { url: self.url(&area), kind: Fetched::KeyBundle }
     }
 
+    /// Takes in what came for `url`, once for all who wait for it. It is read and verified while others look up.
     fn take_in(&self, url: &str, body: &[u8], fresh_s: u64, now: Timestamp) {
         let Some(area) = self.area(url) else { return };
-        match Listing::parse(body) {
-            Some(listing) => {
-                self.directory().answer(&area, &listing, None, Some(fresh_s), &*self.chains, now);
-            }
-            None => self.directory().failed(&area, now),
+        let tag = self.tags.hash_one(body);
+        if !self.directory().wants(&area, tag) {
+            return;
         }
+        let Some(listing) = Listing::parse(body) else {
+            let mut directory = self.directory();
+            directory.failed(&area, now);
+            directory.remember(&area, tag);
+            return;
+        };
+        let mut arrival = Arrival::read(&listing, now);
+        self.directory().leave_out_known(&mut arrival, now);
+        arrival.verify(&self.judge, &*self.chains, now);
+        let mut directory = self.directory();
+        directory.take_in(&area, arrival, None, Some(fresh_s), now);
+        directory.remember(&area, tag);
     }
 
     fn url(&self, area: &Area) -> String {

@@ -7,6 +7,7 @@
 //! `1-FIRST-COUNT`, `2-NUMBER`), `iat` and `exp` are seconds at most a day apart, `keys` are JWKs with `use` enc
 //! and the `alg` of one [`Suite`], `cps` are https URIs. Other members are ignored.
 
+mod arrival;
 mod directory;
 mod discovery;
 mod entry;

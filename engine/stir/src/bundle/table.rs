@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use herald_core::{TelephoneNumber, Timestamp};
 
-use super::VerifiedBundle;
 use super::verify::breadth;
+use super::{KeyBundle, SignedBundle, VerifiedBundle};
 use crate::certificate::TnEntry;
 use crate::limits::{
     KEY_BUNDLE_LIFETIME_MAX_S, KEY_BUNDLES_MAX_DEFAULT, KEY_BUNDLES_PER_PLACE_MAX, KEY_PREFIXES_PER_BUNDLE,
@@ -68,12 +68,19 @@ impl BundleTable {
         self.bundles.is_empty()
     }
 
+    /// Whether it holds this very bundle, byte for byte: then it was verified when it came.
+    pub fn holds(&self, signed: &SignedBundle) -> bool {
+        let serial = self.owners.get(&owner(signed.bundle()));
+        let held = serial.and_then(|serial| self.bundles.get(serial));
+        held.is_some_and(|held| held.token() == signed.token())
+    }
+
     /// Adds a bundle.
     ///
     /// # Errors
     /// [`Refused`]; the table is as it was.
     pub fn insert(&mut self, bundle: VerifiedBundle) -> Result<Inserted, Refused> {
-        let owner = owner(&bundle);
+        let owner = owner(bundle.bundle());
         let before = self.owners.get(&owner).copied();
         if let Some(old) = before.and_then(|serial| self.bundles.get(&serial)) {
             if old.token() == bundle.token() {
@@ -176,7 +183,7 @@ impl BundleTable {
     fn remove(&mut self, serial: u64) -> Option<Arc<VerifiedBundle>> {
         let bundle = self.bundles.remove(&serial)?;
         self.expiries.remove(&(kept_until_s(&bundle), serial));
-        self.owners.remove(&owner(&bundle));
+        self.owners.remove(&owner(bundle.bundle()));
         for place in places(&bundle) {
             self.places_count -= 1;
             if let Some(serials) = self.places.get_mut(&place) {
@@ -196,8 +203,7 @@ fn kept_until_s(bundle: &VerifiedBundle) -> u64 {
 }
 
 /// Whose word a bundle is, about what: its issuer and its entries in order.
-fn owner(bundle: &VerifiedBundle) -> Vec<String> {
-    let bundle = bundle.bundle();
+fn owner(bundle: &KeyBundle) -> Vec<String> {
     let entries: BTreeSet<_> = bundle.entries.iter().map(TnEntry::to_string).collect();
     core::iter::once(bundle.issuer.to_string()).chain(entries).collect()
 }

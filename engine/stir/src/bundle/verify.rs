@@ -63,6 +63,26 @@ impl SignedBundle {
         &self.certificate
     }
 
+    /// The bundle as it was signed.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What can be told of a bundle that carries its certificates (`x5c`) without verifying a signature: its times, that
+    /// its keys are of `suite`, and that the certificates claim its issuer and all its entries. Gives the certificates,
+    /// for [`verify`](Self::verify). O(bytes).
+    ///
+    /// # Errors
+    /// [`BundleFault`]; [`BundleFault::NotInline`] if it names a URL instead.
+    pub fn check_inline(&self, suite: Suite, now: Timestamp) -> Result<CertificateChain, BundleFault> {
+        let CertificateReference::Inline(chain) = &self.certificate else {
+            return Err(BundleFault::NotInline);
+        };
+        let chain = CertificateChain::from_der(chain)?;
+        self.check(&chain, suite, now)?;
+        Ok(chain)
+    }
+
     /// Verifies it at `now` on the wall clock: times, that its keys are of the `suite` of the Call Placement
     /// Service, that the certificates stand for its issuer and all its entries, the signature, and the chain to a
     /// root. Cheap things first; up to seven signatures are verified.
@@ -79,11 +99,7 @@ impl SignedBundle {
         suite: Suite,
         now: Timestamp,
     ) -> Result<VerifiedBundle, BundleFault> {
-        self.bundle.check_times(now)?;
-        if self.bundle.keys.iter().any(|key| key.suite() != suite) {
-            return Err(BundleFault::Suite(suite));
-        }
-        self.bundle.check_covered_by(chain.signer_numbers()?)?;
+        self.check(chain, suite, now)?;
         let input_bytes = self.token.rfind('.').ok_or(BundleFault::Form)?;
         if !chain.signer_key()?.is_signature(&self.token.as_bytes()[..input_bytes], &self.signature) {
             return Err(BundleFault::Signature);
@@ -104,11 +120,17 @@ impl SignedBundle {
         suite: Suite,
         now: Timestamp,
     ) -> Result<VerifiedBundle, BundleFault> {
-        let CertificateReference::Inline(chain) = &self.certificate else {
-            return Err(BundleFault::NotInline);
-        };
-        let chain = CertificateChain::from_der(chain)?;
+        let chain = self.check_inline(suite, now)?;
         self.verify(&chain, trust, suite, now)
+    }
+
+    /// What is cheap.
+    fn check(&self, chain: &CertificateChain, suite: Suite, now: Timestamp) -> Result<(), BundleFault> {
+        self.bundle.check_times(now)?;
+        if self.bundle.keys.iter().any(|key| key.suite() != suite) {
+            return Err(BundleFault::Suite(suite));
+        }
+        self.bundle.check_covered_by(chain.signer_numbers()?)
     }
 }
 
@@ -132,7 +154,7 @@ impl VerifiedBundle {
 }
 
 impl KeyBundle {
-    fn check_times(&self, now: Timestamp) -> Result<(), BundleFault> {
+    pub(super) fn check_times(&self, now: Timestamp) -> Result<(), BundleFault> {
         let now_s = now.as_millis() / 1000;
         if self.exp_s <= now_s {
             return Err(BundleFault::Expired);

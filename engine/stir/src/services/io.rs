@@ -152,8 +152,8 @@ pub enum Answer {
     },
     /// The document.
     Fetched {
-        /// Its bytes.
-        body: Vec<u8>,
+        /// Its bytes, shared by all who wait for them.
+        body: Arc<[u8]>,
         /// For how many seconds it may be kept, by what its server says and the fetcher's bounds.
         fresh_s: u64,
     },

@@ -134,7 +134,7 @@ impl World {
             }
             Asked::Store { cps, number, body } => self.store(cps, *number, body),
             Asked::Get { url, .. } => match self.documents.get(url) {
-                Some(body) => Answer::Fetched { body: body.clone(), fresh_s: 300 },
+                Some(body) => Answer::Fetched { body: body.as_slice().into(), fresh_s: 300 },
                 None => Answer::Failed(IoFault::Refused { status: 404, detail: "there is none".into() }),
             },
         }
