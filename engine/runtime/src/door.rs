@@ -14,7 +14,7 @@ use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusC
 
 use crate::batch::BatchDialogue;
 use crate::clock::wall_clock;
-use crate::keys::{self, KeyShelf};
+use crate::keys::{self, KeyShelf, Source};
 use crate::readers::Reading;
 use crate::sessions::Session;
 use crate::shared::{Shared, storing};
@@ -122,11 +122,12 @@ impl herald_net::Service for Door {
         }
     }
 
-    fn answer(&self, _peer: &Peer, request: herald_net::Request<Bytes>) -> Reply {
+    fn answer(&self, peer: &Peer, request: herald_net::Request<Bytes>) -> Reply {
         let (head, body) = request.into_parts();
         if keys::is_ours(head.uri.path()) {
             let known = head.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-            let answer = self.keys.answer(&asked(&head, &body), known, wall_clock());
+            let source = Source::of(peer.address);
+            let answer = self.keys.answer(source, &asked(&head, &body), known, wall_clock());
             return Reply::Ready(Some(http_response(answer)));
         }
         self.respond(head, body)

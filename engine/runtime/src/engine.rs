@@ -29,7 +29,7 @@ use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Supplier;
 use crate::files::read_pem;
-use crate::keys::KeyShelf;
+use crate::keys::{KeyShelf, Source};
 use crate::limits::{
     JOURNAL_MODE, REACTORS_MAX, READERS_MIN, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE,
 };
@@ -311,7 +311,7 @@ impl Engine {
     /// and after the stop.
     pub fn publish_key_bundle(&self, token: &[u8]) -> Result<(), EngineError> {
         match self.shared.stage() {
-            Stage::Running => Ok(self.keys.publish(token, wall_clock())?),
+            Stage::Running => Ok(self.keys.publish(Source::Here, token, wall_clock())?),
             other => Err(other.refusal()),
         }
     }

@@ -5,6 +5,7 @@
 //! nobody published keys for is answered like any other, with an empty list.
 
 mod folder;
+mod turns;
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -24,8 +25,10 @@ use crate::config::Config;
 use crate::engine::{Level, Report};
 use crate::error::EngineError;
 use crate::files::read_pem;
-use crate::limits::{KEYS_FRESH_S, KEYS_PUBLISHED_PER_S_MAX};
+use crate::limits::KEYS_FRESH_S;
 use folder::Folder;
+pub(crate) use turns::Source;
+use turns::Turns;
 
 /// The key bundles of one engine. Any thread.
 pub(crate) struct KeyShelf {
@@ -33,8 +36,7 @@ pub(crate) struct KeyShelf {
     trust: Option<TrustStore>,
     suite: Suite,
     table: RwLock<BundleTable>,
-    /// The second in which bundles were looked at last, and how many.
-    looked_at: Mutex<(u64, u32)>,
+    turns: Mutex<Turns>,
     folder: Option<Folder>,
     /// For entity tags: other ones after a restart, which costs each client one answer.
     tags: RandomState,
@@ -48,7 +50,7 @@ impl KeyShelf {
             trust,
             suite: config.suite,
             table: RwLock::new(BundleTable::new(TableBounds::default())),
-            looked_at: Mutex::default(),
+            turns: Mutex::default(),
             folder: config.key_bundles.as_deref().map(|path| Folder::open(path, report)).transpose()?,
             tags: RandomState::new(),
         };
@@ -66,22 +68,31 @@ impl KeyShelf {
     /// Answers a request for a path that [`is_ours`].
     pub(crate) fn answer(
         &self,
+        source: Source,
         request: &Request<'_>,
         if_none_match: Option<&str>,
         now: Timestamp,
     ) -> Response {
-        self.dispatch(request, if_none_match, now).unwrap_or_else(|problem| problem.response())
+        self.dispatch(source, request, if_none_match, now).unwrap_or_else(|problem| problem.response())
     }
 
-    /// Takes in a bundle: verified, and replacing what its owner said before about the same numbers.
+    /// Takes in a bundle: verified, and replacing what its owner said before about the same numbers. What can be told
+    /// without a signature is looked at before `source` spends one of its turns.
     ///
     /// # Errors
     /// [`Problem::Keys`].
-    pub(crate) fn publish(&self, token: &[u8], now: Timestamp) -> Result<(), Problem> {
+    pub(crate) fn publish(&self, source: Source, token: &[u8], now: Timestamp) -> Result<(), Problem> {
         let trust = self.trust.as_ref().ok_or(Problem::Keys(KeyProblem::NotTaken))?;
         let signed = SignedBundle::parse(token).map_err(refused)?;
-        self.take_turn(now)?;
-        let bundle = signed.verify_inline(trust, self.suite, now).map_err(refused)?;
+        let chain = signed.check_inline(self.suite, now).map_err(refused)?;
+        if self.table.read().holds(&signed) {
+            return Ok(());
+        }
+        if !self.turns.lock().take(source, now) {
+            return Err(Problem::Keys(KeyProblem::TooOften));
+        }
+        let bundle = signed.verify(&chain, trust, self.suite, now).map_err(refused)?;
+        self.turns.lock().remember(source, now);
         self.insert(bundle, now).map_err(|refused| {
             Problem::Keys(match refused {
                 Refused::Older => KeyProblem::Older,
@@ -99,6 +110,7 @@ impl KeyShelf {
 
     fn dispatch(
         &self,
+        source: Source,
         request: &Request<'_>,
         if_none_match: Option<&str>,
         now: Timestamp,
@@ -108,7 +120,7 @@ impl KeyShelf {
         }
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         if path == PUBLISH_PATH {
-            return self.published(request, query, now);
+            return self.published(source, request, query, now);
         }
         if !matches!(request.method, "GET" | "HEAD") {
             return Err(Problem::Method("GET, HEAD"));
@@ -120,7 +132,13 @@ impl KeyShelf {
         Ok(self.shown(&area, if_none_match, now))
     }
 
-    fn published(&self, request: &Request<'_>, query: &str, now: Timestamp) -> Result<Response, Problem> {
+    fn published(
+        &self,
+        source: Source,
+        request: &Request<'_>,
+        query: &str,
+        now: Timestamp,
+    ) -> Result<Response, Problem> {
         if request.method != "POST" {
             return Err(Problem::Method("POST"));
         }
@@ -131,7 +149,7 @@ impl KeyShelf {
         if !media_type.eq_ignore_ascii_case(MEDIA_TYPE) {
             return Err(Problem::Keys(KeyProblem::MediaType));
         }
-        self.publish(request.body, now)?;
+        self.publish(source, request.body, now)?;
         Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() })
     }
 
@@ -163,20 +181,6 @@ impl KeyShelf {
             Area::Prefix(prefix) => table.for_prefix(*prefix, KEY_BUNDLES_PER_ANSWER_MAX, now),
             Area::Code(code) => (table.for_code(code, now), true),
         }
-    }
-
-    /// Bounds the signatures that strangers make us verify.
-    fn take_turn(&self, now: Timestamp) -> Result<(), Problem> {
-        let second = now.as_millis() / 1000;
-        let mut looked_at = self.looked_at.lock();
-        if looked_at.0 != second {
-            *looked_at = (second, 0);
-        }
-        looked_at.1 += 1;
-        if looked_at.1 > KEYS_PUBLISHED_PER_S_MAX {
-            return Err(Problem::Keys(KeyProblem::TooOften));
-        }
-        Ok(())
     }
 
     fn insert(&self, bundle: VerifiedBundle, now: Timestamp) -> Result<(), Refused> {
@@ -246,21 +250,4 @@ fn names_tag(if_none_match: &str, tag: &str) -> bool {
         .split(',')
         .map(str::trim)
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_bundles_are_looked_at_in_a_second_than_the_bound() {
-        let shelf =
-            KeyShelf::open(&Config::default(), &(Arc::new(|_, _: &str| {}) as Report), Timestamp::default())
-                .expect("a shelf without files");
-        for second in [5, 6] {
-            let at = Timestamp::from_millis(second * 1000);
-            let taken = (0..2 * KEYS_PUBLISHED_PER_S_MAX).filter(|_| shelf.take_turn(at).is_ok()).count();
-            assert_eq!(taken, KEYS_PUBLISHED_PER_S_MAX as usize);
-        }
-    }
 }

@@ -37,9 +37,17 @@ pub const REFERENCE_BYTES_MAX: usize = 1024;
 
 /// Seconds that an answer with key bundles may be kept: so late a new key is used.
 pub const KEYS_FRESH_S: u64 = 300;
-/// Key bundles that are looked at in one second. Each costs up to seven signatures to verify, some 0.5 ms; a reactor
-/// does nothing else meanwhile. One more is refused with 429.
+/// Key bundles that are verified in one second. Each costs up to seven signatures, some 0.5 ms; a reactor does nothing
+/// else meanwhile. One more is refused with 429, but for renewals.
 pub const KEYS_PUBLISHED_PER_S_MAX: u32 = 20;
+/// Of these, key bundles from one source (an IPv4 network of 24 bits, an IPv6 network of 64), so that nobody stops the
+/// others alone. One more is refused with 429. What comes from this machine is not held to it.
+pub const KEYS_PUBLISHED_PER_SOURCE_MAX: u32 = 5;
+/// Key bundles that are verified beyond that in one second from sources that published something to be believed within
+/// the lifetime of a bundle: so owners renew whatever strangers send.
+pub const KEYS_RENEWED_PER_S_MAX: u32 = 20;
+/// Sources that are remembered for it, some 40 bytes each. At the bound the one known for longest is forgotten.
+pub const KEYS_KNOWN_SOURCES_MAX: usize = 4096;
 /// Writes of key bundles that may wait for the disk. What comes on top is not written, and reported.
 pub(crate) const KEYS_WRITES_WAITING_MAX: usize = 256;
 
