@@ -154,6 +154,18 @@ pub const EXCHANGES_MAX: usize = 4096;
 /// whose answer needs more fails, so that peers that answer at great length cannot take a host's memory.
 pub const ANSWERS_BYTES_MAX: usize = 64 << 20;
 
+/// Of these, bytes of the answers of one peer, so that none can take what the others need. At the bound the exchange
+/// with it whose answer needs more fails.
+pub const ANSWERS_OF_PEER_BYTES_MAX: usize = 16 << 20;
+
+/// Of these, bytes of the answers of all hosts that strangers name ([`Route::for_strangers`](crate::Route::for_strangers)):
+/// the other half is for those that the operator named. At the bound the exchange whose answer needs more fails.
+pub const ANSWERS_OF_STRANGERS_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of the answers of one such host: the longest answer with room beside it for many usual ones. At the bound the
+/// exchange with it whose answer needs more fails.
+pub const ANSWERS_OF_STRANGER_BYTES_MAX: usize = 4 << 20;
+
 /// Connections an exchange is tried on, where each of the earlier ones proved dead before anything was sent: a peer that
 /// restarts has closed all that were kept.
 pub const EXCHANGE_TRIES_MAX: usize = 3;
@@ -162,8 +174,17 @@ pub const EXCHANGE_TRIES_MAX: usize = 3;
 /// servers are silent. At the bound lookups wait; those that nobody waits for any more are passed over.
 pub const RESOLVER_THREADS_MAX: usize = 16;
 
-/// Lookups that wait for a thread. At the bound the next is refused.
+/// Of these, threads that look up hosts that strangers name: dead zones on purpose hold no more. The others of them wait.
+pub const RESOLVER_STRANGERS_THREADS_MAX: usize = 4;
+
+/// Hosts that wait for a thread, and separately hosts that strangers name. At the bound the next is refused.
 pub const RESOLVER_QUEUE_MAX: usize = 256;
+
+/// How long a host is not looked up again after that failed: calls in a row do not all wait for a dead zone.
+pub const RESOLVER_FAILED: Duration = Duration::from_secs(5);
+
+/// Hosts whose lookup failed that are remembered for it, some 300 bytes each. At the bound no more are.
+pub const RESOLVER_FAILURES_MAX: usize = 1024;
 
 /// How long a thread waits for another name to look up before it ends.
 pub const RESOLVER_IDLE: Duration = Duration::from_secs(10);

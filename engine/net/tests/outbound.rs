@@ -278,6 +278,46 @@ fn answers_that_arrive_together_share_a_bounded_memory() {
 }
 
 #[test]
+fn what_strangers_hosts_answer_leaves_half_of_the_memory_to_the_others() {
+    let answer = |declared: usize, sent: usize| {
+        let mut bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: {declared}\r\n\r\n").into_bytes();
+        bytes.resize(bytes.len() + sent, b'x');
+        &*bytes.leak()
+    };
+    let (stranger, named) = (Arc::new(Route::plain().for_strangers()), Arc::new(Route::plain()));
+    let mut outbound = Outbound::new(Surroundings::default()).unwrap();
+    let ask = |outbound: &mut Outbound, route: &Arc<Route>, bytes: &'static [u8]| {
+        let request = get(&format!("http://{}/", stubborn(bytes, 1)));
+        let long = Exchange { answer_bytes_max: 8_000_000, ..exchange(route, request) };
+        outbound.begin(long).unwrap()
+    };
+    let is_busy = |answered: &Answered| matches!(answered, Err(ClientError::Busy { .. }));
+    let too_much = ask(&mut outbound, &stranger, answer(6_000_000, 5_000_000));
+    assert!(is_busy(&finish(&mut outbound)[&too_much]), "one stranger takes 5 million bytes");
+
+    // Each sends nearly four million bytes, and then nothing.
+    let bytes = answer(6_000_000, 3_900_000);
+    let held: Vec<_> = (0..8).map(|_| ask(&mut outbound, &stranger, bytes)).collect();
+    for _ in 0..100 {
+        outbound.turn(Some(Duration::from_millis(5)), || false).unwrap();
+    }
+    assert!(outbound.take_done().is_none(), "31 million bytes are not too many");
+    let mut last = Vec::from([ask(&mut outbound, &stranger, bytes), ask(&mut outbound, &stranger, bytes)]);
+    let whole = ask(&mut outbound, &named, answer(5_000_000, 5_000_000));
+    last.push(whole);
+    let (start, mut ended) = (Instant::now(), HashMap::new());
+    while ended.len() < 2 || !ended.contains_key(&whole) {
+        assert!(start.elapsed() < SOON, "{} ended", ended.len());
+        outbound.turn(Some(Duration::from_millis(5)), || false).unwrap();
+        ended.extend(outbound.take_done());
+    }
+    assert_eq!(ended.remove(&whole).unwrap().unwrap().body().len(), 5_000_000);
+    assert!(ended.values().all(is_busy), "39 million bytes of strangers are taken");
+    held.into_iter().chain(last).for_each(|id| outbound.cancel(id));
+    finish(&mut outbound);
+}
+
+#[test]
 fn a_deadline_ends_an_exchange_wherever_it_is_and_a_cancel_at_once() {
     let clock = Arc::new(ManualClock::new());
     let surroundings = Surroundings { clock: clock.clone(), ..Surroundings::default() };

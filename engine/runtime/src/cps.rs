@@ -2,6 +2,7 @@
 //! knows no connection.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,10 +10,11 @@ use herald_core::batch::{self, Outcome, Stored};
 use herald_core::{PlacementId, TelephoneNumber};
 use herald_net::{Bytes, ClientError, Method, Request, Response, header};
 use herald_stir::bundle::{self, Area, Listing};
+use herald_stir::limits::COLLECTED_ITEMS_MAX;
 use herald_stir::services::IoFault;
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::limits::REFERENCE_BYTES_MAX;
+use crate::limits::{PROBLEM_BYTES_MAX, REFERENCE_BYTES_MAX};
 
 /// What URIs begin with where the way is a Unix socket.
 pub(crate) const UNIX_BASE: &str = "http://localhost";
@@ -95,7 +97,7 @@ pub(crate) fn stored(response: &Response<Bytes>) -> Result<String, CpsError> {
     location.map(str::to_owned).ok_or(CpsError::Answer("a 201 without a Location"))
 }
 
-/// The items in a retrieval's answer.
+/// The items in a retrieval's answer, the first [`COLLECTED_ITEMS_MAX`] of them.
 pub(crate) fn retrieved(response: &Response<Bytes>) -> Result<Vec<RetrievedItem>, CpsError> {
     check(response)?;
     parse_inline(response.body()).ok_or(CpsError::Answer("a list of another form"))
@@ -141,12 +143,34 @@ fn check(response: &Response<Bytes>) -> Result<(), CpsError> {
     if response.status().is_success() {
         return Ok(());
     }
-    let problem: Option<Value> = serde_json::from_slice(response.body()).ok();
-    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+    let body = Some(response.body()).filter(|body| body.len() <= PROBLEM_BYTES_MAX);
+    let problem: Option<ProblemText> = body.and_then(|body| serde_json::from_slice(body).ok());
     Err(CpsError::Refused {
         status: response.status().as_u16(),
-        detail: printable(detail.unwrap_or("it gives no reason")),
+        detail: printable(problem.as_ref().map_or("it gives no reason", |problem| &problem.detail)),
     })
+}
+
+/// What is read of a refusal's body (RFC 9457).
+#[derive(Deserialize)]
+struct ProblemText<'a> {
+    #[serde(borrow)]
+    detail: Cow<'a, str>,
+}
+
+/// What is read of a list. Whatever else a service writes takes no memory.
+#[derive(Deserialize)]
+struct ListText<'a> {
+    #[serde(borrow)]
+    ppts: Vec<ItemText<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ItemText<'a> {
+    #[serde(borrow)]
+    href: Cow<'a, str>,
+    #[serde(borrow)]
+    passport: Cow<'a, str>,
 }
 
 /// Whether a foreign service's reference may be shown as it is.
@@ -160,14 +184,12 @@ fn printable(text: &str) -> String {
 }
 
 fn parse_inline(body: &[u8]) -> Option<Vec<RetrievedItem>> {
-    let list: Value = serde_json::from_slice(body).ok()?;
-    let item = |item: &Value| {
-        Some(RetrievedItem {
-            href: item["href"].as_str().filter(|href| is_reference(href))?.to_owned(),
-            body: URL_SAFE_NO_PAD.decode(item["passport"].as_str()?).ok()?,
-        })
+    let list: ListText = serde_json::from_slice(body).ok()?;
+    let item = |item: ItemText| {
+        let body = URL_SAFE_NO_PAD.decode(item.passport.as_bytes()).ok()?;
+        is_reference(&item.href).then(|| RetrievedItem { href: item.href.into_owned(), body })
     };
-    list["ppts"].as_array()?.iter().map(item).collect()
+    list.ppts.into_iter().take(COLLECTED_ITEMS_MAX).map(item).collect()
 }
 
 /// Why a service elsewhere did not do what it was asked.
@@ -237,3 +259,50 @@ impl fmt::Display for CpsError {
 }
 
 impl core::error::Error for CpsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: String) -> Response<Bytes> {
+        Response::builder().status(status).body(Bytes::from(body)).expect("an answer")
+    }
+
+    #[test]
+    fn a_list_is_read_whatever_stands_beside_it_and_no_further_than_it_is_wanted() {
+        let deep = "[".repeat(40) + &"]".repeat(40);
+        let item = r#"{"passport":"AQI","x":1,"href":"\u002fcps/1"}"#;
+        let read = |body: String| retrieved(&answer(200, body)).map(|items| items.len()).ok();
+        let many = vec![item; COLLECTED_ITEMS_MAX + 1].join(",");
+        for (body, count) in [
+            (format!(r#"{{"x":{deep},"ppts":[{item},{item}],"y":"z"}}"#), Some(2)),
+            (format!(r#"{{"ppts":[{many}]}}"#), Some(COLLECTED_ITEMS_MAX)),
+            (r#"{"ppts":[]}"#.to_owned(), Some(0)),
+            (r#"{"ppts":[{"href":"/a"}]}"#.to_owned(), None),
+            (r#"{"ppts":[{"href":"/a b","passport":""}]}"#.to_owned(), None),
+            (r#"{"ppts":[{"href":"/a","passport":"*"}]}"#.to_owned(), None),
+            ("{}".to_owned(), None),
+        ] {
+            assert_eq!(read(body.clone()), count, "{}", &body[..body.len().min(100)]);
+        }
+        let items = retrieved(&answer(200, format!(r#"{{"ppts":[{item}]}}"#))).expect("items");
+        assert_eq!(items, [RetrievedItem { href: "/cps/1".to_owned(), body: vec![1, 2] }]);
+    }
+
+    #[test]
+    fn a_reason_is_told_if_it_is_short() {
+        let detail = |body: String| match retrieved(&answer(503, body)) {
+            Err(CpsError::Refused { status: 503, detail }) => detail,
+            other => panic!("{other:?}"),
+        };
+        let none = "it gives no reason";
+        for (body, told) in [
+            (r#"{"status":503,"detail":"try\nlater"}"#.to_owned(), "trylater"),
+            (format!(r#"{{"detail":"x"{}}}"#, " ".repeat(PROBLEM_BYTES_MAX)), none),
+            (r#"{"detail":5}"#.to_owned(), none),
+            (String::new(), none),
+        ] {
+            assert_eq!(detail(body), told);
+        }
+    }
+}

@@ -30,8 +30,19 @@ pub const DRAIN_GRACE_DEFAULT_S: u64 = 10;
 pub const PEM_BYTES_MAX: u64 = 256 * 1024;
 /// How long a service elsewhere may take to answer: a phone is ringing.
 pub const CLIENT_DEADLINE_S: u64 = 5;
-/// Bytes of an answer of a service elsewhere: a few hundred items with bodies. A larger one is an error.
+/// Bytes of an answer of a service that the caller has chosen: a few hundred items with bodies, or a batch. A larger one
+/// is an error.
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a service's answer to a worker's store: a few header fields, or a reason. A larger one is an error.
+pub const STORED_ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of an item in a list as a service writes it: the largest body in base64url, and its reference.
+pub(crate) const ITEM_TEXT_BYTES_MAX: usize = herald_core::limits::BODY_BYTES_MAX.div_ceil(3) * 4 + 256;
+/// Bytes of a service's answer to a worker's retrieval: one service's part of the items that are fetched for a call, at
+/// their largest. A larger one is an error.
+pub const RETRIEVED_ANSWER_BYTES_MAX: usize =
+    herald_stir::limits::COLLECTED_ITEMS_MAX / herald_stir::limits::CPS_URIS_MAX * ITEM_TEXT_BYTES_MAX;
+/// Bytes of a refusal's body that are read for a reason. Of a longer one only the status is told.
+pub const PROBLEM_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a reference or a reason a service elsewhere gives. A longer reference is an error, a reason is cut.
 pub const REFERENCE_BYTES_MAX: usize = 1024;
 

@@ -8,6 +8,7 @@ use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, ErrorKind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -19,7 +20,7 @@ use rustls_pki_types::ServerName;
 
 use super::error::{ClientError, with_causes};
 use crate::io::{Io, Transport};
-use crate::limits::{self, ANSWERS_BYTES_MAX, OUTPUT_BYTES_MAX};
+use crate::limits::{self, OUTPUT_BYTES_MAX};
 use crate::stream::{IoState, Stream};
 use crate::timers::Timers;
 
@@ -246,12 +247,36 @@ fn unsent(mut failed: TrySendError<Request<WholeBody>>) -> Failed {
     Failed { error: ClientError::protocol(failed.error()), unsent }
 }
 
-/// How many bytes the answers that arrive on one thread may hold together.
-pub(crate) struct Budget(Cell<usize>);
+/// How many bytes answers that arrive may hold together, within what more of them may.
+pub(crate) struct Budget {
+    bytes_max: usize,
+    left: Cell<usize>,
+    within: Option<Rc<Budget>>,
+}
 
 impl Budget {
-    pub(crate) const fn new(bytes: usize) -> Self {
-        Self(Cell::new(bytes))
+    pub(crate) const fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, left: Cell::new(bytes_max), within: None }
+    }
+
+    /// Some answers' part of what all of them may hold: never more than is left of that.
+    pub(crate) fn within(whole: &Rc<Self>, bytes_max: usize) -> Self {
+        Self { within: Some(whole.clone()), ..Self::new(bytes_max) }
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), ClientError> {
+        let busy = ClientError::Busy { what: "bytes of answers", count_max: self.bytes_max };
+        let left = self.left.get().checked_sub(bytes).ok_or(busy)?;
+        self.within.as_ref().map_or(Ok(()), |whole| whole.take(bytes))?;
+        self.left.set(left);
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.left.set(self.left.get() + bytes);
+        if let Some(whole) = &self.within {
+            whole.give_back(bytes);
+        }
     }
 }
 
@@ -263,9 +288,7 @@ struct Share<'a> {
 
 impl Share<'_> {
     fn take(&mut self, bytes: usize) -> Result<(), ClientError> {
-        let left = self.budget.0.get().checked_sub(bytes);
-        let busy = ClientError::Busy { what: "bytes of answers", count_max: ANSWERS_BYTES_MAX };
-        self.budget.0.set(left.ok_or(busy)?);
+        self.budget.take(bytes)?;
         self.taken += bytes;
         Ok(())
     }
@@ -273,7 +296,7 @@ impl Share<'_> {
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        self.budget.0.set(self.budget.0.get() + self.taken);
+        self.budget.give_back(self.taken);
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Route {
     pub(crate) way: Way,
     pub(crate) protocol: Protocol,
     pub(crate) addresses: AddressRule,
+    pub(crate) is_for_strangers: bool,
 }
 
 #[derive(Clone)]
@@ -94,8 +95,16 @@ impl Route {
         self
     }
 
+    /// Says that strangers name the hosts this leads to, so that an [`Outbound`](crate::Outbound) leaves most of its memory
+    /// for answers and most of its lookups to the others.
+    #[must_use]
+    pub fn for_strangers(mut self) -> Self {
+        self.is_for_strangers = true;
+        self
+    }
+
     fn new(way: Way) -> Self {
-        Self { way, protocol: Protocol::Any, addresses: AddressRule::Any }
+        Self { way, protocol: Protocol::Any, addresses: AddressRule::Any, is_for_strangers: false }
     }
 
     fn scheme(&self) -> Scheme {

@@ -9,6 +9,7 @@
 mod address;
 mod pool;
 mod resolve;
+mod system_resolver;
 mod task;
 
 use core::cell::{Cell, RefCell};
@@ -25,7 +26,8 @@ use hyper::{Request, Response};
 use mio::{Events, Registry, Token};
 
 pub use address::{AddressBlock, AddressRule, BadAddressBlock};
-pub use resolve::{Resolver, ResolverReply, SystemResolver};
+pub use resolve::{Resolver, ResolverReply};
+pub use system_resolver::SystemResolver;
 
 use crate::client::connection::Budget;
 use crate::client::{ClientError, Route};
@@ -33,9 +35,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::counters::Counters;
 use crate::error::NetError;
 use crate::executor::{Executor, RunQueue, TaskId};
-use crate::limits::{ANSWERS_BYTES_MAX, EVENTS_PER_TURN, EXCHANGES_MAX, POLLS_PER_TURN};
+use crate::limits::{
+    ANSWERS_BYTES_MAX, ANSWERS_OF_PEER_BYTES_MAX, ANSWERS_OF_STRANGER_BYTES_MAX,
+    ANSWERS_OF_STRANGERS_BYTES_MAX, EVENTS_PER_TURN, EXCHANGES_MAX, POLLS_PER_TURN,
+};
 use crate::timers::Timers;
-use pool::Pool;
+use pool::{Peer, Pool};
 
 const ROUSER: Token = Token(usize::MAX);
 
@@ -116,7 +121,10 @@ struct Shared {
     executor: Executor,
     timers: Timers,
     pool: Pool,
-    budget: Budget,
+    /// All answers.
+    budget: Rc<Budget>,
+    /// Those of hosts that strangers name.
+    strangers_budget: Rc<Budget>,
     done: RefCell<VecDeque<(ExchangeId, Answered)>>,
 }
 
@@ -147,13 +155,15 @@ impl Outbound {
         let rouser = mio::Waker::new(poll.registry(), ROUSER).map_err(NetError::system("open a waker"))?;
         let registry = poll.registry().try_clone().map_err(NetError::system("watch sockets"))?;
         let queue = Arc::new(RunQueue::new(rouser));
+        let budget = Rc::new(Budget::new(ANSWERS_BYTES_MAX));
         let shared = Shared {
             registry,
             executor: Executor::new(queue.clone(), Arc::new(Counters::default())),
             timers: Timers::new(surroundings.clock.clone()),
             surroundings,
             pool: Pool::default(),
-            budget: Budget::new(ANSWERS_BYTES_MAX),
+            strangers_budget: Rc::new(Budget::within(&budget, ANSWERS_OF_STRANGERS_BYTES_MAX)),
+            budget,
             done: RefCell::default(),
         };
         Ok(Self {
@@ -296,6 +306,17 @@ impl Drop for Outcome {
 }
 
 impl Shared {
+    /// What answers of `peer` may hold.
+    fn budget_of(&self, peer: &Peer) -> Rc<Budget> {
+        self.pool.budget(peer, || {
+            if peer.route.is_for_strangers {
+                Budget::within(&self.strangers_budget, ANSWERS_OF_STRANGER_BYTES_MAX)
+            } else {
+                Budget::within(&self.budget, ANSWERS_OF_PEER_BYTES_MAX)
+            }
+        })
+    }
+
     /// The token of the task that is spawned next.
     fn next_token(&self) -> Token {
         TaskId::token(self.executor.next_id())

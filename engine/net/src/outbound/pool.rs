@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use hyper::http::uri::Authority;
 
-use crate::client::connection::Sender;
+use crate::client::connection::{Budget, Sender};
 use crate::client::route::{Protocol, Route, Way};
 use crate::limits::{CLIENT_IDLE, PEER_CONNECTIONS_MAX, PEERS_MAX};
 
@@ -58,6 +58,8 @@ struct Connections {
     is_http1: bool,
     line: BTreeMap<u64, Waker>,
     line_count: u64,
+    /// What its answers may hold together, once there was one.
+    budget: Option<Rc<Budget>>,
 }
 
 /// What [`Pool::take`] gives.
@@ -105,6 +107,15 @@ impl Pool {
         connections.open_count += 1;
         connections.making_count += 1;
         Chance::Taken(Taken::MayMake(Permit { pool: self.clone(), peer: peer.clone(), is_making: true }))
+    }
+
+    /// What the answers of `peer` may hold together; made with its first answer.
+    pub(crate) fn budget(&self, peer: &Peer, make: impl FnOnce() -> Budget) -> Rc<Budget> {
+        match self.peers.borrow_mut().get_mut(peer) {
+            Some(connections) => connections.budget.get_or_insert_with(|| Rc::new(make())).clone(),
+            // A peer that was forgotten has no other answer under way.
+            None => Rc::new(make()),
+        }
     }
 
     /// Puts a connection back that can take another exchange.

@@ -4,15 +4,10 @@ use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
-use std::net::ToSocketAddrs;
+use std::io;
 use std::sync::Arc;
-use std::thread;
 
-use parking_lot::{Condvar, Mutex};
-
-use crate::limits::{RESOLVER_IDLE, RESOLVER_QUEUE_MAX, RESOLVER_THREADS_MAX};
+use parking_lot::Mutex;
 
 /// Finds the addresses of hosts.
 pub trait Resolver: Send + Sync {
@@ -21,7 +16,10 @@ pub trait Resolver: Send + Sync {
 }
 
 /// Where a resolver's answer goes. Dropped unused it is an answer too: that there is none.
-pub struct ResolverReply(Arc<Mutex<Lookup>>);
+pub struct ResolverReply {
+    lookup: Arc<Mutex<Lookup>>,
+    is_for_strangers: bool,
+}
 
 #[derive(Default)]
 struct Lookup {
@@ -37,12 +35,18 @@ impl ResolverReply {
 
     /// Whether somebody still waits for the answer. A resolver may spare a lookup that nobody waits for.
     pub fn is_wanted(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+        Arc::strong_count(&self.lookup) > 1
+    }
+
+    /// Whether strangers named the host ([`Route::for_strangers`](crate::Route::for_strangers)): a resolver that waits for
+    /// name servers should keep others from waiting behind it.
+    pub const fn is_for_strangers(&self) -> bool {
+        self.is_for_strangers
     }
 
     fn finish(&self, found: io::Result<Vec<IpAddr>>) {
         let waker = {
-            let mut lookup = self.0.lock();
+            let mut lookup = self.lookup.lock();
             lookup.found.get_or_insert(found);
             lookup.waker.take()
         };
@@ -59,9 +63,13 @@ impl Drop for ResolverReply {
 }
 
 /// Asks `resolver`.
-pub(crate) fn resolve(resolver: &dyn Resolver, host: &str) -> impl Future<Output = io::Result<Vec<IpAddr>>> {
+pub(crate) fn resolve(
+    resolver: &dyn Resolver,
+    host: &str,
+    is_for_strangers: bool,
+) -> impl Future<Output = io::Result<Vec<IpAddr>>> + use<> {
     let lookup = Arc::<Mutex<Lookup>>::default();
-    resolver.resolve(host, ResolverReply(lookup.clone()));
+    resolver.resolve(host, ResolverReply { lookup: lookup.clone(), is_for_strangers });
     Resolving(lookup)
 }
 
@@ -77,96 +85,6 @@ impl Future for Resolving {
             None => {
                 lookup.waker = Some(cx.waker().clone());
                 Poll::Pending
-            }
-        }
-    }
-}
-
-/// The system's resolver (`getaddrinfo`), which blocks: asked on up to [`RESOLVER_THREADS_MAX`] threads that start when
-/// they are needed and end when they are not. A lookup that hangs outlives this object, and its answer is dropped.
-#[derive(Clone, Default)]
-pub struct SystemResolver {
-    desk: Arc<Desk>,
-}
-
-#[derive(Default)]
-struct Desk {
-    state: Mutex<DeskState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct DeskState {
-    waiting: VecDeque<(String, ResolverReply)>,
-    threads_count: usize,
-    idle_count: usize,
-}
-
-impl Resolver for SystemResolver {
-    fn resolve(&self, host: &str, reply: ResolverReply) {
-        let refused = {
-            let mut state = self.desk.state.lock();
-            match self.engage(&mut state) {
-                Ok(()) => {
-                    state.waiting.push_back((host.to_owned(), reply));
-                    self.desk.changed.notify_one();
-                    None
-                }
-                Err(error) => Some((reply, error)),
-            }
-        };
-        if let Some((reply, error)) = refused {
-            reply.send(Err(error));
-        }
-    }
-}
-
-impl SystemResolver {
-    /// Sees to it that somebody will do one more lookup.
-    fn engage(&self, state: &mut DeskState) -> io::Result<()> {
-        if state.waiting.len() >= RESOLVER_QUEUE_MAX {
-            let why = format!("{RESOLVER_QUEUE_MAX} lookups are waiting already; is the name server up?");
-            return Err(io::Error::new(ErrorKind::WouldBlock, why));
-        }
-        if state.idle_count > state.waiting.len() || state.threads_count == RESOLVER_THREADS_MAX {
-            return Ok(());
-        }
-        let desk = self.desk.clone();
-        let started = thread::Builder::new().name("herald-resolve".to_owned()).spawn(move || desk.work());
-        match started {
-            Ok(_) => state.threads_count += 1,
-            // Those that run will come to it.
-            Err(_) if state.threads_count > 0 => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-}
-
-impl Desk {
-    /// What a thread does: lookups, until there have been none for a while.
-    fn work(&self) {
-        while let Some((host, reply)) = self.next() {
-            // The port is not looked up, only carried along.
-            let found = (host.as_str(), 0).to_socket_addrs();
-            reply.send(found.map(|found| found.map(|address| address.ip()).collect()));
-        }
-    }
-
-    fn next(&self) -> Option<(String, ResolverReply)> {
-        let mut state = self.state.lock();
-        loop {
-            while let Some((host, reply)) = state.waiting.pop_front() {
-                if reply.is_wanted() {
-                    return Some((host, reply));
-                }
-            }
-            state.idle_count += 1;
-            let is_over = self.changed.wait_for(&mut state, RESOLVER_IDLE).timed_out();
-            state.idle_count -= 1;
-            if is_over && state.waiting.is_empty() {
-                state.threads_count -= 1;
-                return None;
             }
         }
     }
@@ -202,7 +120,7 @@ mod tests {
             }
         }
         let keeps = Keeps(Mutex::default());
-        let asking = resolve(&keeps, "example.com");
+        let asking = resolve(&keeps, "example.com", false);
         assert!(keeps.0.lock()[0].is_wanted());
         drop(asking);
         assert!(!keeps.0.lock()[0].is_wanted());

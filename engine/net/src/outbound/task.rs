@@ -54,7 +54,8 @@ async fn attempt(
         peer.route.shape(&mut request, &peer.authority, sender.is_h2())?;
         progress.begin("waiting for the answer");
         tries_left -= 1;
-        match sender.exchange(request, answer_bytes_max, &shared.budget).await {
+        let budget = shared.budget_of(&peer);
+        match sender.exchange(request, answer_bytes_max, &budget).await {
             Ok(response) => {
                 shared.pool.give_back(&peer, sender, shared.timers.now());
                 return Ok(response);
@@ -113,7 +114,7 @@ async fn addresses(shared: &Shared, plan: &Plan<'_>) -> Result<Vec<SocketAddr>, 
         }
         Err(_) => {
             plan.progress.begin("looking up the host");
-            let found = resolve::resolve(&*shared.surroundings.resolver, host).await;
+            let found = resolve::resolve(&*shared.surroundings.resolver, host, route.is_for_strangers).await;
             found.map_err(|source| ClientError::Resolve { host: host.to_owned(), source })?
         }
     };

@@ -21,7 +21,8 @@ use crate::cps::{self, CpsError};
 use crate::error::EngineError;
 use crate::fetch::{FetchJob, FetchWaiter, Want};
 use crate::limits::{
-    CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE_S, WORKER_MESSAGES_PER_TURN, WORKER_ROUTES_MAX,
+    CLIENT_DEADLINE_S, RETRIEVED_ANSWER_BYTES_MAX, STORED_ANSWER_BYTES_MAX, WORKER_MESSAGES_PER_TURN,
+    WORKER_ROUTES_MAX,
 };
 use crate::readers::Reading;
 use crate::shared::Retrieved;
@@ -114,6 +115,16 @@ enum Purpose {
     Retrieve(CallId, Ticket),
     Store(CallId, Ticket),
     Fetch(Box<FetchJob>),
+}
+
+impl Purpose {
+    /// Bytes of a service's answer that are accepted.
+    const fn answer_bytes_max(&self) -> usize {
+        match self {
+            Self::Retrieve(..) => RETRIEVED_ANSWER_BYTES_MAX,
+            Self::Store(..) | Self::Fetch(_) => STORED_ANSWER_BYTES_MAX,
+        }
+    }
 }
 
 /// What the engine in process is at.
@@ -347,7 +358,7 @@ impl Lane {
         let exchange = Exchange {
             route,
             request: request(&base)?,
-            answer_bytes_max: CLIENT_ANSWER_BYTES_MAX,
+            answer_bytes_max: purpose.answer_bytes_max(),
             allowed: Duration::from_secs(CLIENT_DEADLINE_S),
         };
         let exchange = self.outbound.begin(exchange).map_err(CpsError::from)?;

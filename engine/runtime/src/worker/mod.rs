@@ -320,6 +320,6 @@ fn https_routes(roots_pem: &[u8]) -> Result<Option<HttpsRoutes>, EngineError> {
     let route = Route::https(roots_pem).map_err(|error| {
         EngineError::new(EngineErrorKind::Argument, format!("the authorities of services elsewhere: {error}"))
     })?;
-    let found = Arc::new(route.clone().addresses(AddressRule::PUBLIC));
+    let found = Arc::new(route.clone().addresses(AddressRule::PUBLIC).for_strangers());
     Ok(Some(HttpsRoutes { named: Arc::new(route), found }))
 }
