@@ -32,6 +32,9 @@ pub struct Property {
     set: fn(&mut Config, &str) -> Result<(), &'static str>,
 }
 
+/// Properties whose values are telephone numbers, or may be by mistake: no error says them.
+const UNSAID: [&str; 2] = ["cover_numbers", "key_prefetch"];
+
 /// Every setting there is.
 pub const PROPERTIES: &[Property] = &[
     Property {
@@ -477,7 +480,10 @@ impl ConfigError {
 
     #[cold]
     fn value(name: &str, value: &str, wanted: &str) -> Self {
-        Self::new(format!("{name} does not take {value:?}; it takes {wanted}"))
+        match UNSAID.contains(&name) {
+            true => Self::new(format!("{name} does not take what it is given; it takes {wanted}")),
+            false => Self::new(format!("{name} does not take {value:?}; it takes {wanted}")),
+        }
     }
 }
 
@@ -557,6 +563,7 @@ fn value_words(value: &toml::de::DeValue<'_>) -> Option<String> {
     }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+/// The line, from 1, of a place in a text.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
 }

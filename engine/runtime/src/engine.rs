@@ -35,7 +35,7 @@ use crate::limits::{
 };
 use crate::services::{Calls, CheckOutcome, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
-use crate::worker::{CallHandle, CallLost, Worker, WorkerConfig};
+use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
 
 /// How weighty a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,8 +186,8 @@ impl Engine {
         })
     }
 
-    /// Binds the listeners, starts one thread per reactor for them, some that read what has left memory if it may, and
-    /// the journal's thread.
+    /// Binds the listeners, starts one thread per reactor for them, some that read what has left memory if it may, one
+    /// that writes key bundles if it keeps some, and the journal's thread.
     ///
     /// All or nothing: after an error the engine is as it was and may be started again; only if the journal's
     /// thread is refused, its journal is gone with it and the engine has failed. A store that arrives between
@@ -200,6 +200,7 @@ impl Engine {
         let mut life = self.life.lock();
         self.may_start()?;
         self.shared.start_readers(reader_count(&self.config))?;
+        self.keys.start()?;
         let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
         let calls = self.start_services()?;
         self.start_journal(&mut life)?;
@@ -226,6 +227,7 @@ impl Engine {
             .into());
         }
         self.shared.start_readers(reader_count(&self.config))?;
+        self.keys.start()?;
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
         let door = Door::new(self.shared.clone(), self.keys.clone(), self.shared.open_session()?);
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
@@ -293,13 +295,14 @@ impl Engine {
 
     /// Starts a worker beside the engine: its machines may ask for
     /// [`Local`](herald_stir::services::CpsUri::Local), which is this engine, and go by the engine's clock. Stop it
-    /// before the engine, or its calls are refused by a stopped one.
+    /// before the engine, or its calls are refused by a stopped one. If one of its threads fails, so does the engine.
     ///
     /// # Errors
     /// As [`Worker::start`].
     pub fn start_worker(&self, config: WorkerConfig) -> Result<Worker, EngineError> {
         let clock = self.shared.clock.clone();
-        Worker::start_beside(Some(self.shared.clone()), WorkerConfig { clock, ..config })
+        let host = Host { shared: self.shared.clone(), report: self.report.clone() };
+        Worker::start_beside(Some(host), WorkerConfig { clock, ..config })
     }
 
     /// Publishes a key bundle, as its owner does over HTTP: it is verified under `key_roots` and shown to callers.

@@ -58,6 +58,17 @@ impl KeyShelf {
         Ok(shelf)
     }
 
+    /// Starts the thread that writes to the folder, if there is one and bundles are taken. A second call does nothing.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Limit`](crate::EngineErrorKind::Limit) if the system refuses a thread.
+    pub(crate) fn start(&self) -> Result<(), EngineError> {
+        match (&self.folder, &self.trust) {
+            (Some(folder), Some(_)) => folder.start(),
+            _ => Ok(()),
+        }
+    }
+
     /// Ends the thread that writes to the folder, once it has written what waits.
     pub(crate) fn close(&self) {
         if let Some(folder) = &self.folder {

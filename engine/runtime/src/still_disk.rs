@@ -23,7 +23,7 @@ use crate::keys::KeyShelf;
 use crate::limits::{READ_WAIT_MS, READERS_MIN, READS_WAITING_MAX, SESSIONS_MAX};
 use crate::shared::tests::{log_config, shared_over};
 use crate::shared::{Retrieved, Shared};
-use crate::worker::{Worker, WorkerConfig};
+use crate::worker::{Host, Worker, WorkerConfig};
 
 const BODY: [u8; 640] = [9; 640];
 const SOON: Duration = Duration::from_secs(20);
@@ -180,7 +180,8 @@ fn a_lane_does_other_calls_while_one_waits_for_the_disk() {
     let scene = Scene::new();
     let fetcher = Arc::new(Fetcher::new(FetchPolicy::default()).expect("a fetcher"));
     let config = WorkerConfig { clock: scene.clock.clone(), ..WorkerConfig::new(fetcher) };
-    let worker = Worker::start_beside(Some(scene.shared.clone()), config).expect("a worker");
+    let host = Host { shared: scene.shared.clone(), report: Arc::new(|_, _| ()) };
+    let worker = Worker::start_beside(Some(host), config).expect("a worker");
     let read = submit(&worker, Asked::Retrieve { cps: CpsUri::Local, number: victim() });
     scene.wait_until(|| scene.disk.reads_count.load(Ordering::SeqCst) == 1);
     let store = Asked::Store { cps: CpsUri::Local, number: other(), body: vec![7; 640] };

@@ -4,15 +4,19 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use herald_runtime::core::{NumberBlock, TelephoneNumber};
+use herald_runtime::core::{NumberBlock, TelephoneNumber, Timestamp};
 use herald_runtime::stir::issue::{DevelopmentAuthority, Validity};
 use herald_runtime::stir::services::{
-    CheckRequest, Checked, LookupFault, PlaceFailure, PlaceFault, PlaceRequest, Placed,
+    Answer, Ask, CheckRequest, Checked, LookupFault, Machine, Moment, PlaceFailure, PlaceFault, PlaceRequest,
+    Placed, Ticket,
 };
 use herald_runtime::stir::{
     Attestation, CallFacts, Fault, SealingKey, Suite, SystemRandom, TnAuthList, TnEntry,
 };
-use herald_runtime::{CallLost, Config, Engine, EngineErrorKind, Environment, checked_json, wall_clock};
+use herald_runtime::{
+    CallLost, Config, Engine, EngineErrorKind, Environment, FetchPolicy, Fetcher, Level, WorkerConfig,
+    checked_json, wall_clock,
+};
 
 const ALICE: &str = "12025550100";
 const BOB: &str = "12025550123";
@@ -36,7 +40,8 @@ impl Files {
         let numbers = TnAuthList::new(vec![TnEntry::One(number(ALICE))]).expect("a list");
         let alice = authority.issue("Alice", &numbers, validity, &SystemRandom).expect("a certificate");
         let bob = SealingKey::generate(Suite::X25519, &SystemRandom);
-        let files = Self { folder: tempfile::tempdir().expect("a folder"), chain_pem: alice.chain_pem };
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Self { folder, chain_pem: alice.chain_pem };
         files.write("alice.key", &alice.key.to_pkcs8_pem());
         files.write("alice.pem", &files.chain_pem);
         files.write("roots.pem", authority.root_pem());
@@ -80,13 +85,17 @@ impl Files {
         settings: &[(&'static str, String)],
         more: &[(&str, &str)],
     ) -> Result<Engine, herald_runtime::EngineError> {
+        Engine::open(self.config(settings, more), Environment::system(|_, _| {}))
+    }
+
+    fn config(&self, settings: &[(&'static str, String)], more: &[(&str, &str)]) -> Config {
         let mut config = Config::default();
         let fixed = [("memory", "64MiB"), ("durability", "memory")];
         let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
         for (name, value) in fixed.into_iter().chain(settings).chain(more.iter().copied()) {
             config.set(name, value).unwrap_or_else(|error| panic!("{error}"));
         }
-        Engine::open(config, Environment::system(|_, _| {}))
+        config
     }
 }
 
@@ -237,6 +246,74 @@ fn cover_is_stored_beside_calls() {
         assert!(std::time::Instant::now() < deadline, "no cover came");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn no_error_about_a_directory_or_a_setting_says_a_telephone_number() {
+    let files = Files::new("local");
+    let rows = [
+        "[[destination]]\nnumbers = [12025550123]\ncps = [\"local\"]\n",
+        "[[destination]]\nnumbers = \"12025550123\"\ncps = [\"local\"]\n",
+        "[[destination]]\nnumbers = [\"12025550123\", ]x\ncps = [\"local\"]\n",
+        "[[destination]]\nnumbers = [\"12025550123 and more\"]\ncps = [\"local\"]\n",
+        "[[destination]]\n12025550123 = [\"12025550123\"]\n",
+    ];
+    for row in rows {
+        files.write("directory.toml", row);
+        let refused = files.open(&files.settings(), &[]).map(drop);
+        let said = refused.expect_err(row).to_string();
+        assert!(said.contains("directory.toml: "), "{said}");
+        let said = said.replace(files.path("").as_str(), "");
+        assert!(!said.contains("0123"), "{said}");
+    }
+    let value = "12025550123-some";
+    let said = Config::default().set("cover_numbers", value).unwrap_err().to_string();
+    assert!(said.contains("blocks of numbers") && !said.contains("0123"), "{said}");
+}
+
+/// Breaks what the worker relies on.
+struct Broken;
+
+impl Machine for Broken {
+    type Outcome = ();
+
+    fn begin(&mut self, _: Moment, _: &mut Vec<Ask>) {}
+
+    fn answer(&mut self, _: Ticket, _: Answer, _: Moment, _: &mut Vec<Ask>) {}
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        panic!("on purpose")
+    }
+
+    fn wake(&mut self, _: Moment, _: &mut Vec<Ask>) {}
+
+    fn cancel(&mut self) {}
+
+    fn outcome(&mut self) -> Option<()> {
+        None
+    }
+}
+
+#[test]
+fn a_lane_that_ends_by_itself_fails_the_engine_aloud_and_its_calls_are_told() {
+    let files = Files::new("local");
+    let (reports, heard) = channel();
+    let config = files.config(&files.settings(), &[]);
+    let environment = Environment::system(move |level, text| drop(reports.send((level, text.to_owned()))));
+    let engine = Engine::open(config, environment).unwrap();
+    engine.start().unwrap();
+    let worker = engine.start_worker(WorkerConfig::new(Fetcher::new(FetchPolicy::default()).unwrap().into()));
+    let worker = worker.unwrap();
+    let (sender, told) = channel();
+    worker.submit(Broken, move |outcome| sender.send(outcome).expect("the test waits")).unwrap();
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Err(CallLost));
+    let is_loud = |(level, text): (Level, String)| level == Level::Error && text.contains("has failed");
+    while !is_loud(heard.recv_timeout(PATIENCE).expect("a report")) {}
+    assert_eq!(engine.place(call(), |_| ()).map(drop).unwrap_err().kind(), EngineErrorKind::Failed);
+    worker.stop();
+    assert_eq!((worker.calls_count(), worker.panics_count()), (0, 1));
+    let refused = worker.submit(Broken, |_| ()).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), EngineErrorKind::State, "it was stopped");
 }
 
 /// The folder is there as long as the files are.

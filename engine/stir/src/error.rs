@@ -75,6 +75,8 @@ pub enum Fault {
     Json(&'static str),
     /// No PASSporT came with the call, and the policy wants one (RFC 8224 §6.2.2).
     NoPassport,
+    /// The call was given up before it was judged: nothing is known of its PASSporTs.
+    NotJudged,
     /// More PASSporTs came with one call than [`CALL_PASSPORTS_MAX`](crate::limits::CALL_PASSPORTS_MAX).
     TooManyPassports,
     /// The SIP request cannot be read, or lacks what the call is known by; the text completes "the SIP request".
@@ -218,7 +220,7 @@ impl Fault {
     /// The SIP response code that stands for it (RFC 8224 §6.2.2, RFC 9410).
     ///
     /// 403 stands for "not this call, not now": stale, or `orig` and `dest` missing or of another call, as the
-    /// conformance cases of OpenSIPit ask.
+    /// conformance cases of OpenSIPit ask. 500 is no word of RFC 8224: it stands for a call that was not judged.
     pub const fn sip_code(&self) -> u16 {
         self.row().1
     }
@@ -232,6 +234,7 @@ impl Fault {
             (433, _) => "Anonymity Disallowed",
             (436, _) => "Bad Identity Info",
             (437, _) => "Unsupported Credential",
+            (500, _) => "Server Internal Error",
             _ => "Invalid Identity Header",
         }
     }
@@ -244,6 +247,7 @@ impl Fault {
             | Self::Base64(_)
             | Self::Json(_) => (Stage::Parse, 438),
             Self::NoPassport => (Stage::SipHeader, 428),
+            Self::NotJudged => (Stage::SipHeader, 500),
             Self::Anonymous => (Stage::SipHeader, 433),
             Self::Sip(_) | Self::TooManyPassports | Self::IdentityHeader(_) | Self::CompactType => {
                 (Stage::SipHeader, 438)
@@ -347,6 +351,7 @@ impl Fault {
         match self {
             Self::CompactForm => "the PASSporT is in compact form; out of band it must be in full form",
             Self::NoPassport => "the call came without a PASSporT",
+            Self::NotJudged => "the call was given up before it was judged",
             Self::TooManyPassports => "more PASSporTs came with the call than are judged",
             Self::Anonymous => "the SIP request hides its caller and nothing trusted names one",
             Self::HeaderAlgorithm => "the Identity header field's alg is not ES256",

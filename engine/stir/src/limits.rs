@@ -67,6 +67,14 @@ pub const CARRIED_CHAINS_MAX: usize = 1024;
 /// How long a fetched chain is used whatever its host allows, in milliseconds: a day, so that a replaced
 /// certificate is noticed. An older one is as if it had never been fetched.
 pub const CHAIN_KEPT_MS: u64 = 24 * 3600 * 1000;
+/// How often it is looked which documents of a cache are to be fetched again, in milliseconds: the shortest time a
+/// document is kept is longer, and a look takes microseconds.
+pub const RENEWAL_PERIOD_MS: u64 = 2_000;
+/// How long a document whose renewal was begun is not named again, in milliseconds: a host that fails is asked twice a
+/// minute, while what it served before is used.
+pub const RENEWAL_RETRY_MS: u64 = 30_000;
+/// Documents fetched again at once: what is due beyond that waits for the next look, as calls have the fetcher too.
+pub const RENEWALS_MAX: usize = 32;
 /// How long a chain that led to a root is not verified again, in milliseconds: an hour. Certificates,
 /// revocation lists and a change of roots may end it earlier.
 pub const CHAIN_VERIFIED_MS: u64 = 3600 * 1000;

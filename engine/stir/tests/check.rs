@@ -11,12 +11,13 @@ use std::sync::Arc;
 use common::{at_s, identity, number};
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::services::{
-    Asked, CheckRequest, Checked, CollectionFault, Destination, Directory, IoFault, LookupFault, Machine,
-    StepName, VerificationService, new_origid,
+    Answer, Asked, CheckRequest, Checked, CollectionFault, Destination, Directory, Fetched, IoFault,
+    LookupFault, Machine, Moment, Renewal, StepName, VerificationService, new_origid,
 };
 use herald_stir::{
-    Attestation, CallFacts, CallToken, CertificateReference, ChainCache, Claims, Fault, PassportType,
-    ReplayMemory, SealingKey, Suite, SystemRandom, TnAuthList, TnEntry, TrustStore, VerificationPolicy, seal,
+    Attestation, CallFacts, CallToken, CertificateChain, CertificateReference, CertificateSource, ChainCache,
+    Claims, Fault, PassportType, ReplayMemory, SealingKey, Suite, SystemRandom, TnAuthList, TnEntry,
+    TrustStore, VerificationPolicy, seal,
 };
 use world::{Manners, World};
 
@@ -239,19 +240,82 @@ fn a_check_ends_at_its_deadline_with_what_it_has_or_when_cancelled_with_nothing(
     assert_eq!(checked.lookup, Err(LookupFault::Deadline));
     assert_eq!(checked.verdict.outcome().unwrap_err().sip_code(), 436);
 
-    let (mut machine, mut asks) = (house.service().check(request()), Vec::new());
+    // What came in band is not denied.
+    let in_band = vec![format!("{};info=<{X5U}>;alg=ES256;ppt=shaken", house.good()).into_bytes()];
+    let (mut machine, mut asks) = (house.service().check(CheckRequest { in_band, ..request() }), Vec::new());
     machine.begin(world.now, &mut asks);
     machine.cancel();
     let checked = machine.outcome().unwrap();
     assert_eq!(checked.lookup, Err(LookupFault::Cancelled));
-    assert!(checked.verdict.outcome().is_err() && machine.outcome().is_none());
+    assert_eq!(checked.verdict.outcome().unwrap_err(), &Fault::NotJudged);
+    assert!(machine.outcome().is_none());
+}
+
+#[test]
+fn a_chain_that_has_run_out_is_fetched_anew_and_the_call_waits_for_it() {
+    let house = House::new();
+    let short = Validity { to_s: T0 + 100, ..VALIDITY };
+    let numbers = TnAuthList::new(vec![TnEntry::One(number(CALLER))]).unwrap();
+    let old = house.authority.issue("Old", &numbers, short, &SystemRandom).unwrap();
+    let signed = |by: &Issued, iat_s| {
+        let token = shaken(CALLER, iat_s).sign(&CertificateReference::Url(X5U.into()), &by.key).unwrap();
+        house.sealed(&token)
+    };
+    let service = house.service();
+    let run = |at: u64, served: &Issued, token: Vec<u8>| {
+        let mut world = World::at(at_s(at));
+        world.serve(X5U, served.chain_pem.clone());
+        world.keep(FIRST, number(CALLED), token);
+        let checked = world.run(&mut service.clone().check(request()));
+        let anew = world.asked.iter().filter(|asked| matches!(asked, Asked::GetAnew { .. })).count();
+        (checked.verdict.outcome().err().cloned(), fetched(&world), anew)
+    };
+    assert_eq!(run(T0, &old, signed(&old, T0)), (None, 1, 0));
+    assert_eq!(run(T0 + 50, &house.signer, signed(&old, T0 + 50)), (None, 0, 0), "it is in the cache");
+    assert_eq!(run(T0 + 200, &old, signed(&old, T0 + 200)), (Some(Fault::Expired), 0, 1));
+    assert_eq!(run(T0 + 200, &house.signer, signed(&house.signer, T0 + 200)), (None, 0, 1));
+    assert_eq!(run(T0 + 200, &old, signed(&house.signer, T0 + 200)), (None, 0, 0));
+}
+
+#[test]
+fn what_calls_use_is_fetched_again_before_its_time_is_over_and_what_they_do_not_use_is_not() {
+    let house = House::new();
+    let chains = Arc::new(ChainCache::default());
+    let old = Arc::new(CertificateChain::from_pem(house.signer.chain_pem.as_bytes()).unwrap());
+    let new = house.forger.chain_pem.clone().into_bytes();
+    for url in [X5U, FORGED_X5U] {
+        chains.put(url, old.clone(), 100_000, at_s(T0));
+    }
+    chains.chain(X5U, at_s(T0)).unwrap();
+    let (mut machine, mut asks) = (Renewal::of(chains.clone()), Vec::new());
+    let now =
+        |after_ms| Moment { steady: at_s(7).plus_millis(after_ms), wall: at_s(T0).plus_millis(after_ms) };
+    machine.begin(now(0), &mut asks);
+    let mut asked_at = Vec::new();
+    for after_ms in (0..=130_000).step_by(500) {
+        if machine.wake_at().is_some_and(|at| at <= now(after_ms).steady) {
+            machine.wake(now(after_ms), &mut asks);
+        }
+        for ask in asks.drain(..) {
+            let what = Asked::GetAnew { url: X5U.into(), kind: Fetched::Certificate };
+            assert_eq!(ask.what, what, "nobody uses the other");
+            let failed = Answer::Failed(IoFault::TimedOut);
+            let fetched = Answer::Fetched { body: new.as_slice().into(), fresh_s: 1000 };
+            let answer = if asked_at.is_empty() { failed } else { fetched };
+            machine.answer(ask.ticket, answer, now(after_ms), &mut Vec::new());
+            asked_at.push(after_ms);
+        }
+    }
+    assert_eq!(asked_at, [80_000, 110_000], "in the last fifth, and not at once again after a failure");
+    assert!(!Arc::ptr_eq(&chains.chain(X5U, now(130_000).wall).unwrap(), &old));
+    machine.cancel();
+    assert_eq!((machine.outcome(), machine.wake_at()), (Some(()), None));
 }
 
 // rfc8226:10.1-1, rfc8226:11.2-1.
 #[test]
 fn a_list_of_numbers_that_a_certificate_names_is_fetched_once_for_many_calls() {
     use common::pki::{Made, elsewhere, issuer, list, one, signer};
-    use herald_stir::services::Fetched;
     const LIST: &str = "https://lists.example.net/numbers";
     let made = Made::new(vec![issuer(vec![]), signer(vec![elsewhere(&[LIST])])]);
     let house = House::new();

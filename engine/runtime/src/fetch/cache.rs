@@ -21,6 +21,8 @@ struct Entry {
     until: Timestamp,
     /// From here on it is fetched again when somebody wants it.
     due_at: Timestamp,
+    /// When its host answered, or failed, last.
+    asked_at: Timestamp,
     used: Timestamp,
 }
 
@@ -66,7 +68,7 @@ impl Cache {
     /// before it is over, and no call waits for it.
     pub(super) fn put(&mut self, key: Key, body: Bytes, fresh_ms: u64, now: Timestamp) {
         let (until, due_at) = (now.plus_millis(fresh_ms), now.plus_millis(fresh_ms / 5 * 4));
-        self.insert(key, Entry { held: Held::Document(body), until, due_at, used: now }, now);
+        self.insert(key, Entry { held: Held::Document(body), until, due_at, asked_at: now, used: now }, now);
     }
 
     /// Remembers a failure, so that calls in a row do not all run into it. A document that could not be renewed stays,
@@ -76,11 +78,17 @@ impl Cache {
             && matches!(entry.held, Held::Document(_))
             && entry.until > now
         {
-            entry.due_at = now.plus_millis(FETCH_FAILED_MS);
+            (entry.due_at, entry.asked_at) = (now.plus_millis(FETCH_FAILED_MS), now);
             return;
         }
         let until = now.plus_millis(failed_ms);
-        self.insert(key, Entry { held: Held::Failure(fault), until, due_at: until, used: now }, now);
+        let held = Held::Failure(fault);
+        self.insert(key, Entry { held, until, due_at: until, asked_at: now, used: now }, now);
+    }
+
+    /// Whether its host was asked, or somebody gave it, less than [`FETCH_FAILED_MS`] before `now`.
+    pub(super) fn is_news(&self, key: &Key, now: Timestamp) -> bool {
+        self.entries.get(key).is_some_and(|entry| now.millis_since(entry.asked_at) < FETCH_FAILED_MS)
     }
 
     pub(super) fn remove(&mut self, key: &Key) {
@@ -140,6 +148,10 @@ mod tests {
         let mut cache = Cache::default();
         cache.put(key(1), Bytes::from_static(b"x"), 1000, at(0));
         assert_eq!(document(&mut cache, 1, at(799)), Some((201, false)));
+        assert_eq!(
+            [0, FETCH_FAILED_MS - 1, FETCH_FAILED_MS].map(|ms| cache.is_news(&key(1), at(ms))),
+            [true, true, false]
+        );
         assert_eq!(document(&mut cache, 1, at(800)), Some((200, true)));
         cache.put_failure(key(1), IoFault::TimedOut, 50, at(800));
         assert_eq!(document(&mut cache, 1, at(801)), Some((199, false)), "a failed renewal rests");

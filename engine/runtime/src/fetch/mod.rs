@@ -178,9 +178,27 @@ impl Fetcher {
         now: Timestamp,
     ) -> Want {
         let key: Key = (kind, url.into());
-        if let Some(known) = self.known(&key, now) {
-            return known;
+        match self.known(&key, now) {
+            Some(known) => known,
+            None => self.ask(key, waiter, now),
         }
+    }
+
+    /// As [`want`](Self::want), but what is known is of no use any more unless it is news.
+    pub(crate) fn want_anew(
+        self: &Arc<Self>,
+        url: &str,
+        kind: Fetched,
+        waiter: Box<dyn FetchWaiter>,
+        now: Timestamp,
+    ) -> Want {
+        let key: Key = (kind, url.into());
+        let is_news = self.state.lock().cache.is_news(&key, now);
+        if is_news { self.want(url, kind, waiter, now) } else { self.ask(key, waiter, now) }
+    }
+
+    fn ask(self: &Arc<Self>, key: Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
+        let (kind, url) = (key.0, &*key.1);
         if let Some(waiters) = self.state.lock().waiters(&key, now) {
             waiters.push(waiter);
             add(&self.counters.joined);
@@ -210,7 +228,9 @@ impl Fetcher {
     /// Waits for a document that the host program brings later; it may be there by now.
     fn await_supply(&self, key: &Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
         let mut state = self.state.lock();
-        if let Some(Found::Document { body, fresh_ms, .. }) = state.cache.find(key, now) {
+        if state.cache.is_news(key, now)
+            && let Some(Found::Document { body, fresh_ms, .. }) = state.cache.find(key, now)
+        {
             return Want::Answer(Answer::Fetched { body: (&*body).into(), fresh_s: fresh_ms.div_ceil(1000) });
         }
         if let Some(waiters) = state.waiters(key, now) {

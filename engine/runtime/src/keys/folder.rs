@@ -29,7 +29,7 @@ pub(super) struct Folder {
 }
 
 enum Writer {
-    /// Nothing was written yet.
+    /// The engine has not started.
     Idle,
     Running(SyncSender<Write>, JoinHandle<()>),
     /// Nothing is written any more.
@@ -42,7 +42,7 @@ enum Write {
 }
 
 impl Folder {
-    /// Makes the folder if there is none. The thread begins with the first write.
+    /// Makes the folder if there is none. Starts no thread.
     pub(super) fn open(path: &Path, report: &Report) -> Result<Self, EngineError> {
         DirBuilder::new()
             .recursive(true)
@@ -50,6 +50,23 @@ impl Folder {
             .create(path)
             .map_err(|error| disk(path, &error))?;
         Ok(Self { path: path.to_owned(), report: report.clone(), writer: Mutex::new(Writer::Idle) })
+    }
+
+    /// Starts the thread that writes, on the thread that starts the engine: it takes that one's signal mask. A second call
+    /// does nothing.
+    pub(super) fn start(&self) -> Result<(), EngineError> {
+        let mut writer = self.writer.lock();
+        if let Writer::Idle = *writer {
+            let (sender, receiver) = sync_channel(KEYS_WRITES_WAITING_MAX);
+            let report = self.report.clone();
+            let thread = std::thread::Builder::new().name("herald-keys".into());
+            let thread = thread.spawn(move || write_all(&receiver, &report)).map_err(|error| {
+                let why = format!("cannot start the thread that writes key bundles: {error}");
+                EngineError::new(EngineErrorKind::Limit, why)
+            })?;
+            *writer = Writer::Running(sender, thread);
+        }
+        Ok(())
     }
 
     /// The texts of its files, at most as many as a table holds, each of bounded size.
@@ -100,28 +117,14 @@ impl Folder {
     }
 
     fn send(&self, write: Write) {
-        let mut writer = self.writer.lock();
-        if let Writer::Idle = *writer
-            && let Some((sender, thread)) = self.start()
-        {
-            *writer = Writer::Running(sender, thread);
-        }
-        let is_sent = match &*writer {
+        let is_sent = match &*self.writer.lock() {
             Writer::Running(sender, _) => sender.try_send(write).is_ok(),
             Writer::Idle | Writer::Closed => false,
         };
         if !is_sent {
-            let why =
-                "a key bundle was not written to its folder: the disk is too slow, or the engine has stopped";
+            let why = "a key bundle was not written to its folder: the disk is too slow, or the engine does not run";
             (self.report)(Level::Warning, why);
         }
-    }
-
-    fn start(&self) -> Option<(SyncSender<Write>, JoinHandle<()>)> {
-        let (sender, receiver) = sync_channel(KEYS_WRITES_WAITING_MAX);
-        let report = self.report.clone();
-        let thread = std::thread::Builder::new().name("herald-keys".into());
-        thread.spawn(move || write_all(&receiver, &report)).ok().map(|thread| (sender, thread))
     }
 
     fn file_of(&self, token: &str) -> PathBuf {

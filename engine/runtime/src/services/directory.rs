@@ -18,6 +18,7 @@ use herald_stir::SealingPublicKey;
 use herald_stir::services::{CpsUri, Destination, Directory, Selector};
 use serde::Deserialize;
 
+use crate::config::line_of;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::files::{read_bounded, read_text};
 use crate::limits::DIRECTORY_BYTES_MAX;
@@ -44,7 +45,7 @@ struct Row {
 pub(super) fn read(path: &Path) -> Result<Directory, EngineError> {
     let text = String::from_utf8(read_bounded(path, DIRECTORY_BYTES_MAX)?)
         .map_err(|_| wrong(path, "it is not UTF-8"))?;
-    let file: File = toml::from_str(&text).map_err(|error| wrong(path, error))?;
+    let file: File = toml::from_str(&text).map_err(|error| wrong(path, unreadable(&text, &error)))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut directory = Directory::new();
     for row in &file.destination {
@@ -67,6 +68,16 @@ pub(super) fn read(path: &Path) -> Result<Directory, EngineError> {
         }
     }
     Ok(directory)
+}
+
+/// What is wrong with the file, and in which line. Neither the line nor a value in it is said: they may have telephone
+/// numbers, which must not reach a log.
+fn unreadable(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().replace(|sign: char| sign.is_ascii_digit(), "#");
+    match error.span() {
+        Some(span) => format!("line {}: {message}", line_of(text, span.start)),
+        None => message,
+    }
 }
 
 /// A public sealing key from its JWK file.

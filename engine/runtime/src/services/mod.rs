@@ -14,7 +14,7 @@ use herald_core::Random;
 use herald_stir::bundle::{BundleDiscovery, BundleKeeper, DirectoryBounds};
 use herald_stir::services::{
     AuthenticationService, CheckRequest, Checked, CoverPlan, CpsUri, Credential, Destination, Directory,
-    Discoveries, Fetched, GatewayService, Judging, PlaceFailure, PlaceRequest, Placed, Selector,
+    Discoveries, Fetched, GatewayService, Judging, PlaceFailure, PlaceRequest, Placed, Renewal, Selector,
     VerificationService,
 };
 use herald_stir::{
@@ -128,6 +128,9 @@ impl Services {
         if let Some(bundles) = &self.lookup.bundles {
             let keeper = BundleKeeper::new(bundles.clone(), self.settings.key_prefetch.clone());
             worker.submit(keeper, |_| ())?;
+        }
+        if let Some(verification) = &self.verification {
+            worker.submit(Renewal::of(verification.chains.clone()), |_| ())?;
         }
         Ok(Calls {
             worker,

@@ -27,8 +27,8 @@ pub fn checked_json(checked: &Checked) -> Value {
     value
 }
 
-/// The verdict on a call: `verdict` (`accept` or `reject`), `stage`, `sip_code`, `reason` (of what is accepted, by what
-/// right it was signed), `ppi`, `orig`, `dest`, `attest`,
+/// The verdict on a call: `verdict` (`accept`, `reject`, or `unknown` if it was not judged), `stage`, `sip_code`, `reason`
+/// (of what is accepted, by what right it was signed), `ppi`, `orig`, `dest`, `attest`,
 /// `div`, what to show (`rcd`, `crn`, `rph`), `reasons` (values of Reason header fields, RFC 9410), and `passports` with
 /// the same members for each PASSporT.
 pub fn verdict_json(verdict: &CallVerdict) -> Value {
@@ -74,7 +74,10 @@ fn outcome_of(report: &PassportReport) -> Map<String, Value> {
 }
 
 fn rejected(fault: &Fault) -> Map<String, Value> {
-    outcome("reject", fault.stage().name(), fault.sip_code(), fault.to_string())
+    match fault {
+        Fault::NotJudged => outcome("unknown", "-", 0, fault.to_string()),
+        fault => outcome("reject", fault.stage().name(), fault.sip_code(), fault.to_string()),
+    }
 }
 
 fn outcome(verdict: &str, stage: &str, sip_code: u16, reason: String) -> Map<String, Value> {

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use herald_core::Timestamp;
 use herald_stir::services::{Answer, Ask, Machine, Moment, Ticket};
 
+use super::Counted;
+
 /// The worker lost a call to a broken invariant: its machine panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLost;
@@ -58,11 +60,12 @@ pub(super) struct Work<M: Machine, F: FnOnce(Result<M::Outcome, CallLost>)> {
     machine: M,
     outcome: Option<M::Outcome>,
     completion: Option<F>,
+    counted: Option<Counted>,
 }
 
 impl<M: Machine, F: FnOnce(Result<M::Outcome, CallLost>)> Work<M, F> {
-    pub(super) fn new(machine: M, completion: F) -> Self {
-        Self { machine, outcome: None, completion: Some(completion) }
+    pub(super) fn new(machine: M, completion: F, counted: Counted) -> Self {
+        Self { machine, outcome: None, completion: Some(completion), counted: Some(counted) }
     }
 
     /// Nobody is told of a call that was never taken on.
@@ -73,6 +76,8 @@ impl<M: Machine, F: FnOnce(Result<M::Outcome, CallLost>)> Work<M, F> {
     fn tell_once(&mut self) -> Result<(), Panicked> {
         let Some(completion) = self.completion.take() else { return Ok(()) };
         let outcome = self.outcome.take().ok_or(CallLost);
+        // Before it is told: whoever hears it may submit the next.
+        self.counted = None;
         catch_unwind(AssertUnwindSafe(|| completion(outcome))).map_err(|_| Panicked)
     }
 }

@@ -49,6 +49,9 @@ struct InboxState {
     is_closed: bool,
 }
 
+/// A lane that ended by itself.
+pub(super) struct Broken;
+
 /// A lane that takes no more messages.
 pub(super) struct Closed;
 
@@ -156,7 +159,10 @@ impl Lane {
     }
 
     /// Works until the worker stops. If the network fails for good, so do the calls.
-    pub(super) fn run(mut self) {
+    ///
+    /// # Errors
+    /// [`Broken`] if it ended before the worker was to stop.
+    pub(super) fn run(mut self) -> Result<(), Broken> {
         while !self.common.is_stopping() {
             self.read_messages();
             self.take_answers();
@@ -167,7 +173,9 @@ impl Lane {
                 break;
             }
         }
+        let outcome = if self.common.is_stopping() { Ok(()) } else { Err(Broken) };
         self.end();
+        outcome
     }
 
     fn read_messages(&mut self) {
@@ -260,8 +268,6 @@ impl Lane {
             self.outbound.cancel(exchange);
         }
         self.local.retain(|(owner, _), _| *owner != id);
-        // Before it is told: whoever hears it may submit the next.
-        self.common.count_out();
         let panics = usize::from(progress == Progress::Panicked) + usize::from(running.call.tell().is_err());
         self.common.count_panics(panics);
     }
@@ -294,19 +300,32 @@ impl Lane {
                     .map(Answer::Failed)
             }
             Asked::Get { url, kind } => {
-                let waiter = Waiting { inbox: self.inbox.clone(), id, ticket };
-                match self.common.fetcher.want(&url, kind, Box::new(waiter), self.common.clock.now()) {
-                    Want::Answer(answer) => Some(answer),
-                    Want::AnswerAndRefresh(answer, job) => {
-                        self.fetch(job);
-                        Some(answer)
-                    }
-                    Want::Later => None,
-                    Want::Fetch(job) => {
-                        self.fetch(job);
-                        None
-                    }
-                }
+                let (waiter, now) = (self.waiting(id, ticket), self.common.clock.now());
+                self.take_want(self.common.fetcher.want(&url, kind, waiter, now))
+            }
+            Asked::GetAnew { url, kind } => {
+                let (waiter, now) = (self.waiting(id, ticket), self.common.clock.now());
+                self.take_want(self.common.fetcher.want_anew(&url, kind, waiter, now))
+            }
+        }
+    }
+
+    fn waiting(&self, id: CallId, ticket: Ticket) -> Box<Waiting> {
+        Box::new(Waiting { inbox: self.inbox.clone(), id, ticket })
+    }
+
+    /// The answer, if there is one at once.
+    fn take_want(&mut self, want: Want) -> Option<Answer> {
+        match want {
+            Want::Answer(answer) => Some(answer),
+            Want::AnswerAndRefresh(answer, job) => {
+                self.fetch(job);
+                Some(answer)
+            }
+            Want::Later => None,
+            Want::Fetch(job) => {
+                self.fetch(job);
+                None
             }
         }
     }
@@ -368,7 +387,7 @@ impl Lane {
     }
 
     fn retrieve_here(&mut self, id: CallId, ticket: Ticket, number: TelephoneNumber) -> Option<Answer> {
-        let Some(local) = &self.common.local else { return Some(Answer::Failed(no_engine())) };
+        let Some(local) = self.common.local() else { return Some(Answer::Failed(no_engine())) };
         match local.begin_retrieve(number) {
             Err(error) => Some(Answer::Failed(refused_here(&error))),
             Ok(Retrieved::Now(items)) => Some(shown(items)),
@@ -383,7 +402,7 @@ impl Lane {
         number: TelephoneNumber,
         body: &[u8],
     ) -> Option<Answer> {
-        let Some(local) = &self.common.local else { return Some(Answer::Failed(no_engine())) };
+        let Some(local) = self.common.local() else { return Some(Answer::Failed(no_engine())) };
         match local.begin_store(number, body) {
             Err(error) => Some(Answer::Failed(refused_here(&error))),
             Ok((item, commit)) => {
@@ -400,7 +419,7 @@ impl Lane {
 
     /// The answer of the engine in process, or `None` and it will say when to ask again.
     fn await_local(&mut self, id: CallId, ticket: Ticket, mut local: Local) -> Option<Answer> {
-        let engine = self.common.local.as_ref()?;
+        let engine = self.common.local()?;
         let waker = Waker::from(Arc::new(Waiting { inbox: self.inbox.clone(), id, ticket }));
         let answer = match &mut local {
             Local::Committing { ticket, location } => {

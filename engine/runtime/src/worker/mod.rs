@@ -20,10 +20,11 @@ use herald_stir::services::{CpsUri, Fetched, Machine};
 use parking_lot::Mutex;
 
 use crate::clock::{SystemClock, wall_clock};
+use crate::engine::{Level, Report};
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Fetcher;
 use crate::limits::{WORKER_CALLS_MAX, WORKER_THREADS_MAX};
-use crate::shared::Shared;
+use crate::shared::{Shared, Stage};
 use call::Work;
 use lane::{Inbox, Lane, Message};
 
@@ -93,11 +94,17 @@ pub struct Worker {
     process: u32,
 }
 
+/// The engine that a worker runs beside.
+pub(crate) struct Host {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) report: Report,
+}
+
 /// What the lanes of a worker share.
 struct Common {
     fetcher: Arc<Fetcher>,
     /// The engine in process, if there is one.
-    local: Option<Arc<Shared>>,
+    host: Option<Host>,
     https: Option<HttpsRoutes>,
     named_cps: NamedCps,
     clock: Arc<dyn Clock>,
@@ -145,17 +152,14 @@ impl Worker {
     }
 
     /// As [`start`](Self::start), beside the engine in process, which is then asked without a detour.
-    pub(crate) fn start_beside(
-        local: Option<Arc<Shared>>,
-        config: WorkerConfig,
-    ) -> Result<Self, EngineError> {
+    pub(crate) fn start_beside(host: Option<Host>, config: WorkerConfig) -> Result<Self, EngineError> {
         if !(1..=WORKER_THREADS_MAX).contains(&config.threads_count) {
             let why = format!("{} worker threads; choose 1 to {WORKER_THREADS_MAX}", config.threads_count);
             return Err(EngineError::new(EngineErrorKind::Argument, why));
         }
         let common = Arc::new(Common {
             fetcher: config.fetcher,
-            local,
+            host,
             https: https_routes(&config.cps_roots_pem)?,
             named_cps: config.named_cps,
             clock: config.clock,
@@ -181,16 +185,18 @@ impl Worker {
 
     fn start_lane(&mut self, index: usize, surroundings: Surroundings) -> Result<(), EngineError> {
         let (sender, receiver) = sync_channel(1);
-        let (common, counting) = (self.common.clone(), self.common.clone());
+        let (common, left) = (self.common.clone(), self.common.clone());
         let run = move || match Lane::new(common, surroundings) {
             Ok(lane) => {
                 // The starter waits for this message and nothing else.
                 let inbox = lane.inbox();
                 let _ = sender.send(Ok(inbox.clone()));
-                if catch_unwind(AssertUnwindSafe(|| lane.run())).is_err() {
-                    // A broken invariant of ours. Its calls are told that they are lost; others go elsewhere.
+                let outcome = catch_unwind(AssertUnwindSafe(|| lane.run()));
+                if !matches!(outcome, Ok(Ok(()))) {
+                    // An invariant is broken, or the network. The lane's calls are told so, those too that wait.
+                    left.fail();
                     drop(inbox.close());
-                    counting.count_panics(1);
+                    left.count_panics(usize::from(outcome.is_err()));
                 }
             }
             Err(error) => {
@@ -215,7 +221,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`EngineErrorKind::Busy`] if [`WORKER_CALLS_MAX`] calls are under way, [`EngineErrorKind::State`] after the stop,
-    /// [`EngineErrorKind::Failed`] in a forked child. `completion` is then dropped untold.
+    /// [`EngineErrorKind::Failed`] in a forked child and if all threads have failed. `completion` is then dropped untold.
     pub fn submit<M, F>(&self, machine: M, completion: F) -> Result<CallHandle, EngineError>
     where
         M: Machine + 'static,
@@ -225,9 +231,9 @@ impl Worker {
             let why = "this process was forked from the worker's; start a worker of its own";
             return Err(EngineError::new(EngineErrorKind::Failed, why));
         }
-        self.common.count_in()?;
+        let counted = self.common.count_in()?;
         let id = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
-        let mut work = Some(Box::new(Work::new(machine, completion)));
+        let mut work = Some(Box::new(Work::new(machine, completion, counted)));
         let first = usize::try_from(id.0).unwrap_or(0);
         for lane in (0..self.lanes.len()).map(|offset| &self.lanes[(first + offset) % self.lanes.len()]) {
             // A lane that has closed leaves the work where it is.
@@ -236,8 +242,7 @@ impl Worker {
             }
         }
         work.expect("no lane has taken it").forget();
-        self.common.count_out();
-        Err(stopped())
+        Err(if self.common.is_stopping() { stopped() } else { failed() })
     }
 
     /// Keeps a document as what `url` serves, for `fresh_s` seconds within the fetcher's bounds, and tells all calls that
@@ -284,28 +289,56 @@ impl Drop for Worker {
 }
 
 impl Common {
-    fn count_in(&self) -> Result<(), EngineError> {
+    fn count_in(self: &Arc<Self>) -> Result<Counted, EngineError> {
         // Relaxed, all: a bound, nothing hangs on the order.
-        if self.calls_count.fetch_add(1, Ordering::Relaxed) < WORKER_CALLS_MAX {
-            return Ok(());
+        let before = self.calls_count.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(self.clone());
+        if before < WORKER_CALLS_MAX {
+            return Ok(counted);
         }
-        self.count_out();
         let why = format!("{WORKER_CALLS_MAX} calls are under way; try again when some are done");
         Err(EngineError::new(EngineErrorKind::Busy, why))
-    }
-
-    fn count_out(&self) {
-        self.calls_count.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn count_panics(&self, count: usize) {
         self.panics_count.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// The engine in process, if there is one.
+    fn local(&self) -> Option<&Shared> {
+        self.host.as_ref().map(|host| &*host.shared)
+    }
+
+    /// A lane has ended by itself: so has the engine that it serves, and its operator hears of it.
+    #[cold]
+    fn fail(&self) {
+        if let Some(host) = &self.host {
+            host.shared.advance(Stage::Failed);
+            (host.report)(
+                Level::Error,
+                "a thread that places and checks calls has failed, and the engine with it; close it and open another",
+            );
+        }
+    }
+
     fn is_stopping(&self) -> bool {
         // SeqCst, here and where it is set: a lane that was nudged afterwards sees it.
         self.is_stopping.load(Ordering::SeqCst)
     }
+}
+
+/// A call that counts as under way until this is dropped.
+struct Counted(Arc<Common>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.calls_count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cold]
+fn failed() -> EngineError {
+    EngineError::new(EngineErrorKind::Failed, "all threads of the worker have failed; start another")
 }
 
 #[cold]

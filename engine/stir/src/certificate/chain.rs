@@ -174,6 +174,11 @@ impl CertificateChain {
         self.facts.iter().map(|facts| facts.not_after).min().expect("a chain has at least one certificate")
     }
 
+    /// Whether one of its certificates has run out at `now`.
+    pub fn has_run_out(&self, now: Timestamp) -> bool {
+        now > self.valid_until()
+    }
+
     /// Follows the chain to a root of `trust` at time `now`: up to six signature verifications. The answer is
     /// kept with the chain, and holds without another for the same `trust` until a certificate or revocation
     /// list of the path runs out, at most [`CHAIN_VERIFIED_MS`](crate::limits::CHAIN_VERIFIED_MS).

@@ -95,7 +95,8 @@ impl ChainCache {
 
     /// Keeps `chain` as what `url` served at `now`, fresh for `fresh_ms` milliseconds or until a certificate
     /// runs out. When it is no longer fresh it is [due](Self::is_due), and still used for at most
-    /// [`CHAIN_KEPT_MS`] in all, so that no call waits for a host that was asked before. If the cache is full,
+    /// [`CHAIN_KEPT_MS`] in all, so that no call waits for a host that was asked before; who runs a
+    /// [`Renewal`](crate::services::Renewal) has it fetched again before. If the cache is full,
     /// the entry that was used least recently makes room. O(entries) then, else O(log entries).
     pub fn put(&self, url: &str, chain: Arc<CertificateChain>, fresh_ms: u64, now: Timestamp) {
         let runs_out = Some(chain.valid_until()).filter(|until| *until > now);
@@ -115,6 +116,13 @@ impl ChainCache {
     /// As [`is_due`](Self::is_due), of a list of numbers.
     pub fn is_list_due(&self, url: &str, now: Timestamp) -> bool {
         self.lists.is_due(url, now)
+    }
+
+    /// URLs of chains and lists, at most `count_max` of each, that were used since they were fetched and are no longer
+    /// fresh at `now`, or in the last fifth of their time: they should be fetched again. Each is named once in
+    /// `retry_ms`. O(entries).
+    pub fn take_due(&self, count_max: usize, retry_ms: u64, now: Timestamp) -> (Vec<String>, Vec<String>) {
+        (self.chains.take_due(count_max, retry_ms, now), self.lists.take_due(count_max, retry_ms, now))
     }
 
     /// Forgets what `url` served.
@@ -192,7 +200,10 @@ struct Entry<T> {
     fresh_until: Timestamp,
     /// When it is no longer used, asked again or not.
     kept_until: Timestamp,
+    /// From here on it is fetched again if it was used.
+    renew_at: Timestamp,
     used: Timestamp,
+    is_used: bool,
 }
 
 impl<T> Kept<T> {
@@ -208,14 +219,26 @@ impl<T> Kept<T> {
             let oldest = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(url, _)| url.clone());
             oldest.and_then(|url| entries.remove(&url));
         }
-        entries.insert(url.to_owned(), Entry { value, fresh_until, kept_until, used: now });
+        let renew_at = now.plus_millis(fresh_until.millis_since(now) / 5 * 4);
+        let entry = Entry { value, fresh_until, kept_until, renew_at, used: now, is_used: false };
+        entries.insert(url.to_owned(), entry);
     }
 
     fn take(&self, url: &str, now: Timestamp) -> Option<Arc<T>> {
         let mut entries = self.lock();
         let entry = entries.get_mut(url).filter(|entry| now < entry.kept_until)?;
-        entry.used = now;
+        (entry.used, entry.is_used) = (now, true);
         Some(entry.value.clone())
+    }
+
+    fn take_due(&self, count_max: usize, retry_ms: u64, now: Timestamp) -> Vec<String> {
+        let mut entries = self.lock();
+        let due = entries.iter_mut().filter(|(_, entry)| entry.is_used && entry.renew_at <= now);
+        let name = |(url, entry): (&String, &mut Entry<T>)| {
+            entry.renew_at = now.plus_millis(retry_ms);
+            url.clone()
+        };
+        due.take(count_max).map(name).collect()
     }
 
     fn is_due(&self, url: &str, now: Timestamp) -> bool {

@@ -23,7 +23,7 @@ pub struct Gathering {
 }
 
 impl Gathering {
-    /// Asks for the documents that `cache` has not, each once. More than [`CALL_DOCUMENTS_MAX`] are not asked for.
+    /// Asks for the documents that `cache` has not, each once, and anew for chains that have run out. More than [`CALL_DOCUMENTS_MAX`] are not asked for.
     pub fn gather(
         &mut self,
         documents: impl IntoIterator<Item = (String, Fetched)>,
@@ -31,13 +31,18 @@ impl Gathering {
         turn: &mut Turn<'_>,
     ) {
         for (url, kind) in documents {
-            let is_there = match kind {
-                Fetched::NumberList => cache.number_list(&url, turn.now.wall).is_some(),
-                _ => cache.chain(&url, turn.now.wall).is_ok(),
+            let now = turn.now.wall;
+            let what = match kind {
+                Fetched::NumberList if cache.number_list(&url, now).is_some() => continue,
+                Fetched::NumberList => Asked::Get { url: url.clone(), kind },
+                _ => match cache.chain(&url, now) {
+                    Ok(chain) if chain.has_run_out(now) => Asked::GetAnew { url: url.clone(), kind },
+                    Ok(_) => continue,
+                    Err(_) => Asked::Get { url: url.clone(), kind },
+                },
             };
-            if !is_there && self.asked.len() < CALL_DOCUMENTS_MAX && self.asked.insert(url.clone()) {
-                let ticket = turn.ask(Asked::Get { url: url.clone(), kind });
-                self.pending.insert(ticket, (url, kind));
+            if self.asked.len() < CALL_DOCUMENTS_MAX && self.asked.insert(url.clone()) {
+                self.pending.insert(turn.ask(what), (url, kind));
             }
         }
     }
@@ -51,17 +56,8 @@ impl Gathering {
     pub fn answer(&mut self, ticket: Ticket, answer: Answer, cache: &ChainCache, turn: &Turn<'_>) {
         let Some((url, kind)) = self.pending.remove(&ticket) else { return };
         let Answer::Fetched { body, fresh_s } = answer else { return };
-        let (fresh_ms, now) = (fresh_s.saturating_mul(1000), turn.now.wall);
-        if kind == Fetched::NumberList {
-            // What is no list is as good as none.
-            if let Ok(list) = TnAuthList::from_reference(&body) {
-                cache.put_list(&url, Arc::new(list), fresh_ms, now);
-            }
-            return;
-        }
-        match CertificateChain::from_pem(&body) {
-            Ok(chain) => cache.put(&url, Arc::new(chain), fresh_ms, now),
-            Err(fault) => drop(self.faults.insert(url, fault)),
+        if let Err(fault) = keep(cache, &url, kind, &body, fresh_s, turn.now.wall) {
+            self.faults.insert(url, fault);
         }
     }
 
@@ -74,6 +70,26 @@ impl Gathering {
     pub const fn gathered<'a>(&'a self, cache: &'a ChainCache) -> Gathered<'a> {
         Gathered { cache, faults: &self.faults }
     }
+}
+
+/// Reads what `url` served into `cache`. What is no list is as good as none; what is no chain is a fault of it.
+pub(super) fn keep(
+    cache: &ChainCache,
+    url: &str,
+    kind: Fetched,
+    body: &[u8],
+    fresh_s: u64,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let fresh_ms = fresh_s.saturating_mul(1000);
+    if kind == Fetched::NumberList {
+        if let Ok(list) = TnAuthList::from_reference(body) {
+            cache.put_list(url, Arc::new(list), fresh_ms, now);
+        }
+        return Ok(());
+    }
+    cache.put(url, Arc::new(CertificateChain::from_pem(body)?), fresh_ms, now);
+    Ok(())
 }
 
 /// A cache, and why it lacks what was fetched for this call in vain.

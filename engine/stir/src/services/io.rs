@@ -127,6 +127,14 @@ pub enum Asked {
         /// What it should be.
         kind: Fetched,
     },
+    /// As [`Get`](Self::Get), but what the fetcher has of it is known to be of no more use: its host is asked, unless
+    /// that was done a moment ago.
+    GetAnew {
+        /// Its https URL.
+        url: String,
+        /// What it should be.
+        kind: Fetched,
+    },
 }
 
 /// What a document that is fetched should be: it decides the fetcher's size, cache and allow-list.
@@ -211,6 +219,7 @@ impl fmt::Debug for Asked {
                 write!(f, "Store({} bytes, {number:?} at {cps})", body.len())
             }
             Self::Get { url, kind } => write!(f, "Get({kind:?}, {url})"),
+            Self::GetAnew { url, kind } => write!(f, "GetAnew({kind:?}, {url})"),
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod discovery;
 pub mod gateway;
 pub mod gathering;
 pub mod io;
+pub mod renewal;
 pub mod verification;
 
 pub use authentication::{
@@ -46,4 +47,5 @@ pub use gathering::{Gathered, Gathering};
 pub use io::{
     Answer, Ask, Asked, CpsUri, CpsUriError, Fetched, IoFault, Machine, Moment, Ticket, Tickets, Turn,
 };
+pub use renewal::Renewal;
 pub use verification::{CheckCall, CheckRequest, Checked, LookupFault, Step, StepName, VerificationService};

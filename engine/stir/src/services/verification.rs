@@ -69,7 +69,7 @@ impl CheckRequest {
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The verdict, with a report for each PASSporT that was judged. Of a call without any it is
-    /// [`Fault::NoPassport`].
+    /// [`Fault::NoPassport`], of one whose check was cancelled [`Fault::NotJudged`].
     pub verdict: CallVerdict,
     /// How the set was narrowed, step by step.
     pub trace: Vec<Step>,
@@ -274,7 +274,7 @@ impl Machine for CheckCall {
     fn cancel(&mut self) {
         if !self.is_done {
             self.lookup = Err(LookupFault::Cancelled);
-            self.finish(CallVerdict::refused(Fault::NoPassport));
+            self.finish(CallVerdict::refused(Fault::NotJudged));
         }
     }
 
@@ -446,7 +446,9 @@ impl CertificateSource for Noting<'_> {
             Some(own) => return own,
         }
         let chain = self.gathered.chain(url, now);
-        if matches!(chain, Err(Fault::NoCertificate)) {
+        // One that has run out may have been replaced; until that is known it is what there is.
+        if chain.as_ref().map_or_else(|fault| *fault == Fault::NoCertificate, |chain| chain.has_run_out(now))
+        {
             self.missing.borrow_mut().insert((url.to_owned(), Fetched::Certificate));
         }
         chain

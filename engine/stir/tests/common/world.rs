@@ -117,7 +117,7 @@ impl World {
             Asked::Retrieve { cps, .. } | Asked::Store { cps, .. } => {
                 self.manners.get(cps).copied().unwrap_or(Manners::Good)
             }
-            Asked::Get { url, .. } => {
+            Asked::Get { url, .. } | Asked::GetAnew { url, .. } => {
                 let host: CpsUri = url.split('/').take(3).collect::<Vec<_>>().join("/").parse().unwrap();
                 self.manners.get(&host).copied().unwrap_or(Manners::Good)
             }
@@ -133,7 +133,7 @@ impl World {
                 Answer::Items(self.kept.get(&(cps.clone(), *number)).cloned().unwrap_or_default())
             }
             Asked::Store { cps, number, body } => self.store(cps, *number, body),
-            Asked::Get { url, .. } => match self.documents.get(url) {
+            Asked::Get { url, .. } | Asked::GetAnew { url, .. } => match self.documents.get(url) {
                 Some(body) => Answer::Fetched { body: body.as_slice().into(), fresh_s: 300 },
                 None => Answer::Failed(IoFault::Refused { status: 404, detail: "there is none".into() }),
             },
