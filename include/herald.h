@@ -44,6 +44,8 @@
 #define HERALD_VERDICT_ACCEPT 1
 /** The call came with PASSporTs and none holds for it. */
 #define HERALD_VERDICT_REJECT 2
+/** The check was cancelled or lost: nothing is known of the call. */
+#define HERALD_VERDICT_UNKNOWN 3
 /** The host has none: it is fetched, if the property fetch_hosts allows its host. */
 #define HERALD_SUPPLY_FETCH 0
 /** The chain is in chain_pem, its length in chain_pem_len. */
@@ -177,7 +179,8 @@ typedef struct herald_property {
  * returns; never a secret nor a full telephone number. level is one of HERALD_LEVEL_*.
  *
  * It runs on a thread of the engine, or inside open, start and close on theirs, on several at once if it must.
- * It must not unwind, and must call no function with an engine: they answer HERALD_IN_CALLBACK.
+ * It must not unwind. Of the functions that can fail only the _free functions do their work inside it, others answer
+ * HERALD_IN_CALLBACK.
  */
 typedef void (*herald_report_fn)(int32_t level, const char *text, size_t text_len, void *user);
 
@@ -263,7 +266,8 @@ typedef struct herald_placed {
 
 /**
  * Hears once what became of a call that was placed, on a thread of the engine, at the latest while
- * herald_engine_close runs. It must not unwind or block, and must call no function with an engine: they answer
+ * herald_engine_close runs; it may run before the function that began the call has returned. It must not unwind or
+ * block. Of the functions that can fail only the _free functions do their work inside it, others answer
  * HERALD_IN_CALLBACK.
  */
 typedef void (*herald_placed_fn)(const struct herald_placed *placed, void *user);
@@ -332,7 +336,8 @@ typedef struct herald_checked {
    */
   int32_t verdict;
   /**
-   * The SIP response code that stands for it (RFC 8224 section 6.2.2): 200, 403, 428, 436, 437, 438.
+   * The SIP response code that stands for it (RFC 8224 section 6.2.2): 200 if a PASSporT holds, else 403, 428, 436,
+   * 437, 438 or another failure; 0 with HERALD_VERDICT_UNKNOWN.
    */
   int32_t sip_code;
   /**
@@ -799,7 +804,8 @@ herald_status herald_retrieve(struct herald_engine *engine,
  * (RFC 8816 section 8.1). Since 0.1.
  *
  * Returns at once. After HERALD_OK, done is called exactly once; after anything else never. options and what it points
- * to is copied, but for user. *started, unless started is NULL, is written on success; free it with herald_call_free.
+ * to is copied, but for user. *started, unless started is NULL, is written on success, which may be after done has run
+ * on its thread: who uses the handle in done waits for it first. Free it with herald_call_free.
  * Only between herald_engine_start and herald_engine_close, and if the property signing_key is set.
  */
 herald_status herald_place(struct herald_engine *engine,
@@ -824,7 +830,7 @@ herald_status herald_check(struct herald_engine *engine,
 herald_status herald_call_cancel(struct herald_call *started, struct herald_error **error);
 
 /**
- * [any thread] Frees the handle of a call, which goes on. NULL is fine. Since 0.1.
+ * [any thread] Frees the handle of a call, which goes on. NULL is fine. Allowed inside callbacks. Since 0.1.
  */
 herald_status herald_call_free(struct herald_call *started);
 
@@ -847,7 +853,9 @@ herald_status herald_certificate_supplier_set(struct herald_engine *engine,
  * seconds. Since 0.1.
  *
  * Calls that wait for it go on: so a supplier's HERALD_SUPPLY_LATER is kept, and a chain that is replaced is given anew.
- * Kept for a minute at least and a day at most. HERALD_BAD_VALUE if it is no chain.
+ * Kept for a minute at least and a day at most. HERALD_BAD_VALUE if it is no chain. Towards the end of fresh_s it is
+ * asked for again while calls use it (the supplier first, then its host if fetch_hosts allows it); until it is replaced
+ * it is used.
  */
 herald_status herald_certificate_keep(struct herald_engine *engine,
                                       const char *url,
@@ -941,7 +949,7 @@ herald_status herald_items_body(const struct herald_items *items,
                                 struct herald_error **error);
 
 /**
- * [any thread] Frees what was retrieved. NULL is fine. Since 0.1.
+ * [any thread] Frees what was retrieved. NULL is fine. Allowed inside callbacks. Since 0.1.
  */
 herald_status herald_items_free(struct herald_items *items);
 
@@ -964,7 +972,7 @@ herald_status herald_error_message(const struct herald_error *error,
                                    size_t *length);
 
 /**
- * [any thread] Frees an error. NULL is fine. Since 0.1.
+ * [any thread] Frees an error. NULL is fine. Allowed inside callbacks. Since 0.1.
  */
 herald_status herald_error_free(struct herald_error *error);
 

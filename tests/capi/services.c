@@ -15,8 +15,10 @@ static bool forks = true;
 static void hear_placed(const herald_placed *placed, void *user)
 {
     HOLDS(placed->struct_size == sizeof *placed && user == &told);
-    if (asked_inside)
-        IS(herald_call_free((herald_call *)asked_inside), HERALD_IN_CALLBACK);
+    if (asked_inside) {
+        IS(herald_call_cancel((herald_call *)asked_inside, NULL), HERALD_IN_CALLBACK);
+        IS(herald_call_free((herald_call *)asked_inside), HERALD_BAD_HANDLE);
+    }
     atomic_store(&last_status, placed->status);
     atomic_fetch_add(&told, 1);
 }

@@ -83,7 +83,8 @@ pub struct Stored {
 /// returns; never a secret nor a full telephone number. level is one of HERALD_LEVEL_*.
 ///
 /// It runs on a thread of the engine, or inside open, start and close on theirs, on several at once if it must.
-/// It must not unwind, and must call no function with an engine: they answer HERALD_IN_CALLBACK.
+/// It must not unwind. Of the functions that can fail only the _free functions do their work inside it, others answer
+/// HERALD_IN_CALLBACK.
 pub type ReportFn =
     Option<unsafe extern "C" fn(level: i32, text: *const c_char, text_len: usize, user: *mut c_void)>;
 
@@ -135,7 +136,8 @@ pub struct Text {
 }
 
 /// Hears once what became of a call that was placed, on a thread of the engine, at the latest while
-/// herald_engine_close runs. It must not unwind or block, and must call no function with an engine: they answer
+/// herald_engine_close runs; it may run before the function that began the call has returned. It must not unwind or
+/// block. Of the functions that can fail only the _free functions do their work inside it, others answer
 /// HERALD_IN_CALLBACK.
 pub type PlacedFn = Option<unsafe extern "C" fn(placed: *const Placed, user: *mut c_void)>;
 

@@ -30,6 +30,14 @@ pub(crate) fn call(error: *mut *mut Error, work: impl FnOnce(&Scope) -> Result<(
     status
 }
 
+/// Runs a call that frees something, which is allowed inside callbacks: it waits for nothing that the engine may hold.
+pub(crate) fn free(work: impl FnOnce() -> Result<(), Failure>) -> Status {
+    if boundary::is_forked() {
+        return Status::Forked;
+    }
+    caught(work).map_or_else(|failure| failure.status, |()| Status::Ok)
+}
+
 /// Runs `work`; a panic becomes a failure.
 pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {

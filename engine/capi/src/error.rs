@@ -5,7 +5,7 @@
 use core::ffi::c_char;
 
 use crate::boundary::{Error, Scope};
-use crate::call::call;
+use crate::call::{call, free};
 use crate::failure::Failure;
 use crate::handle::Table;
 use crate::limits::ERRORS_MAX;
@@ -53,11 +53,11 @@ pub extern "C" fn herald_error_message(
     })
 }
 
-/// [any thread] Frees an error. NULL is fine. Since 0.1.
+/// [any thread] Frees an error. NULL is fine. Allowed inside callbacks. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_error_free(error: *mut Error) -> Status {
     if error.is_null() {
         return Status::Ok;
     }
-    call(core::ptr::null_mut(), |_| ERRORS.remove(error).map(drop))
+    free(|| ERRORS.remove(error).map(drop))
 }

@@ -185,7 +185,7 @@ fn tell_fetched(completion: Completion<GatewayFetched>, outcome: Result<FetchedV
     let fetched = GatewayFetched {
         struct_size: size_of_struct::<GatewayFetched>(),
         status,
-        verdict: checked.map_or(0, verdict_of),
+        verdict: verdict_of(checked).0,
         left_out_count: outcome
             .as_ref()
             .map_or(0, |fetched| u32::try_from(fetched.left_out_count).unwrap_or(u32::MAX)),

@@ -7,7 +7,7 @@ use core::ffi::c_char;
 use herald_runtime::core::Item;
 
 use crate::boundary::{Error, Items, Outs, Scope};
-use crate::call::call;
+use crate::call::{call, free};
 use crate::failure::Failure;
 use crate::handle::Table;
 use crate::limits::ITEMS_MAX;
@@ -95,13 +95,13 @@ pub extern "C" fn herald_items_body(
     })
 }
 
-/// [any thread] Frees what was retrieved. NULL is fine. Since 0.1.
+/// [any thread] Frees what was retrieved. NULL is fine. Allowed inside callbacks. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_items_free(items: *mut Items) -> Status {
     if items.is_null() {
         return Status::Ok;
     }
-    call(core::ptr::null_mut(), |_| ITEMS.remove(items).map(drop))
+    free(|| ITEMS.remove(items).map(drop))
 }
 
 fn item(items: &[Item], index: usize) -> Result<&Item, Failure> {

@@ -8,11 +8,11 @@ use herald_runtime::stir::services::{
     CheckRequest, Checked as Found, CollectionFault, DeliveryFault, IoFault, LookupFault, PlaceFailure,
     PlaceFault, PlaceRequest, Placed as Stored, new_origid,
 };
-use herald_runtime::stir::{Attestation, CallFacts, CallToken, Claims, Identity};
+use herald_runtime::stir::{Attestation, CallFacts, CallToken, Claims, Fault, Identity};
 use herald_runtime::{CallHandle, CallLost, SystemRandom, checked_json};
 
 use crate::boundary::{Call, CheckOptions, Completion, Engine, Error, PlaceOptions, Scope, Text};
-use crate::call::{call, inside_callback};
+use crate::call::{call, free, inside_callback};
 use crate::engine::with;
 use crate::failure::Failure;
 use crate::handle::Table;
@@ -27,6 +27,7 @@ pub const VERDICTS: &[(i32, &str, &str)] = &[
     (0, "HERALD_VERDICT_NONE", "The call came without a PASSporT."),
     (1, "HERALD_VERDICT_ACCEPT", "A PASSporT holds for the call."),
     (2, "HERALD_VERDICT_REJECT", "The call came with PASSporTs and none holds for it."),
+    (3, "HERALD_VERDICT_UNKNOWN", "The check was cancelled or lost: nothing is known of the call."),
 ];
 
 /// What became of a call that was placed. All of it is valid until the function it is given to returns. Since 0.1.
@@ -55,7 +56,8 @@ pub struct Checked {
     pub status: Status,
     /// One of HERALD_VERDICT_*.
     pub verdict: i32,
-    /// The SIP response code that stands for it (RFC 8224 section 6.2.2): 200, 403, 428, 436, 437, 438.
+    /// The SIP response code that stands for it (RFC 8224 section 6.2.2): 200 if a PASSporT holds, else 403, 428, 436,
+    /// 437, 438 or another failure; 0 with HERALD_VERDICT_UNKNOWN.
     pub sip_code: i32,
     /// How well the signer knows the caller, as a letter of RFC 8588: 'A', 'B', 'C'; 0 if nobody says.
     pub attestation: i32,
@@ -73,7 +75,8 @@ static CALLS: Table<CallHandle> = Table::new(4, "call", CALLS_MAX);
 /// (RFC 8816 section 8.1). Since 0.1.
 ///
 /// Returns at once. After HERALD_OK, done is called exactly once; after anything else never. options and what it points
-/// to is copied, but for user. *started, unless started is NULL, is written on success; free it with herald_call_free.
+/// to is copied, but for user. *started, unless started is NULL, is written on success, which may be after done has run
+/// on its thread: who uses the handle in done waits for it first. Free it with herald_call_free.
 /// Only between herald_engine_start and herald_engine_close, and if the property signing_key is set.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_place(
@@ -120,13 +123,13 @@ pub extern "C" fn herald_call_cancel(started: *mut Call, error: *mut *mut Error)
     })
 }
 
-/// [any thread] Frees the handle of a call, which goes on. NULL is fine. Since 0.1.
+/// [any thread] Frees the handle of a call, which goes on. NULL is fine. Allowed inside callbacks. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_call_free(started: *mut Call) -> Status {
     if started.is_null() {
         return Status::Ok;
     }
-    call(core::ptr::null_mut(), |_| CALLS.remove(started).map(drop))
+    free(|| CALLS.remove(started).map(drop))
 }
 
 /// Gives C the handle of what `start` starts, if C wants it. It is there before the call begins, so that nothing is left
@@ -232,7 +235,7 @@ fn tell_checked(completion: Completion<Checked>, outcome: Result<Found, CallLost
         Ok(found) => found.lookup.as_ref().map_or_else(lookup_status, |()| Status::Ok),
         Err(_) => Status::Panic,
     };
-    let verdict = outcome.as_ref().map_or(VERDICTS[0].0, verdict_of);
+    let (verdict, sip_code) = verdict_of(outcome.as_ref().ok());
     let fault = outcome.as_ref().ok().and_then(|found| found.verdict.outcome().err());
     let reason = match &outcome {
         Ok(_) => fault.map_or_else(|| "the PASSporT holds for the call".to_owned(), ToString::to_string),
@@ -246,7 +249,7 @@ fn tell_checked(completion: Completion<Checked>, outcome: Result<Found, CallLost
         struct_size: size_of_struct::<Checked>(),
         status,
         verdict,
-        sip_code: fault.map_or(200, |fault| fault.sip_code().into()),
+        sip_code,
         attestation: attestation.map_or(0, |attest| attest.letter().as_bytes()[0].into()),
         reason: Text::of(&reason),
         ppi: Text::of(ppi),
@@ -255,11 +258,14 @@ fn tell_checked(completion: Completion<Checked>, outcome: Result<Found, CallLost
     inside_callback(|| completion.tell(&checked));
 }
 
-pub(crate) fn verdict_of(found: &Found) -> i32 {
+/// The verdict on a call, and the SIP response code that stands for it. Of a check that was lost nothing is found.
+pub(crate) fn verdict_of(found: Option<&Found>) -> (i32, i32) {
+    let Some(found) = found else { return (VERDICTS[3].0, 0) };
     match found.verdict.outcome() {
-        Ok(_) => VERDICTS[1].0,
-        Err(_) if found.verdict.reports().is_empty() => VERDICTS[0].0,
-        Err(_) => VERDICTS[2].0,
+        Ok(_) => (VERDICTS[1].0, 200),
+        Err(Fault::NotJudged) => (VERDICTS[3].0, 0),
+        Err(fault) if found.verdict.reports().is_empty() => (VERDICTS[0].0, fault.sip_code().into()),
+        Err(fault) => (VERDICTS[2].0, fault.sip_code().into()),
     }
 }
 
@@ -299,4 +305,25 @@ pub(crate) const fn io_status(fault: &IoFault) -> Status {
 
 pub(crate) fn size_of_struct<T>() -> u32 {
     u32::try_from(size_of::<T>()).expect("a struct is small")
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_runtime::stir::CallVerdict;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_neither_accepted_nor_a_call_without_a_passport() {
+        let refused = |fault| Found {
+            verdict: CallVerdict::refused(fault),
+            trace: Vec::new(),
+            items_count: 0,
+            opened_count: 0,
+            lookup: Ok(()),
+        };
+        assert_eq!(verdict_of(None), (3, 0), "a check that was lost");
+        assert_eq!(verdict_of(Some(&refused(Fault::NotJudged))), (3, 0));
+        assert_eq!(verdict_of(Some(&refused(Fault::NoPassport))), (0, 428));
+    }
 }

@@ -87,7 +87,9 @@ pub extern "C" fn herald_certificate_supplier_set(
 /// seconds. Since 0.1.
 ///
 /// Calls that wait for it go on: so a supplier's HERALD_SUPPLY_LATER is kept, and a chain that is replaced is given anew.
-/// Kept for a minute at least and a day at most. HERALD_BAD_VALUE if it is no chain.
+/// Kept for a minute at least and a day at most. HERALD_BAD_VALUE if it is no chain. Towards the end of fresh_s it is
+/// asked for again while calls use it (the supplier first, then its host if fetch_hosts allows it); until it is replaced
+/// it is used.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_certificate_keep(
     engine: *mut Engine,
