@@ -102,7 +102,7 @@ static void sign(char **folders)
     OK(herald_place(caller, &place, NULL, NULL));
     await(1);
     OK(herald_engine_close(caller));
-    snprintf(value, sizeof value, "%s;info=<" X5U ">;alg=ES256;ppt=\"shaken\"", passport);
+    snprintf(value, sizeof value, "%s;info=<" X5U ">;alg=ES256;ppt=shaken", passport);
 }
 
 static herald_engine *gateway_of(char **folders)
