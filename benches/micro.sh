@@ -23,5 +23,6 @@ if ! needs valgrind; then
     say "skipped aloud: no valgrind, so no instructions were counted"
     exit 0
 fi
-cargo build --release --quiet -p herald-micro
+# Incremental builds inline otherwise, and so count otherwise.
+CARGO_INCREMENTAL=0 cargo build --release --quiet -p herald-micro
 exec "$target/release/herald-micro" "${command[@]}"
