@@ -3,7 +3,7 @@
 #
 # STRICT=1 (the default): a step whose script is missing is a failure. STRICT=0: it is skipped aloud, and so is what
 # cannot be done on this machine.
-# FUZZ_SECONDS: how long each fuzz target runs, 12 if not set.
+# FUZZ_SECONDS: how long each fuzz target runs, 20 if not set.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -75,5 +75,5 @@ script_step "C API" tests/capi/run.sh
 script_step "crash" tests/crash/run.sh
 script_step "HTTP" tests/http/run.sh
 script_step "interop" tests/interop/run.sh
-script_step "fuzz" tests/fuzz/run.sh "${FUZZ_SECONDS:-12}"
+script_step "fuzz" tests/fuzz/run.sh "${FUZZ_SECONDS:-20}"
 print_summary

@@ -28,7 +28,7 @@ fn linearizable(plan: LogPlan) {
     assert!(tally.overlapping > tally.operations / 100, "hardly any calls met: {tally:?}");
     assert!(tally.kept > tally.operations / 4 && tally.shown > tally.operations, "{tally:?}");
     assert!(tally.number_full > tally.operations / 100, "{tally:?}");
-    assert!(tally.unchecked < tally.histories, "most histories were too wide to be checked: {tally:?}");
+    assert!(tally.unchecked < tally.histories / 20, "many histories were too wide to be checked: {tally:?}");
 }
 
 #[test]
