@@ -20,7 +20,7 @@ mod planted;
 mod random;
 mod worker;
 
-pub use check::{OVERLAP_MAX, Tally, Violation, check};
+pub use check::{OVERLAP_MAX, OVERLAP_PLANTED_MAX, Tally, Violation, check};
 pub use history::{Event, Recorder};
 pub use kept::Leaving;
 pub use log::{LogPlan, drive_log};

@@ -36,6 +36,8 @@ pub struct LogPlan {
     pub operations_min: usize,
     /// Whether records leave the log's memory meanwhile.
     pub leaving: Leaving,
+    /// Wider histories are left out.
+    pub overlap_max: usize,
 }
 
 /// Drives a log through handles that `wrap` may change, and checks episode after episode.
@@ -65,7 +67,7 @@ pub fn drive_log<S: PlacementStore + Send>(
             if tally.operations >= plan.operations_min {
                 break;
             }
-            tally.add(&check(episode_of(episode, &mut stores, &recorder, &mut random))?);
+            tally.add(&check(episode_of(episode, &mut stores, &recorder, &mut random), plan.overlap_max)?);
         }
         Ok(())
     })?;

@@ -3,7 +3,7 @@
 //! `LINEAR_SEED` sets the seed, `LINEAR_OPERATIONS` how many calls on the log are checked.
 #![allow(clippy::print_stdout, reason = "seed and counts belong to the result")]
 
-use herald_linear::{Bug, Leaving, LogPlan, Planted, drive_log, seed};
+use herald_linear::{Bug, Leaving, LogPlan, OVERLAP_MAX, OVERLAP_PLANTED_MAX, Planted, drive_log, seed};
 
 /// Calls within which each planted bug must be found.
 const PLANTED_OPERATIONS: usize = 100_000;
@@ -17,7 +17,12 @@ fn every_history_of_the_log_is_linearizable() {
     for (leaving, operations_min) in
         [(Leaving::Never, log_operations()), (Leaving::Always, log_operations() / 2)]
     {
-        linearizable(LogPlan { seed: seed(0x6865_7261_6c64), operations_min, leaving });
+        linearizable(LogPlan {
+            seed: seed(0x6865_7261_6c64),
+            operations_min,
+            leaving,
+            overlap_max: OVERLAP_MAX,
+        });
     }
 }
 
@@ -34,7 +39,12 @@ fn linearizable(plan: LogPlan) {
 #[test]
 fn each_planted_bug_is_found() {
     for bug in Bug::ALL {
-        let plan = LogPlan { seed: seed(3), operations_min: PLANTED_OPERATIONS, leaving: Leaving::Never };
+        let plan = LogPlan {
+            seed: seed(3),
+            operations_min: PLANTED_OPERATIONS,
+            leaving: Leaving::Never,
+            overlap_max: OVERLAP_PLANTED_MAX,
+        };
         let outcome = drive_log(plan, |handle| Planted::new(handle, bug));
         let violation = outcome.err().unwrap_or_else(|| panic!("{bug:?} was not found, {plan:?}"));
         println!("{bug:?} is found in a history of {} calls", violation.events.len());
@@ -43,7 +53,12 @@ fn each_planted_bug_is_found() {
 
 #[test]
 fn a_journal_that_forgets_what_has_left_memory_is_found() {
-    let plan = LogPlan { seed: seed(4), operations_min: PLANTED_OPERATIONS, leaving: Leaving::Forgetting };
+    let plan = LogPlan {
+        seed: seed(4),
+        operations_min: PLANTED_OPERATIONS,
+        leaving: Leaving::Forgetting,
+        overlap_max: OVERLAP_PLANTED_MAX,
+    };
     let violation = drive_log(plan, |handle| handle).expect_err("bodies are missing");
     println!("a forgetful journal is found in a history of {} calls", violation.events.len());
 }

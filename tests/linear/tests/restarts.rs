@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use herald_core::{Clock, Item, TelephoneNumber, Timestamp};
 use herald_linear::{
-    Event, Expiry, Operation, Order, Outcome, Random, Recorder, Seen, Span, Tally, Violation, check, seed,
+    Event, Expiry, OVERLAP_MAX, Operation, Order, Outcome, Random, Recorder, Seen, Span, Tally, Violation,
+    check, seed,
 };
 use herald_runtime::{Config, Engine, EngineErrorKind, Environment, SystemRandom};
 
@@ -84,7 +85,7 @@ fn drive(seed: u64, durability: &str) -> Result<(Tally, u64), Violation> {
             events.extend(life(lives, &engine, &recorder, &mut random));
             lives += 1;
         }
-        tally.add(&check(events)?);
+        tally.add(&check(events, OVERLAP_MAX)?);
     }
     Ok((tally, lives - 1))
 }
