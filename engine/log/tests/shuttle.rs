@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use herald_core::{NewPlacement, PlacementRef, PlacementStore, Refusal, TelephoneNumber, Timestamp};
-use herald_linear::{Event, Operation, Outcome, Random, Recorder, Scale, Worker, check};
+use herald_linear::{Event, OVERLAP_MAX, Operation, Outcome, Random, Recorder, Scale, Worker, check};
 use herald_log::{DrainCursor, LogConfig, LogHandle, PlacementLog, Weakening, records, weakened};
 use shuttle::rand::RngCore;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -99,7 +99,7 @@ impl Scene {
         });
         self.look_again(&log, &recorder, &mut events);
         drained_once(&events, &drained, recorder.now_ms());
-        check(events).unwrap_or_else(|violation| panic!("{violation}"));
+        check(events, OVERLAP_MAX).unwrap_or_else(|violation| panic!("{violation}"));
     }
 
     fn log(self) -> Arc<PlacementLog> {
