@@ -126,7 +126,7 @@ fn a_forbidden_use_of_our_own_crates_is_found() {
         &manifest::breaks_the_dependency_rule(&manifest_at("engine/new/Cargo.toml", unknown)),
         &[2],
     );
-    let plugin = "[package]\nname = \"herald-rate-x\"\n[dependencies]\nherald-core.workspace = true";
+    let plugin = "[package]\nname = \"herald-rate-x\"\n[dependencies]\nherald-log.workspace = true";
     check_manifest(&manifest::breaks_the_dependency_rule(&manifest_at("plugins/x/Cargo.toml", plugin)), &[4]);
 }
 

@@ -1,0 +1,1 @@
+//! Discovery from the CPS URIs in certificates.

@@ -1,0 +1,1 @@
+//! Discovery by ENUM (RFC 6116).

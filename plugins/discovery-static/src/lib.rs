@@ -1,0 +1,1 @@
+//! Discovery from a compiled table of numbers, prefixes and codes.

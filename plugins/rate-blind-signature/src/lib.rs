@@ -1,0 +1,1 @@
+//! Rate control by blind RSA signatures (RFC 9474).

@@ -1,0 +1,1 @@
+//! Rate control by a verifiable oblivious pseudorandom function (RFC 9497).
