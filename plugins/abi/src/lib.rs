@@ -82,8 +82,9 @@ pub const MODE_AGREED: u32 = 8;
 /// The nonce commits to a public key in the proof, which signs every store.
 pub const MODE_SIGNED: u32 = 16;
 
-/// `herald_plugin_entry`.
-pub type Entry = unsafe extern "C" fn() -> *const Plugin;
+/// `herald_plugin_entry`. A function of a plugin is called as one that unwinds, although it must not: C++ may throw, and
+/// the engine's barrier stops it only if the frames between let it pass.
+pub type Entry = unsafe extern "C-unwind" fn() -> *const Plugin;
 /// The name of the one symbol that a plugin exports, with its NUL.
 pub const ENTRY_SYMBOL: &[u8] = b"herald_plugin_entry\0";
 
@@ -139,10 +140,10 @@ pub struct Plugin {
     pub version: *const c_char,
     pub summary: *const c_char,
     pub open: Option<
-        unsafe extern "C" fn(*const Host, *const Setting, usize, *mut *mut c_void, *mut Reason) -> i32,
+        unsafe extern "C-unwind" fn(*const Host, *const Setting, usize, *mut *mut c_void, *mut Reason) -> i32,
     >,
-    pub close: Option<unsafe extern "C" fn(*mut c_void)>,
-    pub reload: Option<unsafe extern "C" fn(*mut c_void, *mut Reason) -> i32>,
+    pub close: Option<unsafe extern "C-unwind" fn(*mut c_void)>,
+    pub reload: Option<unsafe extern "C-unwind" fn(*mut c_void, *mut Reason) -> i32>,
 }
 
 /// `herald_question`.
@@ -175,9 +176,9 @@ pub struct Answer {
 #[repr(C)]
 pub struct Discovery {
     pub plugin: Plugin,
-    pub find: Option<unsafe extern "C" fn(*mut c_void, *const Question, *mut Answer) -> i32>,
-    pub cancel: Option<unsafe extern "C" fn(*mut c_void, u64)>,
-    pub observe: Option<unsafe extern "C" fn(*mut c_void, u32, *const u8, usize)>,
+    pub find: Option<unsafe extern "C-unwind" fn(*mut c_void, *const Question, *mut Answer) -> i32>,
+    pub cancel: Option<unsafe extern "C-unwind" fn(*mut c_void, u64)>,
+    pub observe: Option<unsafe extern "C-unwind" fn(*mut c_void, u32, *const u8, usize)>,
 }
 
 /// `herald_token_key`.
@@ -250,15 +251,24 @@ pub struct RateControl {
     pub key_cost_ms: u32,
     pub request_type: *const c_char,
     pub response_type: *const c_char,
-    pub key_make: Option<unsafe extern "C" fn(*mut c_void, *mut TokenKey) -> i32>,
-    pub key_add: Option<unsafe extern "C" fn(*mut c_void, u64, *const u8, usize) -> i32>,
-    pub key_drop: Option<unsafe extern "C" fn(*mut c_void, u64)>,
-    pub request_count: Option<unsafe extern "C" fn(*mut c_void, *const u8, usize) -> u32>,
-    pub issue: Option<unsafe extern "C" fn(*mut c_void, u64, *const u8, usize, *mut Bytes) -> i32>,
-    pub redeem: Option<unsafe extern "C" fn(*mut c_void, *const Redemption, usize, *mut Redeemed) -> i32>,
-    pub request: Option<unsafe extern "C" fn(*mut c_void, *const Want, *mut Bytes, *mut Bytes) -> i32>,
+    pub key_make: Option<unsafe extern "C-unwind" fn(*mut c_void, *mut TokenKey) -> i32>,
+    pub key_add: Option<unsafe extern "C-unwind" fn(*mut c_void, u64, *const u8, usize) -> i32>,
+    pub key_drop: Option<unsafe extern "C-unwind" fn(*mut c_void, u64)>,
+    pub request_count: Option<unsafe extern "C-unwind" fn(*mut c_void, *const u8, usize) -> u32>,
+    pub issue: Option<unsafe extern "C-unwind" fn(*mut c_void, u64, *const u8, usize, *mut Bytes) -> i32>,
+    pub redeem:
+        Option<unsafe extern "C-unwind" fn(*mut c_void, *const Redemption, usize, *mut Redeemed) -> i32>,
+    pub request: Option<unsafe extern "C-unwind" fn(*mut c_void, *const Want, *mut Bytes, *mut Bytes) -> i32>,
     pub finish: Option<
-        unsafe extern "C" fn(*mut c_void, *const u8, usize, *const u8, usize, *mut Token, *mut usize) -> i32,
+        unsafe extern "C-unwind" fn(
+            *mut c_void,
+            *const u8,
+            usize,
+            *const u8,
+            usize,
+            *mut Token,
+            *mut usize,
+        ) -> i32,
     >,
 }
 

@@ -4,8 +4,9 @@ use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
 
 use crate::abi;
-use crate::barrier::{give_reason, guarded};
+use crate::barrier::guarded;
 use crate::host::{Host, Level};
+use crate::instance::{self, Instance, Kind};
 use crate::memory;
 use crate::settings::Settings;
 
@@ -95,95 +96,42 @@ pub trait Discovery: Send + Sync + Sized + 'static {
 }
 
 /// The entry function of a discovery plugin, to export or to register.
-pub extern "C" fn discovery_entry<P: Discovery>() -> *const abi::Plugin {
+pub extern "C-unwind" fn discovery_entry<P: Discovery>() -> *const abi::Plugin {
     (&raw const Table::<P>::TABLE.plugin).cast()
-}
-
-/// An instance and its host.
-struct Instance<P> {
-    host: Host,
-    plugin: P,
 }
 
 struct Table<P>(PhantomData<P>);
 
+impl<P: Discovery> Kind<P> for Table<P> {
+    fn open(host: Host, settings: &Settings<'_>) -> Result<P, String> {
+        P::open(host, settings)
+    }
+
+    fn reload(plugin: &P) -> Result<(), String> {
+        plugin.reload()
+    }
+}
+
 impl<P: Discovery> Table<P> {
     const TABLE: &'static abi::Discovery = &abi::Discovery {
-        plugin: abi::Plugin {
-            abi_major: abi::ABI_MAJOR,
-            abi_minor: abi::ABI_MINOR,
-            struct_size: size_of::<abi::Discovery>() as u32,
-            kind: abi::DISCOVERY,
-            flags: abi::THREADS,
-            name: P::NAME.as_ptr(),
-            version: P::VERSION.as_ptr(),
-            summary: P::SUMMARY.as_ptr(),
-            open: Some(open::<P>),
-            close: Some(close::<P>),
-            reload: Some(reload::<P>),
-        },
+        plugin: instance::head::<Self, P>(
+            abi::DISCOVERY,
+            size_of::<abi::Discovery>(),
+            [P::NAME, P::VERSION, P::SUMMARY],
+        ),
         find: Some(find::<P>),
         cancel: Some(cancel::<P>),
         observe: Some(observe::<P>),
     };
 }
 
-unsafe extern "C" fn open<P: Discovery>(
-    host: *const abi::Host,
-    settings: *const abi::Setting,
-    count: usize,
-    instance: *mut *mut c_void,
-    reason: *mut abi::Reason,
-) -> i32 {
-    guarded(&|words| give_reason(reason, words), abi::FAILED, || {
-        // SAFETY: the header's contract for open.
-        let Some(host) = (unsafe { Host::at(host) }) else {
-            give_reason(reason, "the host speaks another version of the plugin interface");
-            return abi::FAILED;
-        };
-        // SAFETY: the header's contract for open.
-        let settings = unsafe { Settings::at(settings, count) };
-        match P::open(host, &settings) {
-            Ok(plugin) => {
-                let made = Box::into_raw(Box::new(Instance { host, plugin }));
-                // SAFETY: the header's contract for open: a place for the instance.
-                unsafe { instance.write(made.cast()) };
-                abi::OK
-            }
-            Err(words) => {
-                give_reason(reason, &words);
-                abi::FAILED
-            }
-        }
-    })
-}
-
-unsafe extern "C" fn close<P: Discovery>(instance: *mut c_void) {
-    // SAFETY: made by open, and the host closes an instance once, when nothing else is under way.
-    let instance = unsafe { Box::from_raw(instance.cast::<Instance<P>>()) };
-    let host = instance.host;
-    guarded(&|words| host.log(Level::Error, words), (), || drop(instance));
-}
-
-unsafe extern "C" fn reload<P: Discovery>(instance: *mut c_void, reason: *mut abi::Reason) -> i32 {
-    // SAFETY: made by open and not yet closed.
-    let instance = unsafe { &*instance.cast::<Instance<P>>() };
-    guarded(&|words| give_reason(reason, words), abi::FAILED, || match instance.plugin.reload() {
-        Ok(()) => abi::OK,
-        Err(words) => {
-            give_reason(reason, &words);
-            abi::FAILED
-        }
-    })
-}
-
-unsafe extern "C" fn find<P: Discovery>(
+unsafe extern "C-unwind" fn find<P: Discovery>(
     instance: *mut c_void,
     question: *const abi::Question,
     answer: *mut abi::Answer,
 ) -> i32 {
     // SAFETY: made by open and not yet closed.
-    let instance = unsafe { &*instance.cast::<Instance<P>>() };
+    let instance = unsafe { Instance::<P>::at(instance) };
     let host = instance.host;
     guarded(&|words| host.log(Level::Error, words), abi::FAILED, || {
         // SAFETY: the header's contract for find.
@@ -218,16 +166,21 @@ unsafe extern "C" fn find<P: Discovery>(
     })
 }
 
-unsafe extern "C" fn cancel<P: Discovery>(instance: *mut c_void, ticket: u64) {
+unsafe extern "C-unwind" fn cancel<P: Discovery>(instance: *mut c_void, ticket: u64) {
     // SAFETY: made by open and not yet closed.
-    let instance = unsafe { &*instance.cast::<Instance<P>>() };
+    let instance = unsafe { Instance::<P>::at(instance) };
     let host = instance.host;
     guarded(&|words| host.log(Level::Error, words), (), || instance.plugin.cancel(Ticket(ticket)));
 }
 
-unsafe extern "C" fn observe<P: Discovery>(instance: *mut c_void, what: u32, data: *const u8, len: usize) {
+unsafe extern "C-unwind" fn observe<P: Discovery>(
+    instance: *mut c_void,
+    what: u32,
+    data: *const u8,
+    len: usize,
+) {
     // SAFETY: made by open and not yet closed.
-    let instance = unsafe { &*instance.cast::<Instance<P>>() };
+    let instance = unsafe { Instance::<P>::at(instance) };
     let host = instance.host;
     guarded(&|words| host.log(Level::Error, words), (), || {
         if what == abi::OBSERVED_CERTIFICATE {

@@ -30,7 +30,9 @@
 
 mod barrier;
 mod discovery;
+pub mod harness;
 mod host;
+mod instance;
 mod memory;
 mod rate_control;
 mod settings;
@@ -51,8 +53,8 @@ macro_rules! export {
     ($entry:expr) => {
         /// The table of this plugin.
         #[unsafe(no_mangle)]
-        pub extern "C" fn herald_plugin_entry() -> *const $crate::abi::Plugin {
-            let entry: extern "C" fn() -> *const $crate::abi::Plugin = $entry;
+        pub extern "C-unwind" fn herald_plugin_entry() -> *const $crate::abi::Plugin {
+            let entry: extern "C-unwind" fn() -> *const $crate::abi::Plugin = $entry;
             entry()
         }
     };

@@ -6,8 +6,9 @@ use core::marker::PhantomData;
 use zeroize::Zeroizing;
 
 use crate::abi;
-use crate::barrier::{give_reason, guarded};
+use crate::barrier::guarded;
 use crate::host::{Host, Level};
+use crate::instance::{self, Instance, Kind};
 use crate::memory;
 use crate::settings::Settings;
 
@@ -222,33 +223,29 @@ pub trait RateControl: Send + Sync + Sized + 'static {
 }
 
 /// The entry function of a rate control plugin, to export or to register.
-pub extern "C" fn rate_control_entry<P: RateControl>() -> *const abi::Plugin {
+pub extern "C-unwind" fn rate_control_entry<P: RateControl>() -> *const abi::Plugin {
     (&raw const Table::<P>::TABLE.plugin).cast()
-}
-
-/// An instance and its host.
-struct Instance<P> {
-    host: Host,
-    plugin: P,
 }
 
 struct Table<P>(PhantomData<P>);
 
+impl<P: RateControl> Kind<P> for Table<P> {
+    fn open(host: Host, settings: &Settings<'_>) -> Result<P, String> {
+        P::open(host, settings)
+    }
+
+    fn reload(plugin: &P) -> Result<(), String> {
+        plugin.reload()
+    }
+}
+
 impl<P: RateControl> Table<P> {
     const TABLE: &'static abi::RateControl = &abi::RateControl {
-        plugin: abi::Plugin {
-            abi_major: abi::ABI_MAJOR,
-            abi_minor: abi::ABI_MINOR,
-            struct_size: size_of::<abi::RateControl>() as u32,
-            kind: abi::RATE_CONTROL,
-            flags: abi::THREADS,
-            name: P::NAME.as_ptr(),
-            version: P::VERSION.as_ptr(),
-            summary: P::SUMMARY.as_ptr(),
-            open: Some(open::<P>),
-            close: Some(close::<P>),
-            reload: Some(reload::<P>),
-        },
+        plugin: instance::head::<Self, P>(
+            abi::RATE_CONTROL,
+            size_of::<abi::RateControl>(),
+            [P::NAME, P::VERSION, P::SUMMARY],
+        ),
         token_type: P::TOKEN_TYPE as u32,
         modes: P::MODES.0,
         count_max: P::COUNT_MAX,
@@ -272,7 +269,7 @@ impl<P: RateControl> Table<P> {
 /// `instance` was made by open and is not yet closed.
 unsafe fn with<P: RateControl>(instance: *mut c_void, work: impl FnOnce(&P) -> Result<i32, Fault>) -> i32 {
     // SAFETY: the caller's promise.
-    let instance = unsafe { &*instance.cast::<Instance<P>>() };
+    let instance = unsafe { Instance::<P>::at(instance) };
     let told = |words: &str| instance.host.log(Level::Error, words);
     guarded(&told, abi::FAILED, || work(&instance.plugin).unwrap_or_else(|fault| code(fault, instance.host)))
 }
@@ -288,56 +285,7 @@ fn code(fault: Fault, host: Host) -> i32 {
     }
 }
 
-unsafe extern "C" fn open<P: RateControl>(
-    host: *const abi::Host,
-    settings: *const abi::Setting,
-    count: usize,
-    instance: *mut *mut c_void,
-    reason: *mut abi::Reason,
-) -> i32 {
-    guarded(&|words| give_reason(reason, words), abi::FAILED, || {
-        // SAFETY: the header's contract for open.
-        let Some(host) = (unsafe { Host::at(host) }) else {
-            give_reason(reason, "the host speaks another version of the plugin interface");
-            return abi::FAILED;
-        };
-        // SAFETY: the header's contract for open.
-        let settings = unsafe { Settings::at(settings, count) };
-        match P::open(host, &settings) {
-            Ok(plugin) => {
-                let made = Box::into_raw(Box::new(Instance { host, plugin }));
-                // SAFETY: the header's contract for open: a place for the instance.
-                unsafe { instance.write(made.cast()) };
-                abi::OK
-            }
-            Err(words) => {
-                give_reason(reason, &words);
-                abi::FAILED
-            }
-        }
-    })
-}
-
-unsafe extern "C" fn close<P: RateControl>(instance: *mut c_void) {
-    // SAFETY: made by open, and the host closes an instance once, when nothing else is under way.
-    let instance = unsafe { Box::from_raw(instance.cast::<Instance<P>>()) };
-    let host = instance.host;
-    guarded(&|words| host.log(Level::Error, words), (), || drop(instance));
-}
-
-unsafe extern "C" fn reload<P: RateControl>(instance: *mut c_void, reason: *mut abi::Reason) -> i32 {
-    // SAFETY: made by open and not yet closed.
-    let instance = unsafe { &*instance.cast::<Instance<P>>() };
-    guarded(&|words| give_reason(reason, words), abi::FAILED, || match instance.plugin.reload() {
-        Ok(()) => abi::OK,
-        Err(words) => {
-            give_reason(reason, &words);
-            abi::FAILED
-        }
-    })
-}
-
-unsafe extern "C" fn key_make<P: RateControl>(instance: *mut c_void, key: *mut abi::TokenKey) -> i32 {
+unsafe extern "C-unwind" fn key_make<P: RateControl>(instance: *mut c_void, key: *mut abi::TokenKey) -> i32 {
     let work = |plugin: &P| {
         let made = plugin.key_make()?;
         // SAFETY: the header's contract for key_make: the host's memory, which nobody else uses meanwhile.
@@ -352,7 +300,7 @@ unsafe extern "C" fn key_make<P: RateControl>(instance: *mut c_void, key: *mut a
     unsafe { with(instance, work) }
 }
 
-unsafe extern "C" fn key_add<P: RateControl>(
+unsafe extern "C-unwind" fn key_add<P: RateControl>(
     instance: *mut c_void,
     key: u64,
     secret: *const u8,
@@ -364,7 +312,7 @@ unsafe extern "C" fn key_add<P: RateControl>(
     unsafe { with(instance, |plugin: &P| plugin.key_add(KeyHandle(key), secret).map(|()| abi::OK)) }
 }
 
-unsafe extern "C" fn key_drop<P: RateControl>(instance: *mut c_void, key: u64) {
+unsafe extern "C-unwind" fn key_drop<P: RateControl>(instance: *mut c_void, key: u64) {
     let work = |plugin: &P| {
         plugin.key_drop(KeyHandle(key));
         Ok(abi::OK)
@@ -373,7 +321,7 @@ unsafe extern "C" fn key_drop<P: RateControl>(instance: *mut c_void, key: u64) {
     unsafe { with(instance, work) };
 }
 
-unsafe extern "C" fn request_count<P: RateControl>(
+unsafe extern "C-unwind" fn request_count<P: RateControl>(
     instance: *mut c_void,
     request: *const u8,
     len: usize,
@@ -390,7 +338,7 @@ unsafe extern "C" fn request_count<P: RateControl>(
     count
 }
 
-unsafe extern "C" fn issue<P: RateControl>(
+unsafe extern "C-unwind" fn issue<P: RateControl>(
     instance: *mut c_void,
     key: u64,
     request: *const u8,
@@ -408,7 +356,7 @@ unsafe extern "C" fn issue<P: RateControl>(
     unsafe { with(instance, work) }
 }
 
-unsafe extern "C" fn redeem<P: RateControl>(
+unsafe extern "C-unwind" fn redeem<P: RateControl>(
     instance: *mut c_void,
     tokens: *const abi::Redemption,
     count: usize,
@@ -459,7 +407,7 @@ fn fill(place: &mut [u8], value: &[u8]) -> Result<u32, Fault> {
     u32::try_from(value.len()).map_err(|_| Fault::Refused)
 }
 
-unsafe extern "C" fn request<P: RateControl>(
+unsafe extern "C-unwind" fn request<P: RateControl>(
     instance: *mut c_void,
     want: *const abi::Want,
     request: *mut abi::Bytes,
@@ -491,7 +439,7 @@ unsafe extern "C" fn request<P: RateControl>(
     unsafe { with(instance, work) }
 }
 
-unsafe extern "C" fn finish<P: RateControl>(
+unsafe extern "C-unwind" fn finish<P: RateControl>(
     instance: *mut c_void,
     state: *const u8,
     state_len: usize,
