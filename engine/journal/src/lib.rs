@@ -8,6 +8,7 @@
 //!   one that fails on purpose.
 //! - [`Journal`] turns the log into blocks, one pass at a time, without a thread or a clock of its own.
 //! - `RocksKeeper` (same feature) reads single records back, for a log that lets them leave memory.
+//! - `Vault` (same feature) keeps the issuer's keys and spent tokens in the same database.
 //! - [`Commits`] tells appenders when their placement is as durable as promised.
 //! - [`JournalThread`] drives passes, and slows those who store faster than the disk takes.
 
@@ -27,6 +28,8 @@ mod recovery;
 mod rocks;
 mod store;
 mod thread;
+#[cfg(feature = "rocks")]
+mod vault;
 
 pub use block::BlockKey;
 pub use commits::{CommitState, Commits, Ticket};
@@ -37,3 +40,5 @@ pub use keeper::RocksKeeper;
 pub use rocks::{RocksFigures, RocksMeter, RocksStore};
 pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
 pub use thread::{JournalThread, Notice, Pace};
+#[cfg(feature = "rocks")]
+pub use vault::{KeptKey, SpentMark, Vault};

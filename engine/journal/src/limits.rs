@@ -56,3 +56,7 @@ pub const IDLE_PASS_MS: u64 = 1_000;
 pub const UNREAD_NOTICE_MS: u64 = 60_000;
 /// How long a store waits for its commit before it is told that the store is unavailable.
 pub const COMMIT_WAIT_MS: u64 = 10_000;
+/// Bytes of a token's id and of what it was spent on: no two tokens share 16 bytes of a hash.
+pub const SPENT_NAME_BYTES: usize = 16;
+/// Memory of RocksDB for the spent marks of one epoch, in bytes, before they go to a file: some 100,000 of them.
+pub const SPENT_MEMORY_BYTES: usize = 8 << 20;

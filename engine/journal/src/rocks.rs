@@ -24,6 +24,7 @@ use crate::limits::BATCH_BYTES;
 use crate::processor;
 use crate::recovery::{Indexed, Recovered};
 use crate::store::{Block, BlockStore, Fault, FaultKind, Meta};
+use crate::vault::{Doubt, Vault, is_of_vault, vault_options};
 
 const FORMAT: u32 = 3;
 const DEFAULT_FAMILY: &str = "default";
@@ -39,6 +40,7 @@ pub struct RocksStore {
     db: SharedDb,
     access: Access,
     read_fault: ReadFault,
+    doubt: Doubt,
     meter: RocksMeter,
 }
 
@@ -100,6 +102,7 @@ impl RocksStore {
             db: Arc::new(RwLock::new(Some(db))),
             access: Access::Make,
             read_fault: Arc::default(),
+            doubt: Doubt::default(),
             meter: RocksMeter(options),
         };
         match store.meta(Meta::Format)? {
@@ -159,6 +162,16 @@ impl RocksStore {
     pub fn keeper(&self, retention: Retention, opened_at: Timestamp) -> Arc<RocksKeeper> {
         let (db, read_fault) = (Arc::clone(&self.db), Arc::clone(&self.read_fault));
         Arc::new(RocksKeeper::new(db, read_fault, Span::of(retention), opened_at))
+    }
+
+    /// What rate control keeps in this store.
+    ///
+    /// # Errors
+    /// If the folder has gone or cannot be read.
+    pub fn vault(&self) -> Result<Vault, Fault> {
+        let families = DB::list_cf(&Options::default(), &self.folder.path).map_err(fault)?;
+        let folder = Folder::at(&self.folder.path)?;
+        Ok(Vault::new(Arc::clone(&self.db), folder, self.doubt.clone(), &families))
     }
 
     /// As [`for_each_live`](Self::for_each_live), for a log that goes beyond its memory: hands `index` many at once, in the
@@ -256,7 +269,7 @@ impl RocksStore {
         match self.open_again(access) {
             Ok(()) => Ok(()),
             Err(fault) => {
-                // Only a log that goes beyond its memory has a keeper, which shares the database.
+                // Who shares the database may read it: the keeper of a log that goes beyond its memory.
                 if self.access != Access::Read && Arc::strong_count(&self.db) > 1 {
                     // What this says has been said.
                     let _ = self.open_again(Access::Read);
@@ -272,6 +285,9 @@ impl RocksStore {
         let old = self.db.write().replace(db);
         drop(old);
         (self.access, self.generations) = (access, generations);
+        if access != Access::Read {
+            self.doubt.end();
+        }
         Ok(())
     }
 
@@ -316,12 +332,14 @@ impl BlockStore for RocksStore {
 
     fn write(&mut self) -> Result<(), Fault> {
         let batch = core::mem::replace(&mut self.batch, new_batch());
-        self.db()?.write_opt(batch, &WriteOptions::default()).map_err(fault)
+        self.doubt.check()?;
+        self.doubt.watch(self.db()?.write_opt(batch, &WriteOptions::default()).map_err(fault))
     }
 
     fn sync(&mut self) -> Result<(), Fault> {
         self.folder.check()?;
-        self.db()?.flush_wal(true).map_err(fault)
+        self.doubt.check()?;
+        self.doubt.watch(self.db()?.flush_wal(true).map_err(fault))
     }
 
     fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
@@ -406,7 +424,11 @@ fn open_db(
     };
     let generations = names.iter().filter_map(|name| generation_of(name)).collect();
     let families = names.into_iter().map(|name| {
-        let options = if name == DEFAULT_FAMILY { Options::default() } else { family_options(memory_bytes) };
+        let options = match &*name {
+            DEFAULT_FAMILY => Options::default(),
+            name if is_of_vault(name) => vault_options(),
+            _ => family_options(memory_bytes),
+        };
         ColumnFamilyDescriptor::new(name, options)
     });
     let opened = match access {
@@ -448,11 +470,11 @@ pub(crate) fn fault(error: Error) -> Fault {
 }
 
 #[cold]
-fn missing(family: &str) -> Fault {
+pub(crate) fn missing(family: &str) -> Fault {
     Fault::new(FaultKind::Damaged, format!("column family {family} is missing"))
 }
 
 #[cold]
-fn closed() -> Fault {
+pub(crate) fn closed() -> Fault {
     Fault::new(FaultKind::Io, "it could not be reopened after a failure")
 }
