@@ -14,8 +14,8 @@ const MEMORY: usize = 64 << 20;
 const SECRET: &[u8] = b"a secret key that is nowhere else in the folder";
 
 fn open(path: &Path) -> (RocksStore, Vault) {
-    let store = RocksStore::open(path, MEMORY).unwrap();
-    let vault = store.vault().unwrap();
+    let store = RocksStore::open(path, MEMORY).expect("a journal");
+    let vault = store.vault().expect("a vault");
     (store, vault)
 }
 
@@ -31,13 +31,13 @@ fn key(epoch: u64, class: u8) -> KeptKey {
 
 fn spent(vault: &Vault, epoch: u64) -> Vec<SpentMark> {
     let mut marks = Vec::new();
-    vault.for_each_spent(epoch, &mut |mark| marks.push(*mark)).unwrap();
+    vault.for_each_spent(epoch, &mut |mark| marks.push(*mark)).expect("marks");
     marks
 }
 
 fn holds(folder: &Path, wanted: &[u8]) -> bool {
     std::fs::read_dir(folder)
-        .unwrap()
+        .expect("a folder")
         .filter_map(|entry| std::fs::read(entry.ok()?.path()).ok())
         .any(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted))
 }
