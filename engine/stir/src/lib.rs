@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+mod access;
 pub mod bundle;
 mod call;
 mod certificate;
@@ -62,6 +63,7 @@ pub mod services;
 mod sip;
 mod verify;
 
+pub use access::{AccessFault, AccessToken, Holder, TYPE as ACCESS_TYPE};
 pub use call::{CallVerdict, PassportReport};
 pub use certificate::{
     Authority, CertificateChain, CertificateSource, ChainCache, ClaimConstraints, Coverage, CpsUriExtension,

@@ -197,3 +197,10 @@ pub const COLLECTED_ITEMS_MAX: usize = 1056;
 /// Documents fetched to judge one call: a chain for each of its PASSporTs, most of which name the same one. More
 /// are not fetched, so that nobody has us ask a whole list of hosts; PASSporTs that need them are refused (436).
 pub const CALL_DOCUMENTS_MAX: usize = 16;
+
+/// Bytes of an access token: a chain of six certificates with long lists of numbers. A longer one is refused unread.
+pub const ACCESS_TOKEN_BYTES_MAX: usize = 32 * 1024;
+/// How long an access token is good for, in seconds: the time of a request and the difference of two clocks.
+pub const ACCESS_FRESHNESS_S: u64 = 60;
+/// Bytes of an access token's `jti`. A longer one is refused.
+pub const ACCESS_ID_BYTES_MAX: usize = 128;

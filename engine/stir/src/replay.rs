@@ -72,7 +72,21 @@ impl ReplayMemory {
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let hash = digest(&SHA256, passport.signing_input().as_bytes());
+        self.note_signed(passport.signing_input(), call, expires, now)
+    }
+
+    /// As [`note`](Self::note), for something else that was signed.
+    ///
+    /// # Errors
+    /// As [`note`](Self::note).
+    pub fn note_signed(
+        &self,
+        signing_input: &str,
+        call: CallToken,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let hash = digest(&SHA256, signing_input.as_bytes());
         let key: Key = *hash.as_ref().first_chunk().expect("SHA-256 has 32 bytes");
         // A panic in another thread leaves at worst an entry that is in one of the two collections.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,244 @@
+//! Access tokens: the holder of a STIR certificate asks a service for something, and proves who it is. It does not know
+//! what is asked for.
+//!
+//! A token is a JWS (RFC 7515) in compact form. Header: `alg` ES256, `typ` [`TYPE`], and `x5c`. Payload: `aud` is the URL of
+//! the resource, `iat` the second it was made, `jti` a text that is new each time. Other members are ignored. It is good
+//! for [`ACCESS_FRESHNESS_S`] and once.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use herald_core::{Random, TelephoneNumber, Timestamp};
+use ring::digest::{SHA256, digest};
+
+use crate::certificate::{CertificateChain, Coverage, TnAuthList, TnEntry, TrustStore};
+use crate::error::Fault;
+use crate::es256::{SIGNATURE_BYTES, SigningKey};
+use crate::json::Json;
+use crate::limits::{ACCESS_FRESHNESS_S, ACCESS_ID_BYTES_MAX, ACCESS_TOKEN_BYTES_MAX, AHEAD_DEFAULT_S};
+use crate::passport::{CertificateReference, Leniency};
+
+/// `typ` of a token's header. PASSporTs and key bundles have others, so none is taken for another (RFC 8725 §3.11).
+pub const TYPE: &str = "stir-access+jwt";
+
+/// Who asks: a holder of numbers or codes, whose chain leads to a root.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    list: TnAuthList,
+}
+
+impl Holder {
+    /// The holder of `chain`, if it leads to a root of `trust` at `now` on the wall clock and each list of numbers along it
+    /// lies within the next. Up to six signatures are verified.
+    ///
+    /// # Errors
+    /// [`Fault`] of the stage cert.
+    pub fn of_chain(chain: &CertificateChain, trust: &TrustStore, now: Timestamp) -> Result<Self, Fault> {
+        let verified = chain.verify(trust, now)?;
+        for list in verified.lists() {
+            list?;
+        }
+        Ok(Self { list: chain.signer_numbers()?.clone() })
+    }
+
+    /// Names the holder among all: a hash of what its certificate stands for, whichever certificate it is.
+    pub fn identity(&self) -> [u8; 32] {
+        let mut entries: Vec<_> = self.list.entries().iter().map(TnEntry::to_string).collect();
+        entries.sort_unstable();
+        entries.dedup();
+        let text = entries.join("\n");
+        let hash = digest(&SHA256, text.as_bytes());
+        *hash.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
+    }
+
+    /// Whether its certificate names the number. A service provider code does not.
+    pub fn has_number(&self, number: TelephoneNumber) -> bool {
+        self.list.coverage(number) == Coverage::Covered
+    }
+}
+
+/// A token that was read and is not yet to be believed.
+#[derive(Debug)]
+pub struct AccessToken {
+    audience: String,
+    iat_s: u64,
+    chain: CertificateChain,
+    signing_input: String,
+    signature: [u8; SIGNATURE_BYTES],
+}
+
+impl AccessToken {
+    /// Signs a token for the resource at the URL `audience`.
+    ///
+    /// # Errors
+    /// [`AccessFault`], if no service would take it whatever its certificate: what is signed is read back.
+    pub fn sign(
+        audience: &str,
+        now: Timestamp,
+        certificate: &CertificateReference,
+        key: &SigningKey,
+        random: &dyn Random,
+    ) -> Result<String, AccessFault> {
+        let mut header = BTreeMap::from([
+            ("alg".to_owned(), Json::Text("ES256".into())),
+            ("typ".to_owned(), Json::Text(TYPE.into())),
+        ]);
+        certificate.write(&mut header);
+        let iat_s = i64::try_from(now.as_millis() / 1000).map_err(|_| AccessFault::Member("iat"))?;
+        let payload = BTreeMap::from([
+            ("aud".to_owned(), Json::Text(audience.into())),
+            ("iat".to_owned(), Json::Integer(iat_s)),
+            ("jti".to_owned(), Json::Text(URL_SAFE_NO_PAD.encode(&random.key()[..16]))),
+        ]);
+        let input = format!("{}.{}", segment(header), segment(payload));
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()));
+        let token = format!("{input}.{signature}");
+        Self::parse(token.as_bytes()).map(|_| token)
+    }
+
+    /// Reads a token. O(bytes).
+    ///
+    /// # Errors
+    /// [`AccessFault`] for its form.
+    pub fn parse(token: &[u8]) -> Result<Self, AccessFault> {
+        if token.len() > ACCESS_TOKEN_BYTES_MAX {
+            return Err(AccessFault::TooLong(token.len()));
+        }
+        let token = core::str::from_utf8(token).map_err(|_| AccessFault::Form)?;
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(AccessFault::Form)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(AccessFault::Form)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| AccessFault::Form)?;
+        let chain = read_header(&object(header)?)?;
+        let (audience, iat_s) = read_payload(&object(payload)?)?;
+        Ok(Self {
+            audience,
+            iat_s,
+            chain: CertificateChain::from_der(&chain)?,
+            signing_input: signing_input.to_owned(),
+            signature: signature.as_slice().try_into().map_err(|_| AccessFault::Signature)?,
+        })
+    }
+
+    /// What was signed: what a service remembers of a token that it took, for as long as it is fresh.
+    pub fn signing_input(&self) -> &str {
+        &self.signing_input
+    }
+
+    /// Until when it is fresh.
+    pub fn fresh_until(&self) -> Timestamp {
+        Timestamp::from_millis((self.iat_s + ACCESS_FRESHNESS_S).saturating_mul(1000))
+    }
+
+    /// Who asks for the resource at `audience`, at `now` on the wall clock. Cheap things first; up to seven signatures are
+    /// verified. That it was not seen before is for the caller to see to.
+    ///
+    /// # Errors
+    /// [`AccessFault`].
+    pub fn verify(&self, audience: &str, trust: &TrustStore, now: Timestamp) -> Result<Holder, AccessFault> {
+        let now_s = now.as_millis() / 1000;
+        if self.audience != audience {
+            return Err(AccessFault::Audience);
+        }
+        if self.iat_s > now_s.saturating_add(AHEAD_DEFAULT_S) || now > self.fresh_until() {
+            return Err(AccessFault::Stale);
+        }
+        if !self.chain.signer_key()?.is_signature(self.signing_input.as_bytes(), &self.signature) {
+            return Err(AccessFault::Signature);
+        }
+        Ok(Holder::of_chain(&self.chain, trust, now)?)
+    }
+}
+
+type Members = BTreeMap<String, Json>;
+
+fn segment(members: Members) -> String {
+    let text = Json::Object(members).to_text().expect("only texts and whole numbers are put in");
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+fn object(segment: &str) -> Result<Members, AccessFault> {
+    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| AccessFault::Form)?;
+    match Json::parse(&bytes) {
+        Ok(Json::Object(members)) => Ok(members),
+        _ => Err(AccessFault::Form),
+    }
+}
+
+fn read_header(header: &Members) -> Result<Vec<Vec<u8>>, AccessFault> {
+    let text = |name| header.get(name).and_then(Json::as_text);
+    if text("alg") != Some("ES256") {
+        return Err(AccessFault::Member("alg"));
+    }
+    if text("typ") != Some(TYPE) {
+        return Err(AccessFault::Member("typ"));
+    }
+    if header.contains_key("crit") {
+        return Err(AccessFault::Member("crit"));
+    }
+    match CertificateReference::read(header, &Leniency::STRICT)? {
+        CertificateReference::Inline(chain) => Ok(chain),
+        CertificateReference::Url(_) => Err(AccessFault::Member("x5c")),
+    }
+}
+
+fn read_payload(payload: &Members) -> Result<(String, u64), AccessFault> {
+    let text = |name| payload.get(name).and_then(Json::as_text).ok_or(AccessFault::Member(name));
+    let audience = text("aud")?.to_owned();
+    if !(1..=ACCESS_ID_BYTES_MAX).contains(&text("jti")?.len()) {
+        return Err(AccessFault::Member("jti"));
+    }
+    let Some(Json::Integer(iat_s)) = payload.get("iat") else { return Err(AccessFault::Member("iat")) };
+    let iat_s = u64::try_from(*iat_s).map_err(|_| AccessFault::Member("iat"))?;
+    // A thousand years on, milliseconds still have room.
+    if iat_s > 1 << 36 { Err(AccessFault::Member("iat")) } else { Ok((audience, iat_s)) }
+}
+
+/// Why an access token is not to be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessFault {
+    /// More bytes than [`ACCESS_TOKEN_BYTES_MAX`]; how many.
+    TooLong(usize),
+    /// Not a JWS in compact form of two JSON objects, members once each.
+    Form,
+    /// A member of header or payload is missing or has the wrong form.
+    Member(&'static str),
+    /// It is for another resource.
+    Audience,
+    /// It was made too long ago, or in the future.
+    Stale,
+    /// The signature is not one of the certificate's key over these bytes.
+    Signature,
+    /// The certificates are not to be believed.
+    Certificate(Fault),
+}
+
+impl From<Fault> for AccessFault {
+    fn from(fault: Fault) -> Self {
+        Self::Certificate(fault)
+    }
+}
+
+impl fmt::Display for AccessFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(bytes) => {
+                write!(f, "the token has {bytes} bytes; at most {ACCESS_TOKEN_BYTES_MAX} are read")
+            }
+            Self::Form => f.write_str("the token is not a JWS in compact form of two JSON objects"),
+            Self::Member(name) => write!(f, "the token's {name} is missing or has the wrong form"),
+            Self::Audience => f.write_str("the token's aud is not the URL of this resource"),
+            Self::Stale => {
+                write!(
+                    f,
+                    "the token's iat is not of the last {ACCESS_FRESHNESS_S} s; sign a new one, and compare clocks"
+                )
+            }
+            Self::Signature => f.write_str("the token's signature does not verify"),
+            Self::Certificate(fault) => write!(f, "the token's certificates: {fault}"),
+        }
+    }
+}
+
+impl core::error::Error for AccessFault {}
