@@ -573,6 +573,10 @@ typedef struct herald_gateway_fetched {
    * All that was found, as in herald_checked.
    */
   struct herald_text details;
+  /**
+   * The SIP response code that stands for the verdict, as in herald_checked.
+   */
+  int32_t sip_code;
 } herald_gateway_fetched;
 
 /**

@@ -72,6 +72,7 @@ script_step "loom" engine/log/loom.sh
 script_step "shuttle" engine/log/shuttle.sh
 script_step "ThreadSanitizer" tests/tsan.sh 20
 script_step "C API" tests/capi/run.sh
+script_step "switch" tests/switch/run.sh
 script_step "crash" tests/crash/run.sh
 script_step "HTTP" tests/http/run.sh
 script_step "interop" tests/interop/run.sh

@@ -38,6 +38,7 @@ static void hear_fetched(const herald_gateway_fetched *fetched, void *user)
 {
     HOLDS(fetched->struct_size == sizeof *fetched && user == &told);
     HOLDS(fetched->reason.len > 0 && fetched->details.len > 2);
+    HOLDS((fetched->verdict == HERALD_VERDICT_ACCEPT) == (fetched->sip_code == 200));
     for (size_t index = 0; index < fetched->identity_count; index++) {
         const herald_text found = fetched->identity_values[index];
         HOLDS(found.len == strlen(value) && memcmp(found.data, value, found.len) == 0);

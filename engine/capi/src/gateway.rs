@@ -64,6 +64,8 @@ pub struct GatewayFetched {
     pub reason: Text,
     /// All that was found, as in herald_checked.
     pub details: Text,
+    /// The SIP response code that stands for the verdict, as in herald_checked.
+    pub sip_code: i32,
 }
 
 /// [any thread] Takes the PASSporTs of a SIP request to the called side before the call leaves SIP: judges them, seals a
@@ -182,10 +184,11 @@ fn tell_fetched(completion: Completion<GatewayFetched>, outcome: Result<FetchedV
         .iter()
         .map(|value| Text::of(value))
         .collect();
+    let (verdict, sip_code) = verdict_of(checked);
     let fetched = GatewayFetched {
         struct_size: size_of_struct::<GatewayFetched>(),
         status,
-        verdict: verdict_of(checked).0,
+        verdict,
         left_out_count: outcome
             .as_ref()
             .map_or(0, |fetched| u32::try_from(fetched.left_out_count).unwrap_or(u32::MAX)),
@@ -193,6 +196,7 @@ fn tell_fetched(completion: Completion<GatewayFetched>, outcome: Result<FetchedV
         identity_count: values.len(),
         reason: Text::of(&reason),
         details: Text::of(&details),
+        sip_code,
     };
     inside_callback(|| completion.tell(&fetched));
 }
