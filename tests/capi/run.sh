@@ -110,6 +110,29 @@ static_link() {
     quickstart_finds ./static
 }
 
+# compile_example COMPILER NAME PACKAGE...: an example as its first lines say, warnings counted as errors.
+compile_example() {
+    local compiler=$1 name=$2
+    shift 2
+    # shellcheck disable=SC2046 # Flags, one word each.
+    "$compiler" -std=gnu11 -g -Wall -Wextra -Werror "$root/examples/$name.c" -o "$work/example-$name" -pthread \
+        $(pkg-config --cflags --libs herald "$@") "-Wl,-rpath,$work/stage/lib"
+}
+
+# serves NAME: an example that serves a socket for two seconds answers meanwhile, and ends well.
+serves() {
+    local socket=$PWD/herald.sock program answer
+    rm -f "$socket"
+    "$work/example-$1" herald.sock 2 &
+    program=$!
+    for _ in $(seq 100); do
+        answer=$(curl -s --unix-socket "$socket" http://localhost/health || true)
+        [ -n "$answer" ] && break
+        sleep 0.05
+    done
+    wait "$program" && [[ $answer == *OK* ]]
+}
+
 quickstart_finds() { "$1" | grep -q '; 1 opens: eyJ'; }
 
 # The parties of a call: keys, certificates and a directory in which the called number is at the engine itself.
@@ -181,6 +204,20 @@ step "gateway.c under valgrind" leak_checked "$work/gateway" "${parties[@]}"
 step "supply.c under valgrind" leak_checked "$work/supply" "${parties[@]}"
 step "3,000 random calls under valgrind" leak_checked "$work/random-plain" 4 3000
 step "quickstart linked statically" static_link
+
+pkg-config --exists sofia-sip-ua || { has_apt && apt_install libsofia-sip-ua-dev; } || complain "no sofia-sip: its example is skipped"
+for name in poll_loop threads; do
+    step "compile examples/$name.c" compile_example gcc "$name"
+done
+step "a host's own loop: stores, ticks and requests" serves poll_loop
+step "a host's threads" "$work/example-threads"
+if pkg-config --exists sofia-sip-ua; then
+    step "compile examples/sofia.c" compile_example gcc sofia sofia-sip-ua
+    step "the loop of sofia-sip" serves sofia
+elif strict; then
+    exit 2
+fi
+step "Python with ctypes" python3 "$root/examples/herald_ctypes.py" "$work/stage/lib/libherald.so.0"
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]
