@@ -7,15 +7,11 @@ use toml::{Table, Value};
 use crate::Finding;
 
 /// Crates that must not be in the lock file, with the reason.
-pub const BANNED: [(&str, &str); 5] = [
+pub const BANNED: [(&str, &str); 4] = [
     ("rsa", "RUSTSEC-2023-0071: not constant time, and no version repairs it"),
     ("openssl", "ring and rustls are the only cryptography and TLS that are linked"),
     ("openssl-sys", "ring and rustls are the only cryptography and TLS that are linked"),
     ("native-tls", "rustls is the only TLS"),
-    (
-        "aws-lc-sys",
-        "ring is the one provider; a second one is a second set of advisories and half a minute of C",
-    ),
 ];
 
 /// Crates of which there must be no two versions: two would disagree about types or about advisories.

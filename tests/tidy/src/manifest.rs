@@ -36,18 +36,23 @@ pub const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that hold one of the homes of `unsafe` and so cannot inherit lints that forbid it.
-pub const UNSAFE_CRATES: [&str; 7] = [
+pub const UNSAFE_CRATES: [&str; 8] = [
     "herald-log",
     "herald-capi",
     "herald-runtime",
     "herald-plugin-abi",
     "herald-plugin-sdk",
     "herald-loadable",
+    "herald-rate-blind-signature",
     "herald-compare",
 ];
 
-/// The crates behind the storage engine, which only the journal may name, and the comparison that shows it raw.
-const ROCKSDB_CRATES: [&str; 3] = ["rocksdb", "librocksdb-sys", "rust-rocksdb"];
+/// Crates that only these of ours may name: the storage engine, also in the comparison that shows it raw; and AWS-LC, as
+/// ring is the engine's one provider of cryptography, and cannot sign blindly.
+const CRATES_WITH_A_HOME: [(&[&str], &[&str]); 2] = [
+    (&["rocksdb", "librocksdb-sys", "rust-rocksdb"], &["herald-journal", "herald-compare"]),
+    (&["aws-lc-rs", "aws-lc-sys"], &["herald-rate-blind-signature"]),
+];
 
 /// How a dependency is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,14 +214,16 @@ pub fn breaks_the_dependency_rule(manifest: &Manifest) -> Vec<Finding> {
         .collect()
 }
 
-/// A crate other than the journal depends on RocksDB, for whatever purpose.
-pub fn uses_rocksdb_outside_the_journal(manifest: &Manifest) -> Vec<Finding> {
-    if ["herald-journal", "herald-compare"].contains(&manifest.name()) {
-        return Vec::new();
+/// A crate depends on one that has its home elsewhere, for whatever purpose.
+pub fn uses_a_crate_outside_its_home(manifest: &Manifest) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (crates, homes) in CRATES_WITH_A_HOME.iter().filter(|(_, homes)| !homes.contains(&manifest.name())) {
+        let named = manifest.dependencies().into_iter().filter(|one| crates.contains(&one.package.as_str()));
+        findings.extend(named.map(|one| {
+            manifest.finding(&one.key, format!("only {homes:?} may depend on `{}`", one.package))
+        }));
     }
-    let named =
-        manifest.dependencies().into_iter().filter(|one| ROCKSDB_CRATES.contains(&one.package.as_str()));
-    named.map(|one| manifest.finding(&one.key, "only herald-journal may depend on rocksdb")).collect()
+    findings
 }
 
 /// A member names a version of its own, where the root should have the only one.

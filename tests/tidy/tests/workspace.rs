@@ -73,8 +73,8 @@ fn each_crate_uses_only_those_of_ours_that_the_design_lets_it_use() {
 }
 
 #[test]
-fn only_the_journal_names_rocksdb() {
-    check(manifests().iter().flat_map(manifest::uses_rocksdb_outside_the_journal).collect());
+fn only_the_journal_names_rocksdb_and_only_blind_signatures_name_aws_lc() {
+    check(manifests().iter().flat_map(manifest::uses_a_crate_outside_its_home).collect());
     check_files(&with_extension(&["rs"]), source::rocksdb_outside_the_journal);
 }
 
