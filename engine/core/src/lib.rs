@@ -12,6 +12,7 @@ mod number;
 mod placement;
 mod random;
 mod service;
+pub mod siphash;
 mod time;
 
 pub use cover::{CoverSchedule, CoverSecret, Dummy, SealingSuite, X25519Suite};

@@ -3,10 +3,10 @@
 //! The hash is keyed with a secret, since numbers are chosen by attackers. Knows nothing of records.
 
 use herald_core::TelephoneNumber;
+use herald_core::siphash::{SipKey, hash_word};
 
 use crate::arena::Words;
 use crate::config::ADDRESS_BITS;
-use crate::siphash::{SipKey, hash_word};
 use crate::sync::AtomicU64;
 
 /// The buckets of a log.

@@ -80,7 +80,6 @@ mod log;
 mod pins;
 mod record;
 mod segments;
-mod siphash;
 mod sync;
 mod twin;
 

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use herald_core::Timestamp;
+use herald_core::siphash::SipKey;
 
 use crate::arena::Arena;
 use crate::beyond::{Beyond, BeyondConfig};
@@ -13,7 +14,6 @@ use crate::handle::LogHandle;
 use crate::index::Index;
 use crate::pins::Pins;
 use crate::segments::Segments;
-use crate::siphash::SipKey;
 use crate::sync::{AtomicU64, Mutex, Padded, expiry_is_raised};
 
 /// Placements of one retention class in memory. See the [crate] for how it works.

@@ -1,28 +1,35 @@
-//! SipHash (Aumasson and Bernstein, 2012) of one 64-bit word.
+//! SipHash (Aumasson and Bernstein, 2012) of 64-bit words.
 //!
-//! The numbers in the index are chosen by attackers; under a secret key they cannot choose which of them
-//! share a bucket. Knows nothing of numbers or buckets.
+//! Numbers and token ids in an index are chosen by attackers; under a secret key they cannot choose which of them
+//! share a bucket. Knows nothing of what the words mean.
 
 /// The 128-bit key.
 #[derive(Clone, Copy)]
-pub(crate) struct SipKey([u64; 2]);
+pub struct SipKey([u64; 2]);
 
 impl SipKey {
     /// The key of the first 16 of these bytes, little endian: all SipHash takes.
-    pub(crate) fn from_secret(secret: &[u8; 32]) -> Self {
+    pub fn from_secret(secret: &[u8; 32]) -> Self {
         let word = |start: usize| u64::from_le_bytes(core::array::from_fn(|index| secret[start + index]));
         Self([word(0), word(8)])
     }
 }
 
-/// SipHash-1-3 of the eight little-endian bytes of `word`.
+/// SipHash-1-3 of the eight little-endian bytes of `word`: for an index.
 #[inline]
-pub(crate) fn hash_word(key: SipKey, word: u64) -> u64 {
-    sip::<1, 3>(key, word)
+pub fn hash_word(key: SipKey, word: u64) -> u64 {
+    sip::<1, 3>(key, &[word])
+}
+
+/// SipHash-2-4 of the little-endian bytes of `words`, up to 31 of them: a pseudorandom function.
+#[inline]
+pub fn prf_words<const COUNT: usize>(key: SipKey, words: &[u64; COUNT]) -> u64 {
+    const { assert!(COUNT < 32, "the length in bytes has eight bits") };
+    sip::<2, 4>(key, words)
 }
 
 #[inline]
-fn sip<const COMPRESSION_ROUNDS: usize, const FINAL_ROUNDS: usize>(key: SipKey, word: u64) -> u64 {
+fn sip<const COMPRESSION_ROUNDS: usize, const FINAL_ROUNDS: usize>(key: SipKey, words: &[u64]) -> u64 {
     let [k0, k1] = key.0;
     let mut state = [
         k0 ^ 0x736f_6d65_7073_6575,
@@ -30,8 +37,9 @@ fn sip<const COMPRESSION_ROUNDS: usize, const FINAL_ROUNDS: usize>(key: SipKey, 
         k0 ^ 0x6c79_6765_6e65_7261,
         k1 ^ 0x7465_6462_7974_6573,
     ];
-    // The message is one whole word; the last block is then its length in bytes in the top byte.
-    for block in [word, 8 << 56] {
+    // The message is whole words; the last block is then its length in bytes in the top byte.
+    let last = (words.len() as u64 * 8) << 56;
+    for block in words.iter().copied().chain([last]) {
         state[3] ^= block;
         (0..COMPRESSION_ROUNDS).for_each(|_| round(&mut state));
         state[0] ^= block;
@@ -76,7 +84,7 @@ mod tests {
     fn with_the_paper_s_key_and_rounds_it_gives_the_paper_s_vector_of_eight_bytes() {
         let secret = core::array::from_fn(|index| u8::try_from(index).expect("32 bytes"));
         let word = u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(sip::<2, 4>(SipKey::from_secret(&secret), word), 0x93f5_f579_9a93_2462);
+        assert_eq!(prf_words(SipKey::from_secret(&secret), &[word]), 0x93f5_f579_9a93_2462);
     }
 
     #[test]
@@ -87,7 +95,9 @@ mod tests {
                 (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), seed.wrapping_mul(0xd134_2543_de82_ef95));
             let mut theirs = core::hash::SipHasher::new_with_keys(k0, k1);
             theirs.write(&seed.to_le_bytes());
-            assert_eq!(sip::<2, 4>(SipKey([k0, k1]), seed), theirs.finish(), "seed {seed}");
+            assert_eq!(prf_words(SipKey([k0, k1]), &[seed]), theirs.finish(), "seed {seed}");
+            theirs.write(&k1.to_le_bytes());
+            assert_eq!(prf_words(SipKey([k0, k1]), &[seed, k1]), theirs.finish(), "seed {seed}, two words");
         }
     }
 }
