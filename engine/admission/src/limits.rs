@@ -1,0 +1,60 @@
+//! Every bound of admission, with its unit, its reason and what happens there.
+
+/// Bytes of an authenticator or a signature in a token. RSA-4096 has 512. A longer one is refused unread.
+pub const AUTHENTICATOR_BYTES_MAX: usize = 512;
+/// Bytes of the secret that a token's MAC key is derived from (`herald_plugin.h`). A plugin that gives fewer has failed.
+pub const SECRET_BYTES_MIN: usize = 32;
+/// Bytes of an `Authorization` header: the largest token, its proof and a signature in base64. A longer one is refused.
+pub const HEADER_BYTES_MAX: usize = 2048;
+/// Bytes of a service's name in a challenge: a host name has 253, a port 6. A longer one is refused when configured.
+pub const NAME_BYTES_MAX: usize = 260;
+
+/// Stores that one token may be good for. Ten bits of a session's word count them; a larger quota is refused when
+/// configured.
+pub const QUOTA_MAX: u32 = 1024;
+/// How far behind the highest counter of its session a store may come, in stores. Later ones are refused as repeated.
+pub const WINDOW_STORES: u32 = 40;
+/// Reports that lower a session's quota. Each takes a share of it; more change nothing.
+pub const REPORTS_MAX: u64 = 15;
+/// Numbers that are counted in each session, exactly those stored to most often. See [`crate::ClassPolicy`].
+pub const NUMBERS_COUNTED: usize = 8;
+
+/// Sessions when nothing is configured: 204 bytes each with free places, 26 MiB together. Beyond it new tokens are refused
+/// until sessions have ended.
+pub const SESSIONS_DEFAULT: usize = 1 << 17;
+/// Sessions that may be configured: their place has 32 bits in an item's id, and 2^26 are 13 GiB.
+pub const SESSIONS_MAX: usize = 1 << 26;
+/// How long a session lives after its first store when nothing is configured. A longer one links more (CRYPTO §4.3).
+pub const SESSION_LIFE_DEFAULT_MS: u64 = 120_000;
+/// Shorter than this a client's second store finds the session gone. Below it the configuration is refused.
+pub const SESSION_LIFE_MIN_MS: u64 = 1_000;
+/// Longer than this a session outlives its epochs. Above it the configuration is refused.
+pub const SESSION_LIFE_MAX_MS: u64 = 3_600_000;
+/// Slots of a bucket in the table of sessions: what one cache line can name.
+pub const BUCKET_SLOTS: usize = 8;
+
+/// Shards of an epoch's spent tokens. A shard is locked while it grows; of 20 million tokens it holds 5,000.
+pub const SPENT_SHARDS: usize = 4096;
+/// Spent tokens of one epoch when nothing is configured. About 30 bytes each; beyond it new tokens are refused until the
+/// epoch is over.
+pub const SPENT_DEFAULT: u64 = 20_000_000;
+/// First stores of one epoch that may be repeated after a restart, or of tokens that open no session. Beyond it a
+/// repetition is refused as spent.
+pub const FIRST_STORES_MAX: usize = 1 << 16;
+
+/// The length of an epoch when nothing is configured (CRYPTO §4.4).
+pub const EPOCH_DEFAULT_MS: u64 = 600_000;
+/// Below it keys would be made faster than clients fetch them. The configuration is refused.
+pub const EPOCH_MIN_MS: u64 = 1_000;
+/// Above it the spent set of an epoch has no useful bound. The configuration is refused.
+pub const EPOCH_MAX_MS: u64 = 86_400_000;
+/// Epochs for which keys are published ahead. With the classes below the truncated ids of all published keys, one byte
+/// each, can still differ.
+pub const EPOCHS_AHEAD_MAX: u64 = 64;
+/// Classes of a service: each splits the crowd that a token hides in (CRYPTO §4.3). More are refused.
+pub const CLASSES_MAX: usize = 3;
+
+/// Stores that are looked up together. Larger batches go in parts.
+pub const JUDGED_TOGETHER: usize = 32;
+/// MAC keys that a judge keeps ready, so that a gateway with 32 tokens open pays for them once. Others push them out.
+pub const MAC_KEYS_READY: usize = 64;

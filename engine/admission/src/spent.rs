@@ -1,0 +1,181 @@
+//! The tokens of one epoch that were spent: exact, in shards that grow one at a time.
+//!
+//! A token is first reserved, by whoever has its public-key work done, and then spent or released; so two presentations of
+//! one token never both win, and one with a wrong MAC spends nothing. It knows no journal: who spends a token has written
+//! it down before.
+
+use core::hash::{BuildHasher, Hasher};
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, HashSet};
+
+use herald_core::siphash::{SipKey, hash_word};
+use parking_lot::Mutex;
+
+use crate::limits::{FIRST_STORES_MAX, SPENT_SHARDS};
+use crate::wire::{TAG_BYTES, TokenId};
+
+/// What the books say of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It was never presented.
+    Fresh,
+    /// Its public-key work is under way.
+    Reserved,
+    /// It was spent on exactly this store, which is so known.
+    SpentOnThis(FirstStore),
+    /// It was spent.
+    Spent,
+}
+
+/// How the store that a token was spent on is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstStore {
+    /// The token opened no session; the store was accepted.
+    Alone,
+    /// From the journal after a restart: whether the store was kept is not known, and it may be tried once more.
+    Restored,
+}
+
+/// The spent tokens of an epoch. Any thread.
+pub(crate) struct SpentTokens {
+    shards: Box<[Mutex<Shard>]>,
+    key: SipKey,
+    count: AtomicU64,
+    count_max: u64,
+    /// What some of them were spent on.
+    first_stores: Mutex<HashMap<TokenId, ([u8; TAG_BYTES], FirstStore), Keyed>>,
+}
+
+struct Shard {
+    spent: HashSet<TokenId, Keyed>,
+    reserved: HashSet<TokenId, Keyed>,
+}
+
+impl SpentTokens {
+    pub(crate) fn new(count_max: u64, secret: &[u8; 32]) -> Self {
+        let key = SipKey::from_secret(secret);
+        let shard = || {
+            let (spent, reserved) = (HashSet::with_hasher(Keyed(key)), HashSet::with_hasher(Keyed(key)));
+            Mutex::new(Shard { spent, reserved })
+        };
+        Self {
+            shards: (0..SPENT_SHARDS).map(|_| shard()).collect(),
+            key,
+            count: AtomicU64::new(0),
+            count_max,
+            first_stores: Mutex::new(HashMap::with_hasher(Keyed(key))),
+        }
+    }
+
+    /// What is known of a token that is presented with the store that `first` stands for.
+    pub(crate) fn standing(&self, id: TokenId, first: &[u8; TAG_BYTES]) -> Standing {
+        let shard = self.shard(id).lock();
+        if shard.reserved.contains(&id) {
+            return Standing::Reserved;
+        }
+        if !shard.spent.contains(&id) {
+            return Standing::Fresh;
+        }
+        drop(shard);
+        self.first_store(id, first).map_or(Standing::Spent, Standing::SpentOnThis)
+    }
+
+    /// Whether one more may be spent.
+    pub(crate) fn has_room(&self) -> bool {
+        self.count.load(Ordering::Relaxed) < self.count_max
+    }
+
+    /// How many were spent.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Reserves a token that is neither spent nor reserved, or may be tried once more with the store that `first` stands
+    /// for.
+    pub(crate) fn reserve(&self, id: TokenId, first: &[u8; TAG_BYTES]) -> Result<(), Standing> {
+        let mut shard = self.shard(id).lock();
+        if shard.reserved.contains(&id) {
+            return Err(Standing::Reserved);
+        }
+        if shard.spent.contains(&id) && self.first_store(id, first) != Some(FirstStore::Restored) {
+            return Err(Standing::Spent);
+        }
+        shard.reserved.insert(id);
+        Ok(())
+    }
+
+    /// Gives a reservation up.
+    pub(crate) fn release(&self, id: TokenId) {
+        self.shard(id).lock().reserved.remove(&id);
+    }
+
+    /// Spends a token that was reserved, or that the journal names as spent.
+    pub(crate) fn spend(&self, id: TokenId) {
+        let mut shard = self.shard(id).lock();
+        shard.reserved.remove(&id);
+        if shard.spent.insert(id) {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Remembers on which store a token was spent. Beyond the bound it is only spent.
+    pub(crate) fn remember(&self, id: TokenId, first: [u8; TAG_BYTES], kind: FirstStore) {
+        let mut first_stores = self.first_stores.lock();
+        if first_stores.len() < FIRST_STORES_MAX {
+            first_stores.insert(id, (first, kind));
+        }
+    }
+
+    /// Forgets on which store a token was spent: it was tried once more.
+    pub(crate) fn forget(&self, id: TokenId) {
+        self.first_stores.lock().remove(&id);
+    }
+
+    /// Whether a token was spent on the store that `first` stands for, and how that is known.
+    pub(crate) fn first_store(&self, id: TokenId, first: &[u8; TAG_BYTES]) -> Option<FirstStore> {
+        let first_stores = self.first_stores.lock();
+        first_stores.get(&id).filter(|(spent_on, _)| spent_on == first).map(|(_, kind)| *kind)
+    }
+
+    fn shard(&self, id: TokenId) -> &Mutex<Shard> {
+        // Other bits than those by which a shard sorts its own.
+        let hash = hash_word(self.key, first_word(id)) >> 40;
+        &self.shards[hash as usize % SPENT_SHARDS]
+    }
+}
+
+fn first_word(id: TokenId) -> u64 {
+    u128::from_le_bytes(id.0) as u64
+}
+
+/// Hashes ids under a secret key: clients choose them.
+#[derive(Clone, Copy)]
+struct Keyed(SipKey);
+
+struct KeyedHasher {
+    key: SipKey,
+    word: u64,
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = KeyedHasher;
+
+    fn build_hasher(&self) -> KeyedHasher {
+        KeyedHasher { key: self.0, word: 0 }
+    }
+}
+
+impl Hasher for KeyedHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        // An id comes as its bytes, after their count.
+        if let Some(&first) = bytes.first_chunk() {
+            self.word ^= u64::from_le_bytes(first);
+        }
+    }
+
+    fn write_usize(&mut self, _count: usize) {}
+
+    fn finish(&self) -> u64 {
+        hash_word(self.key, self.word)
+    }
+}
