@@ -287,6 +287,23 @@ pub const PROPERTIES: &[Property] = &[
         set: |config, value| config.services.set_key_prefetch(value),
     },
     Property {
+        name: "plugins",
+        option: "plugins",
+        form: "PATH[,PATH...]",
+        default: "none",
+        meaning: "plugins to load, by absolute path; a folder stands for all files NAME.so in it. A plugin has all rights \
+                  of this process",
+        set: |config, value| set_plugins(&mut config.plugins, value),
+    },
+    Property {
+        name: "plugin_settings",
+        option: "plugin-settings",
+        form: "PATH",
+        default: "none",
+        meaning: "the settings of plugins: a TOML file with a table for each, by its name",
+        set: |config, value| set_path(&mut config.plugin_settings, value),
+    },
+    Property {
         name: "place_deadline",
         option: "place-deadline",
         form: "DURATION",
@@ -371,6 +388,8 @@ pub struct Config {
     pub(crate) key_bundles: Option<PathBuf>,
     pub(crate) reactors: Option<usize>,
     pub(crate) drain_grace: Duration,
+    pub(crate) plugins: Vec<PathBuf>,
+    pub(crate) plugin_settings: Option<PathBuf>,
     pub(crate) services: ServiceSettings,
 }
 
@@ -392,6 +411,8 @@ impl Default for Config {
             key_bundles: None,
             reactors: None,
             drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),
+            plugins: Vec::new(),
+            plugin_settings: None,
             services: ServiceSettings::default(),
         }
     }
@@ -503,6 +524,15 @@ fn set_path(place: &mut Option<PathBuf>, value: &str) -> Result<(), &'static str
         return Err("a path");
     }
     *place = Some(value.into());
+    Ok(())
+}
+
+fn set_plugins(place: &mut Vec<PathBuf>, value: &str) -> Result<(), &'static str> {
+    let paths: Vec<_> = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
+    if !paths.iter().all(|path| path.is_absolute()) {
+        return Err("absolute paths");
+    }
+    *place = paths;
     Ok(())
 }
 

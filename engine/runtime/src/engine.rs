@@ -18,6 +18,7 @@ use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
 use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
 };
+use herald_plugin_abi::LinkedEntry;
 use herald_stir::SystemRandom;
 use herald_stir::bundle::{Area, Listing};
 use herald_stir::services::{CheckRequest, GatewayService, Judging, Machine, PlaceRequest};
@@ -33,6 +34,7 @@ use crate::keys::{KeyShelf, Source};
 use crate::limits::{
     JOURNAL_MODE, REACTORS_MAX, READERS_MIN, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE,
 };
+use crate::plugins::{PluginSet, PluginStatus};
 use crate::services::{Calls, CheckOutcome, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
@@ -85,6 +87,7 @@ pub struct Engine {
     tls: OnceLock<TlsSlot>,
     addresses: OnceLock<Vec<Address>>,
     services: Option<Services>,
+    plugins: Arc<PluginSet>,
     /// From the start on, if services are configured.
     calls: OnceLock<Calls>,
     /// Held by start and stop alone, for as long as they take.
@@ -166,6 +169,9 @@ impl Engine {
         let keeper = store.as_ref().filter(|_| config.beyond_bytes > 0);
         let keeper = keeper.map(|store| store.keeper(config.retention, now));
         let log = make_log(&config, &*random, keeper.as_ref())?;
+        let (files, settings) = (&config.plugins, config.plugin_settings.as_deref());
+        let plugins =
+            Arc::new(PluginSet::load(files, settings, clock.clone(), random.clone(), report.clone())?);
         let shared =
             Shared::new(log, clock, random, config.durability, config.retention, config.suite, cover);
         if let Some(store) = &store {
@@ -181,6 +187,7 @@ impl Engine {
             tls: OnceLock::new(),
             addresses: OnceLock::new(),
             services,
+            plugins,
             calls: OnceLock::new(),
             life: Mutex::new(Life { journal, server: None }),
         })
@@ -201,6 +208,7 @@ impl Engine {
         self.may_start()?;
         self.shared.start_readers(reader_count(&self.config))?;
         self.keys.start()?;
+        self.plugins.start()?;
         let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
         let calls = self.start_services()?;
         self.start_journal(&mut life)?;
@@ -228,6 +236,7 @@ impl Engine {
         }
         self.shared.start_readers(reader_count(&self.config))?;
         self.keys.start()?;
+        self.plugins.start()?;
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
         let door = Door::new(self.shared.clone(), self.keys.clone(), self.shared.open_session()?);
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
@@ -423,6 +432,7 @@ impl Engine {
         self.shared.wind_up(self.config.drain_grace);
         life.journal = None;
         self.keys.close();
+        self.plugins.stop();
         served.map_or(Ok(()), |outcome| Ok(outcome?))
     }
 
@@ -435,6 +445,41 @@ impl Engine {
             slot.replace(tls);
         }
         Ok(())
+    }
+
+    /// Takes in a plugin that is linked into this program, by its entry function. Before the start.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::State`] from the start on; [`EngineErrorKind::Argument`] if its table is not as
+    /// `include/herald_plugin.h` says, or there is a plugin of its name.
+    pub fn register_plugin(&self, entry: LinkedEntry) -> Result<(), EngineError> {
+        let _life = self.life.lock();
+        self.may_start()?;
+        self.plugins.register(entry)
+    }
+
+    /// The plugins with what they did. Any thread.
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        self.plugins.list()
+    }
+
+    /// Puts the code of the shared object `path` into the place of the plugin `name` while it serves: no question is lost,
+    /// and what was asked before is answered by what was there before. On an error nothing changes. Blocks while the new
+    /// code opens; code is never unloaded. Any thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`] if there is no plugin of this name, or the file is not one that can replace it.
+    pub fn replace_plugin(&self, name: &str, path: &Path) -> Result<(), EngineError> {
+        self.plugins.replace(name, path)
+    }
+
+    /// Has plugins read their files again, and replaces those whose own file is another one than when it was loaded. Any
+    /// thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`] with all that did not succeed; those plugins stay as they were.
+    pub fn reload_plugins(&self) -> Result<(), EngineError> {
+        self.plugins.reload()
     }
 
     fn start_services(&self) -> Result<Option<Calls>, EngineError> {

@@ -127,3 +127,47 @@ pub const FETCH_FAILED_MS: u64 = 5_000;
 pub const DIRECTORY_BYTES_MAX: u64 = 4 << 20;
 /// Files of one setting: sealing keys, revocation lists. More are refused.
 pub const SERVICE_FILES_MAX: usize = 8;
+
+/// Plugins of one engine. More are refused: each has threads of its own.
+pub const PLUGINS_MAX: usize = 32;
+/// Bytes of a plugin's file: it is copied into memory, since a mapped file that somebody shortens ends the process. A
+/// larger one is refused.
+pub const PLUGIN_FILE_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of the file of plugins' settings. A larger one is refused unread.
+pub const PLUGIN_SETTINGS_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a plugin's name. A longer one is refused.
+pub const PLUGIN_NAME_BYTES_MAX: usize = 32;
+/// Bytes of any other text in a plugin's table. A longer one is refused.
+pub const PLUGIN_TEXT_BYTES_MAX: usize = 256;
+/// Bytes of what a plugin says to the operator at once. The rest is cut.
+pub const PLUGIN_LOG_BYTES_MAX: usize = 1024;
+/// Bytes of a key, request or response of a plugin. What says it is longer is a failure.
+pub const PLUGIN_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Tokens in one request of a rate control plugin. A table that says more is refused.
+pub const PLUGIN_TOKENS_MAX: usize = 4096;
+/// Tokens that one call redeems. More are refused: a call is to be short.
+pub const PLUGIN_REDEMPTIONS_MAX: usize = 256;
+/// Service URIs in an answer of a plugin. More are left out.
+pub const PLUGIN_URIS_MAX: usize = 16;
+/// Calls that wait for a plugin or its answer. One more is refused: busy.
+pub const PLUGIN_CALLS_MAX: usize = 4096;
+/// Failures in a row after which a plugin is disabled until it is replaced.
+pub const PLUGIN_FAILURES_MAX: u32 = 16;
+/// Threads that work in one rate control plugin. More than half the cores would take them from stores.
+pub const PLUGIN_THREADS_MAX: usize = 8;
+/// Threads of a plugin that are stuck in it and were replaced. At the bound no other takes the place, and its calls time
+/// out.
+pub const PLUGIN_LOST_THREADS_MAX: usize = 4;
+/// How long a plugin may take to open, in ms: it may read large files. Then it is refused.
+pub const PLUGIN_OPEN_MS: u64 = 30_000;
+/// How long a plugin may take to read its files again, to forget a question or to see a certificate, in ms.
+pub const PLUGIN_CHORE_MS: u64 = 10_000;
+/// How long a stop waits for a plugin to close, in ms. Then its threads are left behind, and reported.
+pub const PLUGIN_CLOSE_MS: u64 = 2_000;
+/// How long the watch over plugins sleeps at most while something is under way, in ms, should a clock be slow.
+pub(crate) const PLUGIN_WATCH_MS: u64 = 1_000;
+/// Times that code may be loaded in one engine. It is never unloaded: at the bound a plugin is not replaced any more
+/// until the process is started anew.
+pub const PLUGIN_LOADS_MAX: u64 = 8192;
+/// How long each call may take when a plugin is checked, in ms.
+pub const PLUGIN_CHECK_MS: u64 = 5_000;

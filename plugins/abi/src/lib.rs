@@ -85,6 +85,8 @@ pub const MODE_SIGNED: u32 = 16;
 /// `herald_plugin_entry`. A function of a plugin is called as one that unwinds, although it must not: C++ may throw, and
 /// the engine's barrier stops it only if the frames between let it pass.
 pub type Entry = unsafe extern "C-unwind" fn() -> *const Plugin;
+/// An entry function of this program: that its table is what the header says is the promise of who declares it safe.
+pub type LinkedEntry = extern "C-unwind" fn() -> *const Plugin;
 /// The name of the one symbol that a plugin exports, with its NUL.
 pub const ENTRY_SYMBOL: &[u8] = b"herald_plugin_entry\0";
 
@@ -130,6 +132,7 @@ pub struct Host {
 
 /// `herald_plugin`.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Plugin {
     pub abi_major: u16,
     pub abi_minor: u16,
@@ -174,6 +177,7 @@ pub struct Answer {
 
 /// `herald_discovery`.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Discovery {
     pub plugin: Plugin,
     pub find: Option<unsafe extern "C-unwind" fn(*mut c_void, *const Question, *mut Answer) -> i32>,
@@ -243,6 +247,7 @@ pub struct Token {
 
 /// `herald_rate_control`.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct RateControl {
     pub plugin: Plugin,
     pub token_type: u32,

@@ -10,7 +10,7 @@ pub const UNSAFE_HOMES: [&str; 8] = [
     "engine/log/src/",
     "engine/capi/src/boundary.rs",
     "engine/capi/tests/",
-    "engine/runtime/src/plugin_loader.rs",
+    "engine/runtime/src/plugin_loader/",
     "plugins/abi/src/",
     "plugins/sdk/src/",
     "plugins/rate-blind-signature/src/private_key.rs",

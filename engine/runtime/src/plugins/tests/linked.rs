@@ -1,0 +1,153 @@
+//! Plugins in Rust, linked into the test: what the SDK lets them do.
+
+use core::ffi::CStr;
+use std::thread;
+
+use herald_plugin_sdk::{Answer, Discovery, Find, Host, Level, Question, Settings, Ticket, discovery_entry};
+
+use super::*;
+
+/// Long enough for anything that is to succeed.
+const LONG_MS: u64 = 10_000;
+/// Short enough to wait for.
+const SHORT_MS: u64 = 60;
+
+fn found(uri: &str) -> Answer {
+    Answer { uris: vec![uri.to_owned()], fresh_s: 60, note: "so it is".to_owned(), ..Answer::default() }
+}
+
+/// Does what the called number says.
+struct Obedient(Host);
+
+impl Discovery for Obedient {
+    const NAME: &'static CStr = c"obedient";
+    const VERSION: &'static CStr = c"1.0";
+    const SUMMARY: &'static CStr = c"does what the number says";
+
+    fn open(host: Host, settings: &Settings<'_>) -> Result<Self, String> {
+        settings.only(&["mood"])?;
+        Ok(Self(host))
+    }
+
+    fn find(&self, question: &Question<'_>) -> Find {
+        let (host, ticket) = (self.0, question.ticket);
+        match question.number {
+            "10" => Find::Answer(found("https://a.example")),
+            "11" => Find::Answer(Answer { fresh_s: 7, ..Answer::default() }),
+            "12" => panic!("on purpose"),
+            "13" => Find::Pending,
+            "14" => {
+                thread::spawn(move || host.answer(ticket, Some(&found("https://later.example"))));
+                Find::Pending
+            }
+            "15" => {
+                let first = host.answer(ticket, Some(&found("https://first.example")));
+                let second = host.answer(ticket, Some(&found("https://second.example")));
+                assert!(first.is_ok() && second.is_err(), "one answer counts");
+                Find::Answer(found("https://third.example"))
+            }
+            "16" => {
+                let _ = host.answer(Ticket(ticket.0 + 1000), Some(&found("https://other.example")));
+                Find::Failed("out of order".to_owned())
+            }
+            number => Find::Answer(found(&format!("https://{number}.example"))),
+        }
+    }
+
+    fn cancel(&self, ticket: Ticket) {
+        self.0.log(Level::Info, "was cancelled");
+        let late = self.0.answer(ticket, Some(&found("https://late.example")));
+        assert!(late.is_err(), "it was told so");
+    }
+}
+
+fn stage() -> Stage {
+    let stage = Stage::new(&[], None).expect("an empty stage");
+    stage.set.register(discovery_entry::<Obedient>).expect("it is whole");
+    stage.set.start().expect("it opens");
+    stage
+}
+
+#[test]
+fn questions_are_answered_at_once_later_and_not_at_all() {
+    let stage = stage();
+    let ask = |number, patience_ms| stage.ask("obedient", number, patience_ms);
+    let is_found = |outcome, uri: &str| matches!(outcome, Outcome::Found(found) if found.uris == [uri]);
+    assert!(is_found(ask("10", LONG_MS), "https://a.example"));
+    assert_eq!(ask("11", LONG_MS), Outcome::Nothing { fresh_s: 7, note: String::new() });
+    assert!(is_found(ask("14", LONG_MS), "https://later.example"));
+    assert_eq!(stage.heard(), [""; 0]);
+
+    assert!(matches!(ask("12", LONG_MS), Outcome::Failed(_)));
+    assert_eq!(stage.heard_count("plugin obedient: panicked: on purpose"), 1);
+    assert_eq!(stage.heard_count("plugin obedient: find returned -1"), 1);
+
+    assert_eq!(ask("13", SHORT_MS), Outcome::TimedOut);
+    stage.wait_until_heard("plugin obedient: was cancelled");
+    stage.wait_until_heard("plugin obedient: answered a question that is over");
+
+    assert!(is_found(ask("15", LONG_MS), "https://first.example"));
+    stage.wait_until_heard("(late answer 2)");
+    assert!(matches!(ask("16", LONG_MS), Outcome::Failed(_)));
+    assert!(is_found(ask("17", LONG_MS), "https://17.example"), "it serves whatever it did");
+    assert_eq!(stage.status("obedient").state, PluginState::Serving);
+}
+
+#[test]
+fn sixteen_failures_in_a_row_disable_a_plugin_and_a_success_between_them_does_not() {
+    let stage = stage();
+    for round in 0..2 {
+        for _ in 0..15 {
+            assert!(matches!(stage.ask("obedient", "12", LONG_MS), Outcome::Failed(_)), "{round}");
+        }
+        assert!(matches!(stage.ask("obedient", "10", LONG_MS), Outcome::Found(_)), "{round}");
+    }
+    for _ in 0..16 {
+        assert!(matches!(stage.ask("obedient", "12", LONG_MS), Outcome::Failed(_)));
+    }
+    assert!(matches!(stage.ask("obedient", "10", LONG_MS), Outcome::Disabled(_)));
+    assert!(matches!(stage.status("obedient").state, PluginState::Disabled(_)));
+    assert_eq!(stage.heard_count("plugin obedient: disabled until it is replaced"), 1);
+}
+
+#[test]
+fn what_is_asked_before_the_start_or_after_the_stop_ends_at_once() {
+    let stage = Stage::new(&[], None).expect("an empty stage");
+    stage.set.register(discovery_entry::<Obedient>).expect("it is whole");
+    assert!(matches!(stage.ask("obedient", "10", LONG_MS), Outcome::Disabled(_)));
+    stage.set.start().expect("it opens");
+    let (sender, receiver) = mpsc::channel();
+    stage.begin("obedient", "13", LONG_MS, move |outcome| sender.send(outcome).expect("it is awaited"));
+    assert!(matches!(stage.ask("obedient", "10", LONG_MS), Outcome::Found(_)));
+    stage.set.stop();
+    let pending = receiver.recv_timeout(Duration::from_secs(5)).expect("a stop ends what is pending");
+    assert!(matches!(pending, Outcome::Disabled(_)));
+    assert!(matches!(stage.ask("obedient", "10", LONG_MS), Outcome::Disabled(_)));
+}
+
+#[test]
+fn two_plugins_of_one_name_and_settings_that_are_wrong_are_refused() {
+    let stage = stage();
+    let twice = stage.set.register(discovery_entry::<Obedient>).unwrap_err().to_string();
+    assert!(twice.contains("there is a plugin obedient already"), "{twice}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plugins.toml");
+    for (text, why) in [
+        ("[obedient]\nmood = [\"good\", 3, true]", None),
+        ("[obedient]\nmode = 1", Some("plugin obedient: there is no setting \"mode\"; there are mood")),
+        ("mood = 1", Some("plugins.toml: line 1: settings stand below the name")),
+        ("[obedient]\n\nmood = {}", Some("plugins.toml: line 3: a setting is a text")),
+        ("[obedient", Some("plugins.toml: line 1: ")),
+    ] {
+        std::fs::write(&path, text).expect("it is written");
+        let started = Stage::new(&[], Some(&path)).and_then(|stage| {
+            stage.set.register(discovery_entry::<Obedient>)?;
+            stage.set.start()
+        });
+        match (started, why) {
+            (Ok(()), None) => {}
+            (Err(error), Some(why)) => assert!(error.to_string().contains(why), "{error}"),
+            (started, why) => panic!("{text:?}: {started:?} where {why:?} was expected"),
+        }
+    }
+}
