@@ -160,7 +160,7 @@ print(f"{len(times)} answers, {at(0.5):.1f} ms at the median, {at(0.99):.1f} ms 
 PY
 }
 
-(cd "$work" && sipp -sf "$root/tests/switch/uas.xml" -i 127.0.0.1 -p "${ports[3]}" -nostdin >uas.out 2>&1) &
+(cd "$work" && exec sipp -sf "$root/tests/switch/uas.xml" -i 127.0.0.1 -p "${ports[3]}" -nostdin >uas.out 2>&1) &
 processes+=($!)
 
 say "switch: $calls calls, $rate a second, a tenth of them forged"
