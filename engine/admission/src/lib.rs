@@ -14,12 +14,15 @@
 //! ([`Admission::release`], [`Admission::withdraw`]), so nobody's wrong MAC burns a token.
 
 mod admission;
+pub mod directory;
 mod epoch;
 mod item_id;
 mod judge;
 pub mod limits;
 mod mac;
+mod pacing;
 mod policy;
+mod quota;
 mod refusal;
 mod session;
 mod spent;
@@ -31,7 +34,9 @@ pub use admission::{Admission, Redemption, Settled, SpentRecord, Verdict};
 pub use epoch::{IssuerKey, KeyError};
 pub use judge::{ContinuedStore, Judge, Judgement};
 pub use mac::{MacKey, StoreInput, Suite};
+pub use pacing::{Pacer, RedemptionQueue};
 pub use policy::{Class, ClassPolicy, Settings, SettingsError};
+pub use quota::{Identity, IssuanceQuota, QuotaRefusal};
 pub use refusal::Refusal;
 pub use wire::{Challenge, Continued, Credential, Mode, Presented, Seal, TokenId, TokenInput, WireError};
 

@@ -58,3 +58,20 @@ pub const CLASSES_MAX: usize = 3;
 pub const JUDGED_TOGETHER: usize = 32;
 /// MAC keys that a judge keeps ready, so that a gateway with 32 tokens open pays for them once. Others push them out.
 pub const MAC_KEYS_READY: usize = 64;
+
+/// Identities whose tokens are counted, each with every key it asked for. About 80 bytes each; beyond it newcomers are
+/// refused until epochs are over.
+pub const IDENTITIES_MAX: usize = 1 << 20;
+
+/// The share of one core that redemption may take, in thousandths, when nothing is configured (CRYPTO §4.3).
+pub const REDEMPTION_SHARE_PERMILLE: u32 = 250;
+/// Work that may be done at once after a pause, in microseconds: a burst of honest tokens does not wait.
+pub const PACE_BURST_US: u64 = 20_000;
+/// Tokens that wait to be redeemed: what a quarter of a core does in a quarter of a second at 40 µs. More are refused.
+pub const REDEMPTIONS_WAITING_MAX: usize = 1_500;
+
+/// Bytes of an issuer directory that a client reads: what 64 epochs of three classes with RSA-4096 keys take. A larger one
+/// is refused.
+pub const DIRECTORY_BYTES_MAX: usize = 256 * 1024;
+/// Keys of a directory that a client looks at: the first ones count most. Others are passed over.
+pub const DIRECTORY_KEYS_MAX: usize = 256;

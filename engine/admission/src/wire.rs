@@ -440,7 +440,8 @@ fn parameter<'a>(parameters: &'a str, name: &str) -> Result<&'a str, WireError> 
     }
 }
 
-fn decoded(text: &str) -> Result<Vec<u8>, WireError> {
+/// The bytes of base64url, padded or not.
+pub(crate) fn decoded(text: &str) -> Result<Vec<u8>, WireError> {
     ANY_PADDING.decode(text).map_err(|_| WireError::Base64)
 }
 
