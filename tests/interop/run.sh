@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Cross-checks with other people's software: PASSporTs with secsipidx (Debian) and jwcrypto (PyPI), sealing with pyhpke
-# (PyPI) and hpke (npm), each way, each with a flipped bit that must not pass.
+# (PyPI) and hpke (npm), anonymous tokens with the crate voprf 0.5 (crates.io), each way, each with a flipped bit that
+# must not pass.
 #
 # The program must be built. Tools of Python and Node go to folders of their own in the user's cache, once.
 set -euo pipefail
@@ -43,3 +44,6 @@ if ! install_tools; then
     exit 0
 fi
 "$cache/venv/bin/python" tests/interop/interop.py "$herald" "$cache"
+
+# A crate with a lock file of its own, as that generation of curve crates is not Herald's.
+cargo run --quiet --manifest-path tests/interop/voprf/Cargo.toml --target-dir "$target"
