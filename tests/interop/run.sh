@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Cross-checks with other people's software: PASSporTs with secsipidx (Debian) and jwcrypto (PyPI), sealing with pyhpke
-# (PyPI) and hpke (npm), anonymous tokens with the crate voprf 0.5 (crates.io), each way, each with a flipped bit that
-# must not pass.
+# (PyPI) and hpke (npm), anonymous tokens with the crate voprf 0.5 (crates.io) and privacypass-ts (npm), each way, each
+# with a flipped bit that must not pass.
 #
 # The program must be built. Tools of Python and Node go to folders of their own in the user's cache, once.
 set -euo pipefail
@@ -12,7 +12,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 herald=$(realpath "$target")/debug/herald
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/herald/interop
 tools=(jwcrypto==1.6.1 pyhpke==0.6.5)
-packages=(hpke@1.1.7)
+# privacypass-ts names one version of blindrsa-ts and gets the one here, whatever npm would rather have.
+blindrsa=0.4.4
+packages=(hpke@1.1.7 @cloudflare/privacypass-ts@0.9.0 "@cloudflare/blindrsa-ts@$blindrsa")
 
 fail() {
     complain "tests/interop: $*"
@@ -32,7 +34,8 @@ install_tools() {
     # Debian keeps the module that makes such folders in a package of its own.
     python3 -m venv "$cache/venv" || { apt_install python3-venv && python3 -m venv "$cache/venv"; } || return
     "$cache/venv/bin/pip" install --quiet --disable-pip-version-check "${tools[@]}" || return
-    printf '{"private":true,"type":"module"}\n' >"$cache/package.json"
+    printf '{"private":true,"type":"module","overrides":{"@cloudflare/blindrsa-ts":"%s"}}\n' "$blindrsa" \
+        >"$cache/package.json"
     npm install --prefix "$cache" --no-audit --no-fund --loglevel=error --no-save "${packages[@]}" || return
     printf '%s' "$wanted" >"$stamp"
 }
@@ -47,3 +50,7 @@ fi
 
 # A crate with a lock file of its own, as that generation of curve crates is not Herald's.
 cargo run --quiet --manifest-path tests/interop/voprf/Cargo.toml --target-dir "$target"
+
+cargo build --quiet -p herald-rate-blind-signature --example blind_party
+cp tests/interop/tokens.mjs "$cache"
+node "$cache/tokens.mjs" "$(realpath "$target")/debug/examples/blind_party"

@@ -23,7 +23,10 @@ struct State {
 ///
 /// # Errors
 /// [`Fault::Refused`] for keys that are none, [`Fault::Unsupported`] for [`Mode::Withheld`] and for several tokens.
-pub fn request(want: &Want<'_>, random: &mut dyn FnMut(&mut [u8])) -> Result<(Vec<u8>, Secret), Fault> {
+pub(crate) fn request(
+    want: &Want<'_>,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<(Vec<u8>, Secret), Fault> {
     if want.mode == Mode::Withheld || want.count != REQUEST_TOKENS as usize {
         return Err(Fault::Unsupported);
     }
@@ -62,7 +65,7 @@ pub(crate) fn blinded(modulus: &Modulus, input: &[u8], salt: &[u8], blind: &[u8]
 ///
 /// # Errors
 /// [`Fault::Refused`] for a response that is not valid, or was made with another key.
-pub fn finish(state: &[u8], response: &[u8]) -> Result<Token, Fault> {
+pub(crate) fn finish(state: &[u8], response: &[u8]) -> Result<Token, Fault> {
     let state = State::from_bytes(state).ok_or(Fault::Refused)?;
     let key = PublicKey::new(&state.modulus).ok_or(Fault::Refused)?;
     let modulus = Modulus::new(&state.modulus).ok_or(Fault::Refused)?;

@@ -8,13 +8,13 @@
 //! products of blind signatures can be forged. The plugin knows neither epochs nor which tokens are spent.
 
 mod blinding;
-pub mod client;
+mod client;
 mod limits;
 mod private_key;
 mod proof;
 mod pss;
 mod public_key;
-pub mod service;
+mod service;
 #[cfg(test)]
 mod tests;
 mod wire;

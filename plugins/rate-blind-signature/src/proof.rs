@@ -88,7 +88,7 @@ pub(crate) fn fits(mode: Mode, nonce_of_token: &[u8], proof: &[u8]) -> bool {
 }
 
 /// At the service: the secret of a token whose nonce fits its proof; `None` if that is no key.
-pub(crate) fn secret_of_proof(mode: Mode, proof: &[u8], agreement: &Seed) -> Option<Secret> {
+pub(crate) fn secret_of_proof(mode: Mode, proof: &[u8], agreement: &PrivateKey) -> Option<Secret> {
     match mode {
         Mode::Bearer => Some(Secret::default()),
         Mode::Committed => Some(Zeroizing::new(proof.to_vec())),
@@ -107,24 +107,23 @@ pub(crate) fn secret_of_seed(mode: Mode, seed: &Seed, agreement_key: &[u8]) -> O
     match mode {
         Mode::Bearer => Some(Secret::default()),
         Mode::Committed | Mode::Signed => Some(Zeroizing::new(seed.to_vec())),
-        Mode::Agreed => agreed(seed, agreement_key),
+        Mode::Agreed => agreed(&agreement_private_key(seed)?, agreement_key),
         Mode::Withheld => None,
     }
 }
 
-/// The public X25519 key of `private`.
-pub(crate) fn agreement_key(private: &Seed) -> Option<Vec<u8>> {
-    public(&X25519, private)
+/// The X25519 key of a seed.
+pub(crate) fn agreement_private_key(seed: &Seed) -> Option<PrivateKey> {
+    key(&X25519, seed)
 }
 
 /// X25519; `None` for a peer's key that is not canonical or gives zeros (RFC 7748 §6.1).
-fn agreed(private: &Seed, peer: &[u8]) -> Option<Secret> {
+fn agreed(private: &PrivateKey, peer: &[u8]) -> Option<Secret> {
     let is_canonical = peer.len() == SEED_BYTES && peer.iter().rev().lt(PRIME_25519.iter().rev());
     if !is_canonical {
         return None;
     }
-    let private = key(&X25519, private)?;
-    agree(&private, UnparsedPublicKey::new(&X25519, peer), (), |secret| Ok(Zeroizing::new(secret.to_vec())))
+    agree(private, UnparsedPublicKey::new(&X25519, peer), (), |secret| Ok(Zeroizing::new(secret.to_vec())))
         .ok()
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of epochs, quotas and spent tokens: those are the host's.
 
+use aws_lc_rs::agreement::PrivateKey as PrivateAgreementKey;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
@@ -18,10 +19,10 @@ use crate::wire;
 const SECRET_VERSION: u8 = 1;
 
 /// A key of the service.
-pub struct Key {
+pub(crate) struct Key {
     private: PrivateKey,
     pub(crate) public: PublicKey,
-    agreement: Seed,
+    agreement: PrivateAgreementKey,
 }
 
 impl Key {
@@ -29,7 +30,7 @@ impl Key {
     ///
     /// # Errors
     /// [`Fault::Failed`].
-    pub fn make(random: &mut dyn FnMut(&mut [u8])) -> Result<NewKey, Fault> {
+    pub(crate) fn make(random: &mut dyn FnMut(&mut [u8])) -> Result<NewKey, Fault> {
         let failed = || Fault::Failed("AWS-LC could not make a key".to_owned());
         let rsa = KeyPair::generate(KeySize::Rsa2048).map_err(|_| failed())?;
         let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&rsa).map_err(|_| failed())?;
@@ -43,24 +44,25 @@ impl Key {
         Ok(NewKey {
             id: *key.public.id(),
             public_key: key.public.published().to_vec(),
-            agreement_key: proof::agreement_key(&agreement).ok_or_else(failed)?,
+            agreement_key: key.agreement.compute_public_key().map_err(|_| failed())?.as_ref().to_vec(),
             secret,
         })
     }
 
     /// The key of a secret that [`make`](Self::make) made.
-    pub fn from_secret(secret: &[u8]) -> Option<Self> {
+    pub(crate) fn from_secret(secret: &[u8]) -> Option<Self> {
         let (agreement, pkcs8) = secret.strip_prefix(&[SECRET_VERSION])?.split_first_chunk()?;
         let public = PublicKey::from_rsa(KeyPair::from_pkcs8(pkcs8).ok()?.public_key().as_ref())?;
         let private = PrivateKey::from_pkcs8(pkcs8)?;
-        Some(Self { private, public, agreement: Zeroizing::new(*agreement) })
+        let agreement = proof::agreement_private_key(&Zeroizing::new(*agreement))?;
+        Some(Self { private, public, agreement })
     }
 
     /// The TokenResponse of a TokenRequest (RFC 9578 §6.2).
     ///
     /// # Errors
     /// [`Fault::Refused`] for a request that is malformed, or for another key.
-    pub fn issue(&self, request: &[u8]) -> Result<Vec<u8>, Fault> {
+    pub(crate) fn issue(&self, request: &[u8]) -> Result<Vec<u8>, Fault> {
         let (key_id, blinded) = wire::parse_request(request).ok_or(Fault::Refused)?;
         if key_id != self.public.id()[31] || !is_signable(blinded, self.public.modulus()) {
             return Err(Fault::Refused);
@@ -72,7 +74,7 @@ impl Key {
     ///
     /// # Errors
     /// [`Fault::Refused`].
-    pub fn redeem(&self, token: &Redemption<'_>) -> Result<Redeemed, Fault> {
+    pub(crate) fn redeem(&self, token: &Redemption<'_>) -> Result<Redeemed, Fault> {
         // What costs a hash comes before what costs 20 µs.
         let nonce = wire::nonce_of(token.token_input, self.public.id()).ok_or(Fault::Refused)?;
         let is_genuine = proof::fits(token.mode, nonce, token.proof)
