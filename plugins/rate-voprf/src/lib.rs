@@ -8,9 +8,9 @@
 //! Two plugins, as a table has one token type:
 //!
 //! - [`RateVoprf`], `rate-voprf`: ristretto255-SHA512, token type 5, as many as [`limits::BATCH_TOKENS_MAX`] tokens with
-//!   one proof (draft-ietf-privacypass-batched-tokens, "amortized" issuance). To be taken.
+//!   one proof (draft-ietf-privacypass-batched-tokens-08 §5). To be taken.
 //! - [`RateVoprfP384`], `rate-voprf-p384`: P384-SHA384, token type 1, one token a request (RFC 9578 §5). For clients that
-//!   know nothing else: it costs about fifteen times as much.
+//!   know nothing else: a token costs some thirty times as much in all.
 //!
 //! Top-down: [`Voprf`] is the plugin, [`Key`] the service's side, [`client`] the caller's, [`Framing`] the bytes between
 //! them, [`Suite`] what tells the two apart. It does not know epochs, classes, quotas or which tokens are spent: those

@@ -1,9 +1,9 @@
 //! The bytes of requests and responses.
 //!
 //! A single one (RFC 9578 §5.1, §5.2): `type(2) | truncated key id(1) | element`, answered by `element | proof`. A batch
-//! (draft-ietf-privacypass-batched-tokens-06, "Amortized Privately Verifiable Token Batch Issuance"): the same with a
-//! list of elements in the place of one, and before a list its length in bytes, as RFC 9000 §16 writes numbers, in the
-//! shortest form. A proof is two scalars, c and s (RFC 9497 §2.2).
+//! (draft-ietf-privacypass-batched-tokens-08 §5): the same with a list of elements in the place of one, and before a list
+//! its length in bytes, as RFC 9000 §16 writes numbers, in the shortest form. A proof is two scalars, c and s (RFC 9497
+//! §2.2).
 
 use core::ffi::CStr;
 
