@@ -68,6 +68,9 @@ impl RateControl for BlindSignature {
     fn key_add(&self, handle: KeyHandle, secret: &[u8]) -> Result<(), Fault> {
         let key = Arc::new(Key::from_secret(secret).ok_or(Fault::Refused)?);
         let mut keys = self.keys.write();
+        if keys.contains_key(&handle) {
+            return Err(Fault::Failed(format!("the key {} is in use already", handle.0)));
+        }
         if keys.len() >= KEYS_MAX {
             return Err(Fault::Failed(format!("{KEYS_MAX} keys are in use: publish fewer epochs ahead")));
         }

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::thread;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, UnparsedPublicKey};
 use aws_lc_rs::{rand, signature};
@@ -35,10 +37,14 @@ fn want<'a>(mode: Mode, key: &'a NewKey) -> Want<'a> {
     }
 }
 
-/// A service with a key, and a token of it.
+/// A token of a key in use.
 fn token_of(plugin: &RateControl, mode: Mode, key: &NewKey) -> Token {
-    let (request, state) = plugin.request(&want(mode, key)).unwrap();
-    let response = plugin.issue(KEY, &request).unwrap();
+    issued(plugin, KEY, &want(mode, key))
+}
+
+fn issued(plugin: &RateControl, handle: KeyHandle, want: &Want<'_>) -> Token {
+    let (request, state) = plugin.request(want).unwrap();
+    let response = plugin.issue(handle, &request).unwrap();
     plugin.finish(&state, &response).unwrap().remove(0)
 }
 
@@ -276,4 +282,40 @@ fn bad_requests_responses_and_keys_are_refused() {
         assert_eq!(plugin.key_add(OTHER_KEY, bad).err(), Some(Fault::Refused));
     }
     assert!(RateControl::open(rate_control_entry::<BlindSignature>, &[("key", "1")]).is_err());
+}
+
+#[test]
+fn several_threads_may_issue_and_redeem_while_keys_come_and_go() {
+    let (plugin, key) = service();
+    let other = plugin.key_make().unwrap();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (plugin, key, other) = (&plugin, &key, &other);
+            scope.spawn(move || {
+                for round in 0..4 {
+                    let own = KeyHandle(100 + thread * 10 + round);
+                    plugin.key_add(own, &other.secret).unwrap();
+                    for (handle, key) in [(KEY, key), (own, other)] {
+                        let token =
+                            Shown::of(Mode::Committed, &issued(plugin, handle, &want(Mode::Committed, key)));
+                        assert!(redeem(plugin, &[token.but(|token| token.key = handle)])[0].is_ok());
+                    }
+                    plugin.key_drop(own);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_key_has_one_handle_and_there_are_only_so_many() {
+    let (plugin, key) = service();
+    let is_taken = |handle| plugin.key_add(KeyHandle(handle), &key.secret).is_ok();
+    assert!(!is_taken(KEY.0));
+    let fitted = (100..).take_while(|handle| is_taken(*handle)).count();
+    assert_eq!(fitted, 1023);
+    plugin.key_drop(KeyHandle(100));
+    assert!(is_taken(100), "room again");
+    let heard = plugin.stage().heard();
+    assert!(heard[0].contains("in use already") && heard[1].contains("publish fewer"), "{heard:?}");
 }
