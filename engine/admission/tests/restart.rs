@@ -1,0 +1,122 @@
+//! What the journal gives back: no token is spent twice across a restart, and no store is lost by one.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::*;
+use herald_admission::{Judge, Judgement, Mode, Presented, Refusal, Seal, SpentRecord};
+
+/// The record that a token's first store leaves in the journal.
+fn spent_before(holder: &Holder, body: &[u8]) -> SpentRecord {
+    let admission = service();
+    let opening = holder.opening(0, Some(number(1)), body);
+    let Judgement::Redeem(redemption) =
+        Judge::new(admission.clone()).judge(opening, Some(number(1)), body, START)
+    else {
+        panic!()
+    };
+    redeem(&admission, *redemption, Some(number(1)), body, START).1.unwrap()
+}
+
+#[test]
+fn after_a_restart_exactly_the_first_store_may_be_repeated_once_and_opens_no_session() {
+    let holder = Holder::now(1, HANDSET);
+    let record = spent_before(&holder, BODY);
+    let admission = service();
+    admission.restore(&record, START);
+    assert_eq!(admission.spent_count(), 1);
+    let mut judge = Judge::new(admission.clone());
+    let other = holder.opening(0, Some(number(1)), &[8; 640]);
+    assert_refused(store(&mut judge, &other, number(1), &[8; 640], START), Refusal::Spent);
+    let next = holder.opening(1, Some(number(1)), BODY);
+    assert_refused(store(&mut judge, &next, number(1), BODY, START), Refusal::Spent);
+    let first = holder.opening(0, Some(number(1)), BODY);
+    // What is shown must still be genuine: the same MAC over another body is not.
+    assert_refused(store(&mut judge, &first, number(1), &[8; 640], START), Refusal::Proof);
+    let Judgement::Redeem(redemption) = judge.judge(first.clone(), Some(number(1)), BODY, START) else {
+        panic!()
+    };
+    let (verdict, written) = redeem(&admission, *redemption, Some(number(1)), BODY, START);
+    assert!(is_accepted(verdict) && written.is_none(), "accepted by the record that is there");
+    assert_refused(store(&mut judge, &first, number(1), BODY, START), Refusal::Spent);
+    let continued = holder.continued(1, number(1), BODY);
+    assert_refused(store(&mut judge, &continued, number(1), BODY, START), Refusal::NoSession);
+    assert_eq!(admission.spent_count(), 1);
+}
+
+#[test]
+fn a_restart_without_the_record_spends_the_token_again_which_this_test_would_see() {
+    let holder = Holder::now(1, HANDSET);
+    spent_before(&holder, BODY);
+    let mut judge = Judge::new(service());
+    let other = holder.opening(0, Some(number(1)), &[8; 640]);
+    assert!(is_accepted(store(&mut judge, &other, number(1), &[8; 640], START)));
+}
+
+#[test]
+fn a_record_of_an_epoch_that_is_over_is_passed_over() {
+    let holder = Holder::now(1, HANDSET);
+    let record = spent_before(&holder, BODY);
+    let later = START.plus_millis(3 * EPOCH_MS);
+    let admission = service_with(settings(), later);
+    admission.restore(&record, later);
+    assert_eq!(admission.spent_count(), 0);
+}
+
+#[test]
+fn a_token_is_free_again_when_its_plugin_or_the_journal_fails() {
+    let admission = service();
+    let mut judge = Judge::new(admission.clone());
+    let holder = Holder::now(1, HANDSET);
+    let opening = holder.opening(0, Some(number(1)), BODY);
+    for step in 0..3 {
+        let judgement = judge.judge(opening.clone(), Some(number(1)), BODY, START);
+        let Judgement::Redeem(redemption) = judgement else { panic!("{judgement:?}") };
+        admission.reserve(&redemption, START).unwrap();
+        let again = judge.judge(opening.clone(), Some(number(1)), BODY, START);
+        assert!(matches!(again, Judgement::Verdict(herald_admission::Verdict::Refuse(Refusal::Redeeming))));
+        match step {
+            0 => admission.release(*redemption),
+            1 => {
+                let short = admission.settle(*redemption, &[1; 31], Some(number(1)), BODY, START);
+                assert_eq!(short.err(), Some(Refusal::Unavailable));
+            }
+            _ => {
+                let secret = secret_of(&holder.input);
+                let settled = admission.settle(*redemption, &secret, Some(number(1)), BODY, START).unwrap();
+                admission.withdraw(settled);
+                let continued = holder.continued(1, number(1), BODY);
+                assert_refused(store(&mut judge, &continued, number(1), BODY, START), Refusal::NoSession);
+            }
+        }
+    }
+    assert_eq!(admission.spent_count(), 0);
+    assert!(is_accepted(store(&mut judge, &opening, number(1), BODY, START)));
+}
+
+#[test]
+fn a_bearer_token_spent_before_a_restart_is_good_for_the_same_store_once_more() {
+    let holder = Holder::now(1, HANDSET);
+    let presented = Presented {
+        input: holder.input,
+        authenticator: vec![1; 64],
+        proof: Vec::new(),
+        counter: 0,
+        seal: Seal::Bearer,
+    };
+    assert_eq!(presented.mode(), Mode::Bearer);
+    let bearer = herald_admission::Credential::Presented(Box::new(presented));
+    let before = service();
+    let Judgement::Redeem(redemption) =
+        Judge::new(before.clone()).judge(bearer.clone(), Some(number(1)), BODY, START)
+    else {
+        panic!()
+    };
+    let record = redeem(&before, *redemption, Some(number(1)), BODY, START).1.unwrap();
+    let after = service();
+    after.restore(&record, START);
+    let mut judge = Judge::new(after);
+    assert_refused(store(&mut judge, &bearer, number(2), BODY, START), Refusal::Spent);
+    assert!(is_accepted(store(&mut judge, &bearer, number(1), BODY, START)));
+    assert_refused(store(&mut judge, &bearer, number(1), BODY, START), Refusal::Spent);
+}
