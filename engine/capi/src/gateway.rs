@@ -206,7 +206,9 @@ const fn store_status(fault: &GatewayFault) -> Status {
         GatewayFault::Refused(_) | GatewayFault::Elsewhere | GatewayFault::Sign(_) => Status::BadValue,
         GatewayFault::NotANumber
         | GatewayFault::NotAuthoritative(_)
-        | GatewayFault::Delivery(DeliveryFault::NoService | DeliveryFault::NoKeys) => Status::Unserved,
+        | GatewayFault::Delivery(
+            DeliveryFault::NoService | DeliveryFault::NoKeys | DeliveryFault::Undecided(_),
+        ) => Status::Unserved,
         GatewayFault::Delivery(DeliveryFault::Seal(_)) => Status::BadSize,
         GatewayFault::Delivery(DeliveryFault::Discovery(fault) | DeliveryFault::Store(fault)) => {
             io_status(fault)

@@ -273,7 +273,9 @@ const fn place_status(fault: &PlaceFault) -> Status {
     match fault {
         PlaceFault::NotAuthoritative(_) | PlaceFault::NotANumber => Status::Unserved,
         PlaceFault::Sign(_) => Status::BadValue,
-        PlaceFault::Delivery(DeliveryFault::NoService | DeliveryFault::NoKeys) => Status::Unserved,
+        PlaceFault::Delivery(
+            DeliveryFault::NoService | DeliveryFault::NoKeys | DeliveryFault::Undecided(_),
+        ) => Status::Unserved,
         PlaceFault::Delivery(DeliveryFault::Seal(_)) => Status::BadSize,
         PlaceFault::Delivery(DeliveryFault::Discovery(fault) | DeliveryFault::Store(fault)) => {
             io_status(fault)
@@ -287,7 +289,9 @@ pub(crate) const fn lookup_status(fault: &LookupFault) -> Status {
     match fault {
         LookupFault::NotANumber
         | LookupFault::NoSealingKey
-        | LookupFault::Nothing(CollectionFault::NoService) => Status::Unserved,
+        | LookupFault::Nothing(CollectionFault::NoService | CollectionFault::Undecided(_)) => {
+            Status::Unserved
+        }
         LookupFault::Nothing(CollectionFault::Discovery(fault) | CollectionFault::Retrieve(fault))
         | LookupFault::Missed(fault) => io_status(fault),
         LookupFault::Deadline => Status::TimedOut,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use herald_runtime::core::TelephoneNumber;
-use herald_runtime::stir::services::{Credential, VerificationService, new_origid};
+use herald_runtime::stir::services::{CpsSources, Credential, VerificationService, new_origid};
 use herald_runtime::stir::{
     Attestation, ChainCache, Claims, ReplayMemory, SealingKey, SealingPublicKey, SigningKey, Suite, TnEntry,
     TrustStore, VerificationPolicy, open, seal,
@@ -185,10 +185,11 @@ fn check(
     let verification = Arc::new(VerificationService {
         policy: VerificationPolicy::new(trust),
         sealing_keys: vec![SealingKey::from_jwk(&key).map_err(Failure::usage)?],
-        cps: Arc::new(everybody_at(&service.url, Vec::new())?),
+        cps: Arc::new(CpsSources::only(Arc::new(everybody_at(&service.url, Vec::new())?))),
         certificates: None,
         chains: Arc::new(ChainCache::default()),
         seen: ReplayMemory::default(),
+        witness: None,
     });
     let check = |orig| drive(verification.clone().check(check_request(orig, bob)), &service.ca);
 

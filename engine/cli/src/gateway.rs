@@ -7,8 +7,9 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::services::{
-    AuthenticationService, Discoveries, GatewayCall, GatewayFailure, GatewayFault, GatewayFetchRequest,
-    GatewayPlaced, GatewayService, GatewayStoreRequest, Judging, LookupFault, VerificationService,
+    AuthenticationService, CpsSources, Discoveries, GatewayCall, GatewayFailure, GatewayFault,
+    GatewayFetchRequest, GatewayPlaced, GatewayService, GatewayStoreRequest, Judging, LookupFault,
+    VerificationService,
 };
 use herald_runtime::stir::{
     ChainCache, ReplayMemory, SealingKey, SealingPublicKey, TrustStore, VerificationPolicy,
@@ -200,10 +201,11 @@ fn verification(common: &Common, sealing_keys: &[PathBuf]) -> Result<Arc<Verific
     Ok(Arc::new(VerificationService {
         policy,
         sealing_keys: sealing_keys.collect::<Result<_, _>>()?,
-        cps: Arc::new(everybody_at(&common.service.cps, Vec::new())?),
+        cps: Arc::new(CpsSources::only(Arc::new(everybody_at(&common.service.cps, Vec::new())?))),
         certificates: Some(Arc::new(certificates)),
         chains: Arc::new(ChainCache::default()),
         seen: ReplayMemory::default(),
+        witness: None,
     }))
 }
 

@@ -7,8 +7,8 @@ use std::sync::mpsc::sync_channel;
 
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::services::{
-    AuthenticationService, CheckRequest, Checked, CpsUri, Credential, Destination, Directory, Discoveries,
-    LookupFault, Machine, PlaceFault, PlaceRequest, Selector, VerificationService,
+    AuthenticationService, CheckRequest, Checked, CpsSources, CpsUri, Credential, Destination, Directory,
+    Discoveries, LookupFault, Machine, PlaceFault, PlaceRequest, Selector, VerificationService,
 };
 use herald_runtime::stir::{
     CallFacts, CertificateReference, ChainCache, NumberSet, PassportReport, ReplayMemory, SealingKey,
@@ -101,10 +101,11 @@ fn verification(
     Ok(Arc::new(VerificationService {
         policy,
         sealing_keys,
-        cps: Arc::new(everybody_at(&check.service.cps, Vec::new())?),
+        cps: Arc::new(CpsSources::only(Arc::new(everybody_at(&check.service.cps, Vec::new())?))),
         certificates: Some(Arc::new(move |_: &str| chain.clone())),
         chains: Arc::new(ChainCache::default()),
         seen: ReplayMemory::default(),
+        witness: None,
     }))
 }
 

@@ -269,6 +269,43 @@ pub const PROPERTIES: &[Property] = &[
         set: |config, value| set_path(&mut config.services.directory, value),
     },
     Property {
+        name: "discovery",
+        option: "discovery",
+        form: "NAME[,NAME...] (up to 8)",
+        default: "directory, bundles, then plugins in the order in which they are loaded",
+        meaning: "which sources are asked for the services of a number, in order: directory (the file), bundles (of \
+                  key_server) and discovery plugins by name",
+        set: |config, value| config.services.set_discovery(value),
+    },
+    Property {
+        name: "discovery_policy",
+        option: "discovery-policy",
+        form: "first | proven | agree",
+        default: "first",
+        meaning: "whose word counts: first the first source that finds something; proven the first that finds \
+                  something proven, and what is not proven only if all other sources answer and none proves another; \
+                  agree what all sources that find something have in common, else the number counts as unserved",
+        set: |config, value| config.services.set_discovery_policy(value),
+    },
+    Property {
+        name: "discovery_deadline",
+        option: "discovery-deadline",
+        form: "DURATION",
+        default: "1500ms",
+        meaning: "how long finding the services of a number may take, and never more than half of the call's time; a \
+                  source that takes longer than its share of it is passed over",
+        set: |config, value| set_deadline(&mut config.services.discovery_deadline, value),
+    },
+    Property {
+        name: "discovery_own",
+        option: "discovery-own",
+        form: "NAME[,NAME...]",
+        default: "none: what plugins find is asked over HTTPS at public addresses only",
+        meaning: "plugins whose findings are the operator's own word, as a table of his is: they count as proven, and \
+                  the services are asked wherever they are",
+        set: |config, value| config.services.set_discovery_own(value),
+    },
+    Property {
         name: "key_server",
         option: "key-server",
         form: "URL",
@@ -365,7 +402,7 @@ pub const PROPERTIES: &[Property] = &[
         option: "worker-threads",
         form: "COUNT (1 to 64)",
         default: "1",
-        meaning: "threads that place and check calls; none is started if neither signing_key nor roots is set",
+        meaning: "threads that place and check calls; none is started if neither signing_key, roots nor discovery is set",
         set: |config, value| config.services.set_worker_threads(value),
     },
 ];

@@ -1,5 +1,7 @@
 //! The engine's life: open (recover, bind), start (threads), serve, stop.
 
+mod plugins;
+
 use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::os::fd::RawFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -18,7 +20,6 @@ use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
 use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
 };
-use herald_plugin_abi::LinkedEntry;
 use herald_stir::SystemRandom;
 use herald_stir::bundle::{Area, Listing};
 use herald_stir::services::{CheckRequest, GatewayService, Judging, Machine, PlaceRequest};
@@ -26,6 +27,7 @@ use parking_lot::Mutex;
 
 use crate::clock::{SystemClock, wall_clock};
 use crate::config::{Config, ConfigError};
+use crate::discovery::Discoverer;
 use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Supplier;
@@ -34,7 +36,7 @@ use crate::keys::{KeyShelf, Source};
 use crate::limits::{
     JOURNAL_MODE, REACTORS_MAX, READERS_MIN, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE,
 };
-use crate::plugins::{PluginSet, PluginStatus};
+use crate::plugins::PluginSet;
 use crate::services::{Calls, CheckOutcome, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
@@ -309,8 +311,16 @@ impl Engine {
     /// # Errors
     /// As [`Worker::start`].
     pub fn start_worker(&self, config: WorkerConfig) -> Result<Worker, EngineError> {
+        self.start_worker_with(config, None)
+    }
+
+    fn start_worker_with(
+        &self,
+        config: WorkerConfig,
+        discoverer: Option<Arc<Discoverer>>,
+    ) -> Result<Worker, EngineError> {
         let clock = self.shared.clock.clone();
-        let host = Host { shared: self.shared.clone(), report: self.report.clone() };
+        let host = Host { shared: self.shared.clone(), report: self.report.clone(), discoverer };
         Worker::start_beside(Some(host), WorkerConfig { clock, ..config })
     }
 
@@ -447,43 +457,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes in a plugin that is linked into this program, by its entry function. Before the start.
-    ///
-    /// # Errors
-    /// [`EngineErrorKind::State`] from the start on; [`EngineErrorKind::Argument`] if its table is not as
-    /// `include/herald_plugin.h` says, or there is a plugin of its name.
-    pub fn register_plugin(&self, entry: LinkedEntry) -> Result<(), EngineError> {
-        let _life = self.life.lock();
-        self.may_start()?;
-        self.plugins.register(entry)
-    }
-
-    /// The plugins with what they did. Any thread.
-    pub fn plugins(&self) -> Vec<PluginStatus> {
-        self.plugins.list()
-    }
-
-    /// Puts the code of the shared object `path` into the place of the plugin `name` while it serves: no question is lost,
-    /// and what was asked before is answered by what was there before. On an error nothing changes. Blocks while the new
-    /// code opens; code is never unloaded. Any thread.
-    ///
-    /// # Errors
-    /// [`EngineErrorKind::Argument`] if there is no plugin of this name, or the file is not one that can replace it.
-    pub fn replace_plugin(&self, name: &str, path: &Path) -> Result<(), EngineError> {
-        self.plugins.replace(name, path)
-    }
-
-    /// Has plugins read their files again, and replaces those whose own file is another one than when it was loaded. Any
-    /// thread.
-    ///
-    /// # Errors
-    /// [`EngineErrorKind::Argument`] with all that did not succeed; those plugins stay as they were.
-    pub fn reload_plugins(&self) -> Result<(), EngineError> {
-        self.plugins.reload()
-    }
-
     fn start_services(&self) -> Result<Option<Calls>, EngineError> {
-        let start = |services: &Services| services.start(|config| self.start_worker(config));
+        let loaded = self.loaded_sources();
+        let start = |services: &Services| {
+            services.start(&loaded, |config, discoverer| self.start_worker_with(config, discoverer))
+        };
         self.services.as_ref().map(start).transpose()
     }
 
@@ -564,7 +542,7 @@ impl Drop for Engine {
 
 #[cold]
 fn no_services() -> EngineError {
-    not_configured("neither signing_key nor roots")
+    not_configured("neither signing_key, roots nor discovery")
 }
 
 fn check(config: &Config) -> Result<(), ConfigError> {

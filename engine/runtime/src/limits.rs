@@ -171,3 +171,23 @@ pub(crate) const PLUGIN_WATCH_MS: u64 = 1_000;
 pub const PLUGIN_LOADS_MAX: u64 = 8192;
 /// How long each call may take when a plugin is checked, in ms.
 pub const PLUGIN_CHECK_MS: u64 = 5_000;
+
+/// Questions to sources of services that are under way at once. One more is not asked: the source is passed over.
+pub(crate) const DISCOVERIES_MAX: usize = 4096;
+/// Answers and failures of sources of services that are remembered: a few hundred bytes each, 3 KiB at most. At the bound
+/// one that was not used lately goes.
+pub const DISCOVERY_CACHE_ENTRIES_MAX: usize = 16 * 1024;
+/// Longest time that services a source found are kept, in ms, whatever it says.
+pub const DISCOVERY_FRESH_MAX_MS: u64 = 24 * 3_600_000;
+/// Longest time that a source's answer that there are none is kept, in ms, whatever it says: so late a new service is
+/// found.
+pub const DISCOVERY_NOTHING_FRESH_MAX_MS: u64 = 3_600_000;
+/// How long a number that a source failed at is not asked for again, in ms: calls in a row do not all run into it.
+pub const DISCOVERY_FAILED_MS: u64 = 5_000;
+/// Services of the operator's own sources that are remembered as his. At the bound all are forgotten: one at an address
+/// that is not public is refused until its source names it again.
+pub(crate) const OWN_SERVICES_MAX: usize = 64 * 1024;
+/// How long a certificate that sources were shown is not shown again, in ms: one whose plugin was replaced learns it then.
+pub(crate) const SHOWN_AGAIN_MS: u64 = 600_000;
+/// Certificates that sources are shown within that time. More are not shown.
+pub(crate) const SHOWN_CERTIFICATES_MAX: usize = 4096;

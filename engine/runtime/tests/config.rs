@@ -32,8 +32,14 @@ fn a_whole_file_is_taken() {
         crls = "revoked.pem"
         policy = ["freshness_s=30", "form=lenient"]
         directory = "directory.toml"
+        discovery = ["discovery-static", "directory"]
+        discovery_policy = "proven"
+        discovery_deadline = "800ms"
+        discovery_own = "discovery-static"
         key_server = "https://keys.example.net"
         key_prefetch = ["1202555", "44203"]
+        plugins = "/usr/lib/herald"
+        plugin_settings = "plugins.toml"
         place_deadline = "2s"
         check_deadline = "900ms"
         cover_per_hour = 120

@@ -137,6 +137,11 @@ pub const IO_DETAIL_CHARS_MAX: usize = 256;
 /// Documents fetched to find the service and keys of one number: a bundle of keys, and once more if it was out of
 /// date. Beyond it the number counts as one that cannot be looked up.
 pub const DISCOVERY_FETCHES_MAX: usize = 3;
+/// Sources of services that one number is looked up in, one after the other while a phone rings. More are refused.
+pub const CPS_SOURCES_MAX: usize = 8;
+/// How long finding the services of a number may take, in ms, when nothing is said, and never more than half of the
+/// call's time. Then what is there counts.
+pub const DISCOVERY_DEADLINE_DEFAULT_MS: u64 = 1_500;
 /// How long placing a call may take, in ms, when nothing is said: the call waits for it.
 pub const PLACE_DEADLINE_DEFAULT_MS: u64 = 4_000;
 /// How long checking a call may take, in ms, when nothing is said: a phone waits to ring.

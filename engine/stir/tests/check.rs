@@ -11,8 +11,8 @@ use std::sync::Arc;
 use common::{at_s, identity, number};
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::services::{
-    Answer, Asked, CheckRequest, Checked, CollectionFault, Destination, Directory, Fetched, IoFault,
-    LookupFault, Machine, Moment, Renewal, StepName, VerificationService, new_origid,
+    Answer, Asked, CheckRequest, Checked, CollectionFault, CpsSources, Destination, Directory, Fetched,
+    IoFault, LookupFault, Machine, Moment, Renewal, StepName, VerificationService, new_origid,
 };
 use herald_stir::{
     Attestation, CallFacts, CallToken, CertificateChain, CertificateReference, CertificateSource, ChainCache,
@@ -59,10 +59,11 @@ impl House {
         Arc::new(VerificationService {
             policy: VerificationPolicy::new(trust),
             sealing_keys: self.keys.clone(),
-            cps: Arc::new(directory),
+            cps: Arc::new(CpsSources::only(Arc::new(directory))),
             certificates: None,
             chains: Arc::new(ChainCache::default()),
             seen: ReplayMemory::default(),
+            witness: None,
         })
     }
 

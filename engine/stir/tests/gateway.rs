@@ -12,7 +12,7 @@ use std::sync::Arc;
 use common::{at_s, identity, number};
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::services::{
-    Answer, Ask, Asked, AuthenticationService, Credential, Destination, Directory, Discoveries,
+    Answer, Ask, Asked, AuthenticationService, CpsSources, Credential, Destination, Directory, Discoveries,
     FetchedValues, GatewayCall, GatewayFailure, GatewayFault, GatewayFetchRequest, GatewayPlaced,
     GatewayService, GatewayStoreRequest, Judging, Machine, Moment, VerificationService, new_origid,
 };
@@ -107,10 +107,11 @@ impl House {
         let verification = VerificationService {
             policy: self.policy(),
             sealing_keys: if is_called_side { self.keys.clone() } else { Vec::new() },
-            cps: own.clone(),
+            cps: Arc::new(CpsSources::only(own.clone())),
             certificates: None,
             chains: Arc::new(ChainCache::default()),
             seen: ReplayMemory::default(),
+            witness: None,
         };
         let authentication = AuthenticationService {
             credentials: vec![self.gateway.credential()],

@@ -4,15 +4,15 @@
 
 mod common;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use common::{Seeded, number};
 use herald_core::{TelephoneNumber, Timestamp};
 use herald_stir::issue::{DevelopmentAuthority, Validity};
 use herald_stir::limits::CALL_DOCUMENTS_MAX;
 use herald_stir::services::{
-    Answer, Ask, Asked, Collection, CollectionFault, CpsDiscovery, CpsUri, Fetched, Gathering, IoFault,
-    Lookup, Moment, Side, Tickets, Turn,
+    Answer, Ask, Asked, Collection, CollectionFault, CpsDiscovery, CpsSources, CpsUri, Fetched, Gathering,
+    IoFault, Lookup, Moment, Side, Tickets, Turn,
 };
 use herald_stir::{CertificateSource, ChainCache, Fault, TnAuthList, TnEntry};
 
@@ -54,7 +54,7 @@ impl CpsDiscovery for Found {
 
 /// A collection driven by hand, each call at a second of its own.
 struct Driven {
-    by: Found,
+    by: CpsSources,
     part: Collection,
     tickets: Tickets,
     asks: Vec<Ask>,
@@ -63,6 +63,7 @@ struct Driven {
 impl Driven {
     fn begin(by: Found) -> (Self, Result<(), CollectionFault>) {
         let (part, tickets) = (Collection::of(number("12355551212")), Tickets::default());
+        let by = CpsSources::only(Arc::new(by));
         let mut driven = Self { by, part, tickets, asks: Vec::new() };
         let result = driven.discover();
         (driven, result)
@@ -70,7 +71,7 @@ impl Driven {
 
     fn discover(&mut self) -> Result<(), CollectionFault> {
         let mut turn = Turn::new(at(100), &mut self.tickets, &mut self.asks);
-        self.part.discover(&self.by, at(102).steady, &mut turn)
+        self.part.discover(&self.by, at(103).steady, &mut turn)
     }
 
     fn answer(&mut self, index: usize, answer: Answer) -> Result<(), CollectionFault> {
@@ -146,7 +147,8 @@ fn a_document_may_have_to_be_fetched_first_but_not_for_ever() {
     assert!(driven.part.is_complete(at(101).steady));
 
     let (mut driven, _) = Driven::begin(needs());
-    assert_eq!(driven.answer(0, Answer::Failed(DOWN)), Err(CollectionFault::Discovery(DOWN)));
+    driven.answer(0, Answer::Failed(DOWN)).unwrap();
+    assert_eq!(driven.discover(), Err(CollectionFault::Discovery(DOWN)));
 
     let (mut driven, mut result) = Driven::begin(needs());
     let mut fetches = 0;

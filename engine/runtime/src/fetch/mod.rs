@@ -71,11 +71,11 @@ struct State {
 struct UnderWay {
     /// In small letters.
     host: String,
-    waiters: Vec<Box<dyn FetchWaiter>>,
+    waiters: Vec<Box<dyn AnswerWaiter>>,
 }
 
 impl UnderWay {
-    fn new(exchange: &Exchange, waiter: Option<Box<dyn FetchWaiter>>) -> Self {
+    fn new(exchange: &Exchange, waiter: Option<Box<dyn AnswerWaiter>>) -> Self {
         let host = exchange.request.uri().host().unwrap_or_default().to_ascii_lowercase();
         Self { host, waiters: waiter.into_iter().collect() }
     }
@@ -83,7 +83,7 @@ impl UnderWay {
 
 impl State {
     /// The place of one more waiter for a document that others wait for already.
-    fn waiters(&mut self, key: &Key, now: Timestamp) -> Option<&mut Vec<Box<dyn FetchWaiter>>> {
+    fn waiters(&mut self, key: &Key, now: Timestamp) -> Option<&mut Vec<Box<dyn AnswerWaiter>>> {
         match self.under_way.get_mut(key) {
             Some(under_way) => Some(&mut under_way.waiters),
             None => self.awaited.waiters(key, now),
@@ -99,8 +99,8 @@ impl State {
     }
 }
 
-/// Hears the outcome of a fetch. Called on any thread, must not block.
-pub(crate) trait FetchWaiter: Send {
+/// Hears the answer to an ask. Called on any thread, must not block.
+pub(crate) trait AnswerWaiter: Send {
     fn tell(&self, answer: Answer);
 }
 
@@ -174,7 +174,7 @@ impl Fetcher {
         self: &Arc<Self>,
         url: &str,
         kind: Fetched,
-        waiter: Box<dyn FetchWaiter>,
+        waiter: Box<dyn AnswerWaiter>,
         now: Timestamp,
     ) -> Want {
         let key: Key = (kind, url.into());
@@ -189,7 +189,7 @@ impl Fetcher {
         self: &Arc<Self>,
         url: &str,
         kind: Fetched,
-        waiter: Box<dyn FetchWaiter>,
+        waiter: Box<dyn AnswerWaiter>,
         now: Timestamp,
     ) -> Want {
         let key: Key = (kind, url.into());
@@ -197,7 +197,7 @@ impl Fetcher {
         if is_news { self.want(url, kind, waiter, now) } else { self.ask(key, waiter, now) }
     }
 
-    fn ask(self: &Arc<Self>, key: Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
+    fn ask(self: &Arc<Self>, key: Key, waiter: Box<dyn AnswerWaiter>, now: Timestamp) -> Want {
         let (kind, url) = (key.0, &*key.1);
         if let Some(waiters) = self.state.lock().waiters(&key, now) {
             waiters.push(waiter);
@@ -226,7 +226,7 @@ impl Fetcher {
     }
 
     /// Waits for a document that the host program brings later; it may be there by now.
-    fn await_supply(&self, key: &Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
+    fn await_supply(&self, key: &Key, waiter: Box<dyn AnswerWaiter>, now: Timestamp) -> Want {
         let mut state = self.state.lock();
         if state.cache.is_news(key, now)
             && let Some(Found::Document { body, fresh_ms, .. }) = state.cache.find(key, now)
@@ -241,7 +241,7 @@ impl Fetcher {
         Want::Later
     }
 
-    fn want_fetched(self: &Arc<Self>, key: Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> Want {
+    fn want_fetched(self: &Arc<Self>, key: Key, waiter: Box<dyn AnswerWaiter>, now: Timestamp) -> Want {
         let exchange = match self.exchange(&key) {
             Ok(exchange) => exchange,
             Err(why) => {

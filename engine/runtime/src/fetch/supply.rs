@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use herald_core::Timestamp;
 use herald_stir::services::{Answer, Fetched, IoFault};
 
-use super::{FetchWaiter, Key};
+use super::{AnswerWaiter, Key};
 use crate::limits::{SUPPLIES_AWAITED_MAX, SUPPLY_DEADLINE_MS};
 
 /// What a host program says when a document is wanted.
@@ -40,18 +40,18 @@ pub(super) struct Awaited {
 
 struct Wait {
     until: Timestamp,
-    waiters: Vec<Box<dyn FetchWaiter>>,
+    waiters: Vec<Box<dyn AnswerWaiter>>,
 }
 
 impl Awaited {
     /// The place of one more waiter for a document that others wait for.
-    pub(super) fn waiters(&mut self, key: &Key, now: Timestamp) -> Option<&mut Vec<Box<dyn FetchWaiter>>> {
+    pub(super) fn waiters(&mut self, key: &Key, now: Timestamp) -> Option<&mut Vec<Box<dyn AnswerWaiter>>> {
         self.waits.get_mut(key).filter(|wait| now < wait.until).map(|wait| &mut wait.waiters)
     }
 
     /// `waiter` waits from now on. Those who waited in vain for the same document are told so. `false` if too many
     /// documents are awaited. O(1), but O(documents) at the bound.
-    pub(super) fn begin(&mut self, key: &Key, waiter: Box<dyn FetchWaiter>, now: Timestamp) -> bool {
+    pub(super) fn begin(&mut self, key: &Key, waiter: Box<dyn AnswerWaiter>, now: Timestamp) -> bool {
         self.take(key).iter().for_each(|waiter| waiter.tell(Answer::Failed(IoFault::TimedOut)));
         if self.waits.len() >= SUPPLIES_AWAITED_MAX {
             self.waits.retain(|_, wait| now < wait.until);
@@ -65,7 +65,7 @@ impl Awaited {
     }
 
     /// Who waited for a document that has come.
-    pub(super) fn take(&mut self, key: &Key) -> Vec<Box<dyn FetchWaiter>> {
+    pub(super) fn take(&mut self, key: &Key) -> Vec<Box<dyn AnswerWaiter>> {
         self.waits.remove(key).map_or_else(Vec::new, |wait| wait.waiters)
     }
 }

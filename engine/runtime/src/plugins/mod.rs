@@ -6,7 +6,7 @@
 
 mod book;
 mod check;
-mod discovery;
+pub(crate) mod discovery;
 mod files;
 mod generation;
 mod identity;

@@ -1,44 +1,38 @@
-//! Discovery as an operator configures it: the directory file, and behind it what owners publish as key bundles.
+//! Discovery as an operator configures it: in which order the directory file, what owners publish as key bundles, and
+//! plugins are asked for services; and the sealing keys, which only the first two know.
 
 use std::sync::Arc;
 
-use herald_core::{TelephoneNumber, Timestamp};
+use herald_core::{Random, TelephoneNumber, Timestamp};
 use herald_stir::SealingPublicKey;
 use herald_stir::bundle::BundleDiscovery;
-use herald_stir::services::{CpsDiscovery, CpsUri, Directory, KeyDiscovery, Lookup, Side};
+use herald_stir::limits::CPS_SOURCES_MAX;
+use herald_stir::services::{CpsSource, CpsSources, Directory, KeyDiscovery, Lookup};
+
+use super::settings::ServiceSettings;
+use super::{contradiction, millis};
+use crate::discovery::{Discoverer, Source};
+use crate::error::EngineError;
+
+/// Names of the sources that are built in.
+const DIRECTORY: &str = "directory";
+const BUNDLES: &str = "bundles";
+
+/// A source of services that was loaded, with its name.
+pub(crate) type LoadedSource = (String, Arc<dyn Source>);
 
 /// The directory first; what it does not know, the bundles may.
 pub(super) struct Configured {
-    pub(super) directory: Directory,
+    pub(super) directory: Arc<Directory>,
     pub(super) bundles: Option<Arc<BundleDiscovery>>,
-}
-
-impl Configured {
-    fn or_bundles<T>(&self, found: Lookup<T>, look: impl FnOnce(&BundleDiscovery) -> Lookup<T>) -> Lookup<T> {
-        match (found, &self.bundles) {
-            (Lookup::NotFound, Some(bundles)) => look(bundles),
-            (found, _) => found,
-        }
-    }
-}
-
-impl CpsDiscovery for Configured {
-    fn cps_for(&self, number: TelephoneNumber, side: Side, now: Timestamp) -> Lookup<Vec<CpsUri>> {
-        let found = self.directory.cps_for(number, side, now);
-        self.or_bundles(found, |bundles| bundles.cps_for(number, side, now))
-    }
-
-    fn learn(&self, url: &str, body: &[u8], fresh_s: u64, now: Timestamp) {
-        if let Some(bundles) = &self.bundles {
-            CpsDiscovery::learn(&**bundles, url, body, fresh_s, now);
-        }
-    }
 }
 
 impl KeyDiscovery for Configured {
     fn keys_for(&self, number: TelephoneNumber, now: Timestamp) -> Lookup<Vec<SealingPublicKey>> {
-        let found = self.directory.keys_for(number, now);
-        self.or_bundles(found, |bundles| bundles.keys_for(number, now))
+        match (self.directory.keys_for(number, now), &self.bundles) {
+            (Lookup::NotFound, Some(bundles)) => bundles.keys_for(number, now),
+            (found, _) => found,
+        }
     }
 
     fn learn(&self, url: &str, body: &[u8], fresh_s: u64, now: Timestamp) {
@@ -46,4 +40,71 @@ impl KeyDiscovery for Configured {
             KeyDiscovery::learn(&**bundles, url, body, fresh_s, now);
         }
     }
+}
+
+/// The sources of services in the order in which they are asked: as the settings say; if they say nothing, directory,
+/// bundles and what is `loaded`.
+///
+/// # Errors
+/// [`EngineErrorKind::Argument`](crate::EngineErrorKind::Argument): a source that there is not, or too many.
+pub(super) fn sources(
+    settings: &ServiceSettings,
+    configured: &Configured,
+    loaded: &[LoadedSource],
+) -> Result<CpsSources, EngineError> {
+    let mut all = vec![CpsSource::here(DIRECTORY, configured.directory.clone())];
+    all.extend(configured.bundles.iter().map(|bundles| CpsSource::here(BUNDLES, bundles.clone())));
+    all.extend(loaded.iter().map(|(name, _)| CpsSource::elsewhere(name)));
+    let chosen = match &settings.discovery {
+        None => all,
+        Some(names) => names.iter().map(|name| named(name, &all, settings)).collect::<Result<_, _>>()?,
+    };
+    if chosen.len() > CPS_SOURCES_MAX {
+        let why = format!("{} sources of services; name up to {CPS_SOURCES_MAX} in discovery", chosen.len());
+        return Err(contradiction(why));
+    }
+    Ok(CpsSources::new(chosen, settings.discovery_policy, millis(settings.discovery_deadline)))
+}
+
+fn named(name: &str, all: &[CpsSource], settings: &ServiceSettings) -> Result<CpsSource, EngineError> {
+    match (name, &settings.directory) {
+        (DIRECTORY, None) => {
+            return Err(contradiction("discovery names the directory: set directory too"));
+        }
+        (BUNDLES, _) if settings.key_server.is_none() => {
+            return Err(contradiction("discovery names the bundles: set key_server too"));
+        }
+        _ => {}
+    }
+    let names = || all.iter().map(CpsSource::name).collect::<Vec<_>>().join(", ");
+    let source = all.iter().find(|source| source.name() == name).cloned();
+    source.ok_or_else(|| {
+        contradiction(format!("discovery names {name:?}, which is no source; there are {}", names()))
+    })
+}
+
+/// Asks what is `loaded`. `None` if nothing is.
+///
+/// # Errors
+/// [`EngineErrorKind::Argument`](crate::EngineErrorKind::Argument) if `discovery_own` names one that is not.
+pub(super) fn discoverer(
+    settings: &ServiceSettings,
+    configured: &Configured,
+    loaded: &[LoadedSource],
+    random: Arc<dyn Random>,
+) -> Result<Option<Arc<Discoverer>>, EngineError> {
+    let is_loaded = |name: &&String| loaded.iter().any(|(other, _)| other == *name);
+    if let Some(name) = settings.discovery_own.iter().find(|name| !is_loaded(name)) {
+        return Err(contradiction(format!(
+            "discovery_own names {name:?}, which is no plugin that is loaded"
+        )));
+    }
+    if loaded.is_empty() {
+        return Ok(None);
+    }
+    let mut discoverer = Discoverer::new(configured.directory.clone(), random);
+    for (name, source) in loaded {
+        discoverer.add(name, source.clone(), settings.discovery_own.contains(name));
+    }
+    Ok(Some(Arc::new(discoverer)))
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use herald_core::Random;
 use herald_stir::bundle::{BundleDiscovery, BundleKeeper, DirectoryBounds};
 use herald_stir::services::{
-    AuthenticationService, CheckRequest, Checked, CoverPlan, CpsUri, Credential, Destination, Directory,
-    Discoveries, Fetched, GatewayService, Judging, PlaceFailure, PlaceRequest, Placed, Renewal, Selector,
-    VerificationService,
+    AuthenticationService, CheckRequest, Checked, CoverPlan, CpsSources, CpsUri, Credential, Destination,
+    Directory, Discoveries, Fetched, GatewayService, Judging, LookedUp, LookupRequest, PlaceFailure,
+    PlaceRequest, Placed, Renewal, Selector, VerificationService, Witness,
 };
 use herald_stir::{
     CertificateChain, CertificateReference, ChainCache, ReplayMemory, SealingKey, SigningKey, Suite,
@@ -23,12 +23,15 @@ use herald_stir::{
 };
 
 use crate::clock::wall_clock;
+use crate::discovery::Discoverer;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::{FetchPolicy, Fetcher, Supplier};
 use crate::files::{read_pem, read_text};
 use crate::worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};
 use directory::wrong;
 use lookup::Configured;
+
+pub(crate) use lookup::LoadedSource;
 
 pub use report::{checked_json, verdict_json};
 pub(crate) use settings::{ServiceSettings, set_paths};
@@ -37,19 +40,37 @@ pub(crate) use settings::{ServiceSettings, set_paths};
 pub type PlaceOutcome = Result<Result<Placed, PlaceFailure>, CallLost>;
 /// What a call that was checked came to. [`CallLost`] if an invariant broke.
 pub type CheckOutcome = Result<Checked, CallLost>;
+/// How a number was looked up. [`CallLost`] if an invariant broke.
+pub type LookupOutcome = Result<LookedUp, CallLost>;
 
 /// The services that are configured, not yet running.
 pub(crate) struct Services {
-    authentication: Arc<AuthenticationService>,
-    verification: Option<Arc<VerificationService>>,
+    credentials: Vec<Credential>,
+    trust: Option<TrustStore>,
+    /// With roots.
+    policy: Option<VerificationPolicy>,
+    sealing_keys: Vec<SealingKey>,
+    chains: Arc<ChainCache>,
+    directory: Option<Arc<Directory>>,
+    bundles: Option<Arc<BundleDiscovery>>,
     cover: Option<CoverPlan>,
     settings: ServiceSettings,
     fetcher: Arc<Fetcher>,
-    lookup: Arc<Configured>,
+    random: Arc<dyn Random>,
+}
+
+/// The services with the sources of services that are there at the start.
+struct Assembled {
+    authentication: Arc<AuthenticationService>,
+    verification: Option<Arc<VerificationService>>,
+    cps: Arc<CpsSources>,
+    discoverer: Option<Arc<Discoverer>>,
+    named_cps: NamedCps,
 }
 
 impl Services {
-    /// Reads what the settings name. `None` if they name neither a signer's key nor roots to verify with.
+    /// Reads what the settings name. `None` if they name neither a signer's key, nor roots to verify with, nor sources to
+    /// look numbers up in.
     ///
     /// # Errors
     /// [`EngineErrorKind::Argument`]: a file that cannot be read, or is not what it should be; settings that
@@ -62,38 +83,60 @@ impl Services {
         let trust = settings.roots.as_deref().map(|roots| trust(roots, settings)).transpose()?;
         let credentials: Vec<_> = credential(settings)?.into_iter().collect();
         let cover = cover(settings, !credentials.is_empty())?;
-        if credentials.is_empty() && trust.is_none() {
+        if credentials.is_empty() && trust.is_none() && !settings.looks_up {
             return Ok(None);
         }
         let chains = Arc::new(ChainCache::default());
-        let bundles = match (&settings.key_server, &trust) {
-            (Some(server), Some(trust)) => {
-                let bounds = DirectoryBounds::default();
-                let bundles = BundleDiscovery::new(server, trust.clone(), suite, bounds, chains.clone());
-                Some(Arc::new(bundles))
-            }
-            (Some(_), None) => return Err(contradiction("key_server is set: set roots too")),
-            (None, _) if !settings.key_prefetch.is_empty() => {
-                return Err(contradiction("key_prefetch is set: set key_server too"));
-            }
-            (None, _) => None,
-        };
-        let directory = match &settings.directory {
-            Some(path) => directory::read(path)?,
-            None if bundles.is_some() => Directory::new(),
-            None => everybody_here()?,
-        };
-        let lookup = Arc::new(Configured { directory, bundles });
-        let authentication = Arc::new(AuthenticationService {
+        let sealing_keys = settings.sealing_keys.iter().map(|path| read_sealing_key(path));
+        Ok(Some(Self {
             credentials,
-            trust: trust.clone(),
-            discoveries: Discoveries::by(lookup.clone()),
+            policy: trust.clone().map(|trust| policy(trust, settings)).transpose()?,
+            sealing_keys: sealing_keys.collect::<Result<_, _>>()?,
+            directory: settings.directory.as_deref().map(directory::read).transpose()?.map(Arc::new),
+            bundles: bundles(settings, trust.as_ref(), suite, &chains)?,
+            trust,
+            chains,
+            cover,
+            settings: settings.clone(),
+            fetcher: Arc::new(Fetcher::new(fetch_policy(settings)?)?),
             random,
+        }))
+    }
+
+    /// The services, with the sources of services that are `loaded`. What a bundle or a plugin names is found in a
+    /// stranger's document.
+    fn assemble(&self, loaded: &[LoadedSource]) -> Result<Assembled, EngineError> {
+        let has_others = self.bundles.is_some() || !loaded.is_empty();
+        let directory = match &self.directory {
+            Some(directory) => directory.clone(),
+            None if has_others => Arc::default(),
+            None => Arc::new(everybody_here()?),
+        };
+        let named_cps = if has_others { NamedCps::Only(directory.services().clone()) } else { NamedCps::All };
+        let lookup = Arc::new(Configured { directory, bundles: self.bundles.clone() });
+        let cps = Arc::new(lookup::sources(&self.settings, &lookup, loaded)?);
+        let discoverer = lookup::discoverer(&self.settings, &lookup, loaded, self.random.clone())?;
+        let authentication = Arc::new(AuthenticationService {
+            credentials: self.credentials.clone(),
+            trust: self.trust.clone(),
+            discoveries: Discoveries { cps: cps.clone(), keys: lookup },
+            random: self.random.clone(),
         });
-        let verification =
-            trust.map(|trust| verification(trust, lookup.clone(), chains, settings)).transpose()?;
-        let fetcher = Arc::new(Fetcher::new(fetch_policy(settings)?)?);
-        Ok(Some(Self { authentication, verification, cover, settings: settings.clone(), fetcher, lookup }))
+        let witness = discoverer.clone().map(|discoverer| -> Arc<Witness> {
+            Arc::new(move |der| discoverer.show_certificate(der, wall_clock()))
+        });
+        let verification = self.policy.clone().map(|policy| {
+            Arc::new(VerificationService {
+                policy,
+                sealing_keys: self.sealing_keys.clone(),
+                cps: cps.clone(),
+                certificates: None,
+                chains: self.chains.clone(),
+                seen: ReplayMemory::default(),
+                witness,
+            })
+        });
+        Ok(Assembled { authentication, verification, cps, discoverer, named_cps })
     }
 
     /// Has `supplier` asked before anything is fetched.
@@ -107,46 +150,47 @@ impl Services {
         }
     }
 
-    /// Starts a worker for them with `start`, and cover if it is wanted.
+    /// Starts a worker for them with `start`, and cover if it is wanted; `loaded` are the sources of services beside the
+    /// built-in ones.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`] if the settings name a source that there is not, and those of `start`.
     pub(crate) fn start(
         &self,
-        start: impl FnOnce(WorkerConfig) -> Result<Worker, EngineError>,
+        loaded: &[LoadedSource],
+        start: impl FnOnce(WorkerConfig, Option<Arc<Discoverer>>) -> Result<Worker, EngineError>,
     ) -> Result<Calls, EngineError> {
+        let parts = self.assemble(loaded)?;
         let cps_roots_pem = self.settings.cps_authorities.as_deref().map(read_pem).transpose()?;
-        let worker = start(WorkerConfig {
+        let config = WorkerConfig {
             threads_count: self.settings.worker_threads,
             cps_roots_pem: cps_roots_pem.unwrap_or_default(),
-            named_cps: self.named_cps(),
+            named_cps: parts.named_cps,
             ..WorkerConfig::new(self.fetcher.clone())
-        })?;
+        };
+        let worker = start(config, parts.discoverer.clone())?;
         if let Some(plan) = &self.cover {
-            let storer = self.authentication.clone().cover(plan.clone());
+            let storer = parts.authentication.clone().cover(plan.clone());
             let storer = storer.map_err(|error| contradiction(error.to_string()))?;
             // Nobody waits for it: it ends with the worker.
             worker.submit(storer, |_| ())?;
         }
-        if let Some(bundles) = &self.lookup.bundles {
+        if let Some(bundles) = &self.bundles {
             let keeper = BundleKeeper::new(bundles.clone(), self.settings.key_prefetch.clone());
             worker.submit(keeper, |_| ())?;
         }
-        if let Some(verification) = &self.verification {
-            worker.submit(Renewal::of(verification.chains.clone()), |_| ())?;
+        if parts.verification.is_some() {
+            worker.submit(Renewal::of(self.chains.clone()), |_| ())?;
         }
         Ok(Calls {
             worker,
-            authentication: self.authentication.clone(),
-            verification: self.verification.clone(),
+            authentication: parts.authentication,
+            verification: parts.verification,
+            cps: parts.cps,
+            discoverer: parts.discoverer,
             place_deadline_ms: millis(self.settings.place_deadline),
             check_deadline_ms: millis(self.settings.check_deadline),
         })
-    }
-
-    /// What a bundle names is found in a stranger's document.
-    fn named_cps(&self) -> NamedCps {
-        match &self.lookup.bundles {
-            Some(_) => NamedCps::Only(self.lookup.directory.services().clone()),
-            None => NamedCps::All,
-        }
     }
 }
 
@@ -159,6 +203,9 @@ pub(crate) struct Calls {
     pub(crate) worker: Worker,
     authentication: Arc<AuthenticationService>,
     verification: Option<Arc<VerificationService>>,
+    cps: Arc<CpsSources>,
+    /// Asks the sources that were loaded, if there are some.
+    pub(crate) discoverer: Option<Arc<Discoverer>>,
     pub(crate) place_deadline_ms: u64,
     pub(crate) check_deadline_ms: u64,
 }
@@ -181,6 +228,14 @@ impl Calls {
         completion: impl FnOnce(CheckOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
         self.worker.submit(self.verification()?.clone().check(request), completion)
+    }
+
+    pub(crate) fn look_up(
+        &self,
+        request: LookupRequest,
+        completion: impl FnOnce(LookupOutcome) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        self.worker.submit(request.machine(self.cps.clone()), completion)
     }
 
     /// Keeps a chain that the host has, as what `url` serves.
@@ -251,25 +306,32 @@ fn trust(roots: &Path, settings: &ServiceSettings) -> Result<TrustStore, EngineE
     Ok(trust)
 }
 
-fn verification(
-    trust: TrustStore,
-    cps: Arc<Configured>,
-    chains: Arc<ChainCache>,
-    settings: &ServiceSettings,
-) -> Result<Arc<VerificationService>, EngineError> {
+fn policy(trust: TrustStore, settings: &ServiceSettings) -> Result<VerificationPolicy, EngineError> {
     let mut policy = VerificationPolicy::new(trust);
     for (name, value) in &settings.policy {
         policy.set(name, value).map_err(|error| contradiction(format!("policy: {error}")))?;
     }
-    let sealing_keys = settings.sealing_keys.iter().map(|path| read_sealing_key(path));
-    Ok(Arc::new(VerificationService {
-        policy,
-        sealing_keys: sealing_keys.collect::<Result<_, _>>()?,
-        cps,
-        certificates: None,
-        chains,
-        seen: ReplayMemory::default(),
-    }))
+    Ok(policy)
+}
+
+fn bundles(
+    settings: &ServiceSettings,
+    trust: Option<&TrustStore>,
+    suite: Suite,
+    chains: &Arc<ChainCache>,
+) -> Result<Option<Arc<BundleDiscovery>>, EngineError> {
+    match (&settings.key_server, trust) {
+        (Some(server), Some(trust)) => {
+            let bounds = DirectoryBounds::default();
+            let bundles = BundleDiscovery::new(server, trust.clone(), suite, bounds, chains.clone());
+            Ok(Some(Arc::new(bundles)))
+        }
+        (Some(_), None) => Err(contradiction("key_server is set: set roots too")),
+        (None, _) if !settings.key_prefetch.is_empty() => {
+            Err(contradiction("key_prefetch is set: set key_server too"))
+        }
+        (None, _) => Ok(None),
+    }
 }
 
 fn read_sealing_key(path: &Path) -> Result<SealingKey, EngineError> {

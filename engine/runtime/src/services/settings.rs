@@ -6,9 +6,10 @@ use std::time::Duration;
 use herald_core::{NumberBlock, TelephoneNumber};
 use herald_stir::bundle::Area;
 use herald_stir::limits::{
-    CHECK_DEADLINE_DEFAULT_MS, COVER_PER_HOUR_MAX, KEY_PREFETCH_MAX, KEY_PREFIX_SIGNS_MIN,
-    PLACE_DEADLINE_DEFAULT_MS,
+    CHECK_DEADLINE_DEFAULT_MS, COVER_PER_HOUR_MAX, CPS_SOURCES_MAX, DISCOVERY_DEADLINE_DEFAULT_MS,
+    KEY_PREFETCH_MAX, KEY_PREFIX_SIGNS_MIN, PLACE_DEADLINE_DEFAULT_MS,
 };
+use herald_stir::services::CpsPolicy;
 
 use crate::fetch::AllowedHost;
 use crate::limits::{SERVICE_FILES_MAX, WORKER_THREADS_MAX};
@@ -24,6 +25,11 @@ pub(crate) struct ServiceSettings {
     pub(crate) crls: Vec<PathBuf>,
     pub(crate) policy: Vec<(String, String)>,
     pub(crate) directory: Option<PathBuf>,
+    /// Names of sources, in order.
+    pub(crate) discovery: Option<Vec<String>>,
+    pub(crate) discovery_own: Vec<String>,
+    pub(crate) discovery_policy: CpsPolicy,
+    pub(crate) discovery_deadline: Duration,
     pub(crate) key_server: Option<String>,
     pub(crate) key_prefetch: Vec<Area>,
     pub(crate) place_deadline: Duration,
@@ -34,6 +40,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) fetch_authorities: Option<PathBuf>,
     pub(crate) fetch_hosts: Vec<AllowedHost>,
     pub(crate) worker_threads: usize,
+    /// Numbers are looked up, even if no call is placed or checked.
+    pub(crate) looks_up: bool,
 }
 
 impl Default for ServiceSettings {
@@ -47,6 +55,10 @@ impl Default for ServiceSettings {
             crls: Vec::new(),
             policy: Vec::new(),
             directory: None,
+            discovery: None,
+            discovery_own: Vec::new(),
+            discovery_policy: CpsPolicy::default(),
+            discovery_deadline: Duration::from_millis(DISCOVERY_DEADLINE_DEFAULT_MS),
             key_server: None,
             key_prefetch: Vec::new(),
             place_deadline: Duration::from_millis(PLACE_DEADLINE_DEFAULT_MS),
@@ -57,6 +69,7 @@ impl Default for ServiceSettings {
             fetch_authorities: None,
             fetch_hosts: Vec::new(),
             worker_threads: 1,
+            looks_up: false,
         }
     }
 }
@@ -69,6 +82,22 @@ impl ServiceSettings {
             Ok((name.trim().to_owned(), value.trim().to_owned()))
         };
         self.policy = value.split(',').map(pair).collect::<Result<_, &'static str>>()?;
+        Ok(())
+    }
+
+    pub(crate) fn set_discovery(&mut self, value: &str) -> Result<(), &'static str> {
+        self.discovery = Some(names(value)?);
+        self.looks_up = true;
+        Ok(())
+    }
+
+    pub(crate) fn set_discovery_own(&mut self, value: &str) -> Result<(), &'static str> {
+        self.discovery_own = names(value)?;
+        Ok(())
+    }
+
+    pub(crate) fn set_discovery_policy(&mut self, value: &str) -> Result<(), &'static str> {
+        self.discovery_policy = value.parse().map_err(|_| "first, proven or agree")?;
         Ok(())
     }
 
@@ -119,6 +148,17 @@ impl ServiceSettings {
         self.worker_threads = count.ok_or("a count from 1 to 64")?;
         Ok(())
     }
+}
+
+/// A list of different names.
+fn names(value: &str) -> Result<Vec<String>, &'static str> {
+    const FORM: &str = "up to 8 different names of sources, as in directory,bundles,discovery-enum";
+    let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+    let is_good = |(index, name): (usize, &String)| !name.is_empty() && !names[..index].contains(name);
+    if names.len() <= CPS_SOURCES_MAX && names.iter().enumerate().all(is_good) {
+        return Ok(names);
+    }
+    Err(FORM)
 }
 
 /// A list of paths.

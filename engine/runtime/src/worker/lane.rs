@@ -18,8 +18,9 @@ use parking_lot::Mutex;
 use super::call::{Call, Progress, Step};
 use super::{CallId, Common};
 use crate::cps::{self, CpsError};
+use crate::discovery::Wanted;
 use crate::error::EngineError;
-use crate::fetch::{FetchJob, FetchWaiter, Want};
+use crate::fetch::{AnswerWaiter, FetchJob, Want};
 use crate::limits::{
     CLIENT_DEADLINE_S, RETRIEVED_ANSWER_BYTES_MAX, STORED_ANSWER_BYTES_MAX, WORKER_MESSAGES_PER_TURN,
     WORKER_ROUTES_MAX,
@@ -307,6 +308,11 @@ impl Lane {
                 let (waiter, now) = (self.waiting(id, ticket), self.common.clock.now());
                 self.take_want(self.common.fetcher.want_anew(&url, kind, waiter, now))
             }
+            Asked::Discover { source, number, side, until } => {
+                let Some(discoverer) = self.common.discoverer() else { return Some(no_source(&source)) };
+                let wanted = Wanted { source: &source, number, side, until };
+                discoverer.want(wanted, self.waiting(id, ticket), self.common.clock.now())
+            }
         }
     }
 
@@ -341,7 +347,7 @@ impl Lane {
 
     /// The way to a service elsewhere, and what its URIs begin with.
     fn elsewhere(&mut self, cps: &CpsUri) -> Result<(Arc<Route>, Arc<str>), IoFault> {
-        let is_named = self.common.named_cps.contains(cps);
+        let is_named = self.common.is_named(cps);
         match cps {
             CpsUri::Local => unreachable!("the engine in process is asked without a detour"),
             CpsUri::Https(url) => {
@@ -478,7 +484,7 @@ struct Waiting {
     ticket: Ticket,
 }
 
-impl FetchWaiter for Waiting {
+impl AnswerWaiter for Waiting {
     fn tell(&self, answer: Answer) {
         // A lane that has closed has ended its calls.
         let _ = self.inbox.push(Message::Answer(self.id, self.ticket, answer));
@@ -508,6 +514,11 @@ fn stored(answered: Answered) -> Answer {
         Ok(location) => Answer::Stored { location },
         Err(error) => Answer::Failed(error.into()),
     }
+}
+
+#[cold]
+fn no_source(name: &str) -> Answer {
+    Answer::Failed(IoFault::NotAllowed(format!("there is no source {name}")))
 }
 
 #[cold]

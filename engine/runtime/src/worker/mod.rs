@@ -20,6 +20,7 @@ use herald_stir::services::{CpsUri, Fetched, Machine};
 use parking_lot::Mutex;
 
 use crate::clock::{SystemClock, wall_clock};
+use crate::discovery::Discoverer;
 use crate::engine::{Level, Report};
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Fetcher;
@@ -98,6 +99,8 @@ pub struct Worker {
 pub(crate) struct Host {
     pub(crate) shared: Arc<Shared>,
     pub(crate) report: Report,
+    /// Asks sources of services that machines name, if there are some.
+    pub(crate) discoverer: Option<Arc<Discoverer>>,
 }
 
 /// What the lanes of a worker share.
@@ -302,6 +305,15 @@ impl Common {
 
     fn count_panics(&self, count: usize) {
         self.panics_count.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn discoverer(&self) -> Option<&Arc<Discoverer>> {
+        self.host.as_ref()?.discoverer.as_ref()
+    }
+
+    /// Whether the operator has named the service.
+    fn is_named(&self, cps: &CpsUri) -> bool {
+        self.named_cps.contains(cps) || self.discoverer().is_some_and(|discoverer| discoverer.is_own(cps))
     }
 
     /// The engine in process, if there is one.

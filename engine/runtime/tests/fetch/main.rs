@@ -15,8 +15,8 @@ use herald_runtime::core::{Clock, TelephoneNumber};
 use herald_runtime::limits::{FETCHES_PER_HOST_MAX, SUPPLY_DEADLINE_MS};
 use herald_runtime::stir::issue::{DevelopmentAuthority, Validity};
 use herald_runtime::stir::services::{
-    Answer, AuthenticationService, CheckRequest, Credential, Destination, Directory, Discoveries, Fetched,
-    IoFault, PlaceRequest, VerificationService,
+    Answer, AuthenticationService, CheckRequest, CpsSources, Credential, Destination, Directory, Discoveries,
+    Fetched, IoFault, PlaceRequest, VerificationService,
 };
 use herald_runtime::stir::{
     Attestation, CallFacts, CertificateReference, ChainCache, ReplayMemory, SealingKey, Suite, SystemRandom,
@@ -436,10 +436,11 @@ fn a_check_fetches_the_certificate_of_a_passport_once_for_all_calls() {
     let verification = Arc::new(VerificationService {
         policy: VerificationPolicy::new(trust()),
         sealing_keys: keys,
-        cps: directory,
+        cps: Arc::new(CpsSources::only(directory)),
         certificates: None,
         chains: Arc::new(ChainCache::default()),
         seen: ReplayMemory::default(),
+        witness: None,
     });
     let place = PlaceRequest::shaken(orig, dest, Attestation::Full, &SystemRandom);
     let placed = scene.run(authentication.place(place));

@@ -99,6 +99,11 @@ impl CertificateChain {
         self.in_order
     }
 
+    /// The signer's certificate, DER.
+    pub fn signer_der(&self) -> &[u8] {
+        &self.certificates[0]
+    }
+
     /// The signer's key.
     ///
     /// # Errors
@@ -197,11 +202,6 @@ impl CertificateChain {
     /// What each certificate says, the signer's first.
     pub(super) fn facts(&self) -> &[CertificateFacts] {
         &self.facts
-    }
-
-    /// The signer's certificate.
-    pub(super) fn signer_der(&self) -> &[u8] {
-        &self.certificates[0]
     }
 
     fn signer(&self) -> &CertificateFacts {

@@ -305,8 +305,13 @@ impl Machine for PlaceCall {
         if now.steady >= self.deadline {
             return self.fail(PlaceFault::Deadline);
         }
-        let result = self.delivery.wake(self.deadline, &mut Turn::new(now, &mut self.tickets, asks));
-        self.note(result.map_err(PlaceFault::from));
+        let result = if self.passport.is_empty() {
+            self.discover(now, asks)
+        } else {
+            let turn = &mut Turn::new(now, &mut self.tickets, asks);
+            self.delivery.wake(self.deadline, turn).map_err(PlaceFault::from)
+        };
+        self.note(result);
     }
 
     fn cancel(&mut self) {
@@ -333,9 +338,8 @@ impl PlaceCall {
 
     /// Step 3, and when nothing is left to find, step 4.
     fn discover(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), PlaceFault> {
-        let is_found = self
-            .delivery
-            .discover(&self.service.discoveries, &mut Turn::new(now, &mut self.tickets, asks))?;
+        let turn = &mut Turn::new(now, &mut self.tickets, asks);
+        let is_found = self.delivery.discover(&self.service.discoveries, self.deadline, turn)?;
         if is_found { self.sign_and_store(now, asks) } else { Ok(()) }
     }
 

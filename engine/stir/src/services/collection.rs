@@ -9,25 +9,42 @@ use std::collections::BTreeSet;
 use herald_core::{TelephoneNumber, Timestamp};
 
 use super::delivery::another_kind;
-use super::discovery::{CpsDiscovery, Lookup, Side};
+use super::discovery::Side;
+use super::finding::{Finding, FindingFault, Undecided};
 use super::io::{Answer, Asked, IoFault, Ticket, Turn};
-use crate::limits::{COLLECTED_ITEMS_MAX, CPS_URIS_MAX, DISCOVERY_FETCHES_MAX};
+use super::sources::CpsSources;
+use crate::limits::COLLECTED_ITEMS_MAX;
 
 /// Why nothing could be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CollectionFault {
     /// No service is known for the number.
     NoService,
-    /// What discovery needs could not be fetched, or did not help.
+    /// Services were found, and none is believed.
+    Undecided(Undecided),
+    /// A source of services could not be asked, or what it needs could not be fetched, or did not help.
     Discovery(IoFault),
     /// No service of the number gave an answer; what the last one said.
     Retrieve(IoFault),
+}
+
+impl From<FindingFault> for CollectionFault {
+    fn from(fault: FindingFault) -> Self {
+        match fault {
+            FindingFault::NoService => Self::NoService,
+            FindingFault::Undecided(why) => Self::Undecided(why),
+            FindingFault::Discovery(fault) => Self::Discovery(fault),
+        }
+    }
 }
 
 impl fmt::Display for CollectionFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoService => f.write_str("no Call Placement Service is known for the called number"),
+            Self::Undecided(why) => {
+                write!(f, "no Call Placement Service of the called number is used: {why}")
+            }
             Self::Discovery(fault) => write!(f, "the called number could not be looked up: {fault}"),
             Self::Retrieve(fault) => write!(f, "no service of the called number gave an answer: {fault}"),
         }
@@ -41,7 +58,6 @@ impl core::error::Error for CollectionFault {}
 pub struct Collection {
     number: TelephoneNumber,
     stage: Stage,
-    fetches_count: usize,
     items: BTreeSet<Vec<u8>>,
     /// Those that were taken away.
     taken_count: usize,
@@ -49,67 +65,48 @@ pub struct Collection {
 
 #[derive(Debug)]
 enum Stage {
-    Looking,
-    /// A document is fetched first.
-    Fetching {
-        ticket: Ticket,
-        url: String,
-    },
-    Asking {
-        pending: Vec<Ticket>,
-        answers_count: usize,
-        last_fault: Option<IoFault>,
-        give_up_at: Timestamp,
-    },
+    Finding(Finding),
+    Asking { pending: Vec<Ticket>, answers_count: usize, last_fault: Option<IoFault>, give_up_at: Timestamp },
 }
 
 impl Collection {
     /// Everything under `number`.
     pub const fn of(number: TelephoneNumber) -> Self {
-        Self { number, stage: Stage::Looking, fetches_count: 0, items: BTreeSet::new(), taken_count: 0 }
+        let stage = Stage::Finding(Finding::of(number, Side::Called));
+        Self { number, stage, items: BTreeSet::new(), taken_count: 0 }
     }
 
-    /// Finds the services as far as it goes at once and asks them, or asks for what must be fetched first. Once
-    /// one of them has answered, the others are waited for until `give_up_at` on the steady clock.
+    /// Finds the services as far as it goes and asks them, for a call that must be done by `deadline`. Half of the time
+    /// may go on finding them; once one of them has answered, the others are waited for until a third of what was left
+    /// then is left for certificates.
     ///
     /// # Errors
     /// [`CollectionFault`].
     pub fn discover(
         &mut self,
-        by: &dyn CpsDiscovery,
-        give_up_at: Timestamp,
+        by: &CpsSources,
+        deadline: Timestamp,
         turn: &mut Turn<'_>,
     ) -> Result<(), CollectionFault> {
-        let Stage::Looking = self.stage else { return Ok(()) };
-        self.stage = match by.cps_for(self.number, Side::Called, turn.now.wall) {
-            Lookup::Found(services) if !services.is_empty() => {
-                let ask = |cps| turn.ask(Asked::Retrieve { cps, number: self.number });
-                let pending = services.into_iter().take(CPS_URIS_MAX).map(ask).collect();
-                Stage::Asking { pending, answers_count: 0, last_fault: None, give_up_at }
-            }
-            Lookup::Found(_) | Lookup::NotFound => return Err(CollectionFault::NoService),
-            Lookup::Fetch { .. } if self.fetches_count == DISCOVERY_FETCHES_MAX => {
-                let fault = IoFault::Malformed("what was fetched does not help".into());
-                return Err(CollectionFault::Discovery(fault));
-            }
-            Lookup::Fetch { url, kind } => {
-                self.fetches_count += 1;
-                Stage::Fetching { ticket: turn.ask(Asked::Get { url: url.clone(), kind }), url }
-            }
-        };
+        let Stage::Finding(finding) = &mut self.stage else { return Ok(()) };
+        let Some(services) = finding.find(by, deadline, turn)? else { return Ok(()) };
+        let now = turn.now.steady;
+        let give_up_at = now.plus_millis(deadline.millis_since(now) / 3 * 2);
+        let ask = |cps| turn.ask(Asked::Retrieve { cps, number: self.number });
+        let pending = services.into_iter().map(ask).collect();
+        self.stage = Stage::Asking { pending, answers_count: 0, last_fault: None, give_up_at };
         Ok(())
     }
 
     /// Whether it waits for the answer to `ticket`.
     pub fn awaits(&self, awaited: Ticket) -> bool {
         match &self.stage {
-            Stage::Looking => false,
-            Stage::Fetching { ticket, .. } => *ticket == awaited,
+            Stage::Finding(finding) => finding.awaits(awaited),
             Stage::Asking { pending, .. } => pending.contains(&awaited),
         }
     }
 
-    /// Takes an answer it [awaits](Self::awaits): after a document, [`discover`](Self::discover) again.
+    /// Takes an answer it [awaits](Self::awaits); then [`discover`](Self::discover) again.
     ///
     /// # Errors
     /// [`CollectionFault`].
@@ -117,20 +114,14 @@ impl Collection {
         &mut self,
         ticket: Ticket,
         answer: Answer,
-        by: &dyn CpsDiscovery,
+        by: &CpsSources,
         turn: &mut Turn<'_>,
     ) -> Result<(), CollectionFault> {
         match &mut self.stage {
-            Stage::Looking => Ok(()),
-            Stage::Fetching { url, .. } => match answer {
-                Answer::Fetched { body, fresh_s } => {
-                    by.learn(url, &body, fresh_s, turn.now.wall);
-                    self.stage = Stage::Looking;
-                    Ok(())
-                }
-                Answer::Failed(fault) => Err(CollectionFault::Discovery(fault)),
-                _ => Err(CollectionFault::Discovery(another_kind())),
-            },
+            Stage::Finding(finding) => {
+                finding.answer(ticket, answer, by, turn);
+                Ok(())
+            }
             Stage::Asking { pending, answers_count, last_fault, .. } => {
                 pending.retain(|asked| *asked != ticket);
                 match answer {
@@ -152,9 +143,10 @@ impl Collection {
         }
     }
 
-    /// When it no longer waits for services that are slower than others.
+    /// When it no longer waits for sources or services that are slower than others.
     pub const fn wake_at(&self) -> Option<Timestamp> {
         match &self.stage {
+            Stage::Finding(finding) => finding.wake_at(),
             Stage::Asking { pending, answers_count, give_up_at, .. }
                 if *answers_count > 0 && !pending.is_empty() =>
             {

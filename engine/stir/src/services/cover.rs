@@ -163,7 +163,9 @@ impl Machine for CoverStorer {
                 self.report.failed_count += 1;
                 continue;
             }
-            let result = store.delivery.wake(store.deadline, &mut Turn::new(now, &mut self.tickets, asks));
+            let mut turn = Turn::new(now, &mut self.tickets, asks);
+            let result = store.delivery.wake(store.deadline, &mut turn);
+            let result = result.and_then(|()| store.advance(&self.service, &self.filler, &mut turn));
             self.settle(index, result);
         }
         if self.next_at.is_some_and(|at| now.steady >= at) {
@@ -224,7 +226,7 @@ impl Store {
         filler: &str,
         turn: &mut Turn<'_>,
     ) -> Result<(), DeliveryFault> {
-        if self.is_sealed || !self.delivery.discover(&service.discoveries, turn)? {
+        if self.is_sealed || !self.delivery.discover(&service.discoveries, self.deadline, turn)? {
             return Ok(());
         }
         self.is_sealed = true;

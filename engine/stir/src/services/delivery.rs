@@ -9,16 +9,18 @@ use std::sync::Arc;
 use herald_core::{Random, TelephoneNumber, Timestamp};
 
 use super::discovery::{CpsDiscovery, KeyDiscovery, Lookup, Side};
-use super::io::{Answer, Asked, CpsUri, IoFault, Moment, Ticket, Turn};
+use super::finding::{Finding, FindingFault, Undecided};
+use super::io::{Answer, Asked, CpsUri, IoFault, Ticket, Turn};
+use super::sources::CpsSources;
 use crate::error::StirError;
-use crate::limits::{CPS_URIS_MAX, DISCOVERY_FETCHES_MAX};
+use crate::limits::DISCOVERY_FETCHES_MAX;
 use crate::seal::{SealingKey, SealingPublicKey, seal_for};
 
 /// Who finds services and keys.
 #[derive(Clone)]
 pub struct Discoveries {
     /// Finds the services of numbers.
-    pub cps: Arc<dyn CpsDiscovery>,
+    pub cps: Arc<CpsSources>,
     /// Finds the keys of called numbers.
     pub keys: Arc<dyn KeyDiscovery>,
 }
@@ -26,7 +28,7 @@ pub struct Discoveries {
 impl Discoveries {
     /// Both by one, as a [`Directory`](super::Directory) is.
     pub fn by(both: Arc<impl CpsDiscovery + KeyDiscovery + 'static>) -> Self {
-        Self { cps: both.clone(), keys: both }
+        Self { cps: Arc::new(CpsSources::only(both.clone())), keys: both }
     }
 }
 
@@ -48,7 +50,9 @@ pub enum DeliveryFault {
     NoService,
     /// No key is known for a destination.
     NoKeys,
-    /// What discovery needs could not be fetched, or did not help.
+    /// Services were found for a destination, and none is believed.
+    Undecided(Undecided),
+    /// A source could not be asked, or what discovery needs could not be fetched, or did not help.
     Discovery(IoFault),
     /// A PASSporT could not be sealed: it is too long, or the keys are too many or of several suites.
     Seal(StirError),
@@ -56,10 +60,23 @@ pub enum DeliveryFault {
     Store(IoFault),
 }
 
+impl From<FindingFault> for DeliveryFault {
+    fn from(fault: FindingFault) -> Self {
+        match fault {
+            FindingFault::NoService => Self::NoService,
+            FindingFault::Undecided(why) => Self::Undecided(why),
+            FindingFault::Discovery(fault) => Self::Discovery(fault),
+        }
+    }
+}
+
 impl fmt::Display for DeliveryFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoService => f.write_str("no Call Placement Service is known for the called number"),
+            Self::Undecided(why) => {
+                write!(f, "no Call Placement Service of the called number is used: {why}")
+            }
             Self::NoKeys => f.write_str("no sealing key is known for the called number"),
             Self::Discovery(fault) => write!(f, "the called number could not be looked up: {fault}"),
             Self::Seal(error) => error.fmt(f),
@@ -80,24 +97,18 @@ pub struct Delivery {
 /// What is done for one destination.
 struct Leg {
     number: TelephoneNumber,
+    finding: Finding,
     services: Vec<CpsUri>,
     keys: Vec<SealingPublicKey>,
+    /// What the discovery of keys waits for.
     fetch: Option<Fetch>,
     fetches_count: usize,
     copies: Vec<Copy>,
 }
 
-/// A document a discovery waits for.
 struct Fetch {
     ticket: Ticket,
     url: String,
-    wanted: Wanted,
-}
-
-#[derive(Clone, Copy)]
-enum Wanted {
-    Services,
-    Keys,
 }
 
 /// One sealed copy on its way.
@@ -119,14 +130,20 @@ impl Delivery {
         Self { legs: numbers.into_iter().map(Leg::new).collect() }
     }
 
-    /// Finds services and keys as far as it goes at once, and asks for what must be fetched first. Returns whether
-    /// everything is found.
+    /// Finds services and keys as far as it goes, and asks for what is needed first, for a call that must be done by
+    /// `deadline`. Returns whether everything is found; if not, again after an answer and at
+    /// [`wake_at`](Self::wake_at).
     ///
     /// # Errors
     /// [`DeliveryFault`].
-    pub fn discover(&mut self, by: &Discoveries, turn: &mut Turn<'_>) -> Result<bool, DeliveryFault> {
+    pub fn discover(
+        &mut self,
+        by: &Discoveries,
+        deadline: Timestamp,
+        turn: &mut Turn<'_>,
+    ) -> Result<bool, DeliveryFault> {
         for leg in &mut self.legs {
-            leg.discover(by, turn)?;
+            leg.discover(by, deadline, turn)?;
         }
         Ok(self.legs.iter().all(Leg::is_found))
     }
@@ -169,10 +186,10 @@ impl Delivery {
 
     /// Whether it waits for the answer to `ticket`.
     pub fn awaits(&self, ticket: Ticket) -> bool {
-        self.leg_that_fetches(ticket).is_some() || self.copy_of(ticket).is_some()
+        self.leg_that_finds(ticket).is_some() || self.copy_of(ticket).is_some()
     }
 
-    /// Takes an answer it [awaits](Self::awaits): after a document, [`discover`](Self::discover) again.
+    /// Takes an answer it [awaits](Self::awaits); until all is found, [`discover`](Self::discover) again.
     ///
     /// # Errors
     /// [`DeliveryFault`].
@@ -184,8 +201,8 @@ impl Delivery {
         deadline: Timestamp,
         turn: &mut Turn<'_>,
     ) -> Result<(), DeliveryFault> {
-        if let Some(leg_index) = self.leg_that_fetches(ticket) {
-            return self.legs[leg_index].learn(answer, by, turn.now);
+        if let Some(leg_index) = self.leg_that_finds(ticket) {
+            return self.legs[leg_index].learn(ticket, answer, by, turn);
         }
         let Some((leg_index, copy_index)) = self.copy_of(ticket) else { return Ok(()) };
         let leg = &mut self.legs[leg_index];
@@ -199,12 +216,14 @@ impl Delivery {
         }
     }
 
-    /// When a service will have had its time with a copy.
+    /// When a source or a service will have had its time.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.pending().map(|copy| copy.give_up_at).min()
+        let slow_sources = self.legs.iter().filter_map(|leg| leg.finding.wake_at());
+        self.pending().map(|copy| copy.give_up_at).chain(slow_sources).min()
     }
 
-    /// Sends the copies of services that had their time to the next ones.
+    /// Sends the copies of services that had their time to the next ones. Until all is found,
+    /// [`discover`](Self::discover) instead.
     ///
     /// # Errors
     /// [`DeliveryFault::Store`].
@@ -239,8 +258,9 @@ impl Delivery {
         self.legs.iter().flat_map(|leg| &leg.copies).filter(|copy| copy.stored.is_none())
     }
 
-    fn leg_that_fetches(&self, ticket: Ticket) -> Option<usize> {
-        self.legs.iter().position(|leg| leg.fetch.as_ref().is_some_and(|fetch| fetch.ticket == ticket))
+    fn leg_that_finds(&self, ticket: Ticket) -> Option<usize> {
+        let fetches = |leg: &Leg| leg.fetch.as_ref().is_some_and(|fetch| fetch.ticket == ticket);
+        self.legs.iter().position(|leg| leg.finding.awaits(ticket) || fetches(leg))
     }
 
     fn copy_of(&self, ticket: Ticket) -> Option<(usize, usize)> {
@@ -255,6 +275,7 @@ impl Leg {
     const fn new(number: TelephoneNumber) -> Self {
         Self {
             number,
+            finding: Finding::of(number, Side::Calling),
             services: Vec::new(),
             keys: Vec::new(),
             fetch: None,
@@ -268,60 +289,54 @@ impl Leg {
     }
 
     // rfc8816:8.1-3, rfc8816:8.1-4, rfc8816:8.1-5.
-    fn discover(&mut self, by: &Discoveries, turn: &mut Turn<'_>) -> Result<(), DeliveryFault> {
-        if self.fetch.is_some() {
+    fn discover(
+        &mut self,
+        by: &Discoveries,
+        deadline: Timestamp,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), DeliveryFault> {
+        if self.services.is_empty() {
+            let Some(services) = self.finding.find(&by.cps, deadline, turn)? else { return Ok(()) };
+            self.services = services;
+        }
+        if self.keys.is_empty() && self.fetch.is_none() {
+            match by.keys.keys_for(self.number, turn.now.wall) {
+                Lookup::Found(keys) if !keys.is_empty() => self.keys = keys,
+                Lookup::Found(_) | Lookup::NotFound => return Err(DeliveryFault::NoKeys),
+                Lookup::Fetch { .. } if self.fetches_count == DISCOVERY_FETCHES_MAX => {
+                    let fault = IoFault::Malformed("what was fetched does not help".into());
+                    return Err(DeliveryFault::Discovery(fault));
+                }
+                Lookup::Fetch { url, kind } => {
+                    let ticket = turn.ask(Asked::Get { url: url.clone(), kind });
+                    self.fetch = Some(Fetch { ticket, url });
+                    self.fetches_count += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer,
+        by: &Discoveries,
+        turn: &Turn<'_>,
+    ) -> Result<(), DeliveryFault> {
+        if self.finding.awaits(ticket) {
+            self.finding.answer(ticket, answer, &by.cps, turn);
             return Ok(());
         }
-        if self.services.is_empty() {
-            let found = by.cps.cps_for(self.number, Side::Calling, turn.now.wall);
-            let found = self.fetch_or(found, Wanted::Services, DeliveryFault::NoService, turn)?;
-            let Some(services) = found else { return Ok(()) };
-            self.services = services.into_iter().take(CPS_URIS_MAX).collect();
-        }
-        if self.keys.is_empty() {
-            let found = by.keys.keys_for(self.number, turn.now.wall);
-            let found = self.fetch_or(found, Wanted::Keys, DeliveryFault::NoKeys, turn)?;
-            let Some(keys) = found else { return Ok(()) };
-            self.keys = keys;
-        }
-        Ok(())
-    }
-
-    /// What was found, or `None` if a document was asked for first.
-    fn fetch_or<T>(
-        &mut self,
-        found: Lookup<Vec<T>>,
-        wanted: Wanted,
-        nothing: DeliveryFault,
-        turn: &mut Turn<'_>,
-    ) -> Result<Option<Vec<T>>, DeliveryFault> {
-        match found {
-            Lookup::Found(found) if !found.is_empty() => Ok(Some(found)),
-            Lookup::Found(_) | Lookup::NotFound => Err(nothing),
-            Lookup::Fetch { .. } if self.fetches_count == DISCOVERY_FETCHES_MAX => {
-                Err(DeliveryFault::Discovery(IoFault::Malformed("what was fetched does not help".into())))
-            }
-            Lookup::Fetch { url, kind } => {
-                let ticket = turn.ask(Asked::Get { url: url.clone(), kind });
-                self.fetch = Some(Fetch { ticket, url, wanted });
-                self.fetches_count += 1;
-                Ok(None)
-            }
-        }
-    }
-
-    fn learn(&mut self, answer: Answer, by: &Discoveries, now: Moment) -> Result<(), DeliveryFault> {
         let Some(fetch) = self.fetch.take() else { return Ok(()) };
-        let (body, fresh_s) = match answer {
-            Answer::Fetched { body, fresh_s } => (body, fresh_s),
-            Answer::Failed(fault) => return Err(DeliveryFault::Discovery(fault)),
-            _ => return Err(DeliveryFault::Discovery(another_kind())),
-        };
-        match fetch.wanted {
-            Wanted::Services => by.cps.learn(&fetch.url, &body, fresh_s, now.wall),
-            Wanted::Keys => by.keys.learn(&fetch.url, &body, fresh_s, now.wall),
+        match answer {
+            Answer::Fetched { body, fresh_s } => {
+                by.keys.learn(&fetch.url, &body, fresh_s, turn.now.wall);
+                Ok(())
+            }
+            Answer::Failed(fault) => Err(DeliveryFault::Discovery(fault)),
+            _ => Err(DeliveryFault::Discovery(another_kind())),
         }
-        Ok(())
     }
 
     fn acknowledge(&mut self, copy_index: usize, location: String) {

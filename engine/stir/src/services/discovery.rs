@@ -171,6 +171,11 @@ impl Directory {
         self.numbers.get(number).or_else(by_code).or(self.everybody.as_ref()).map(|found| &**found)
     }
 
+    /// The service provider code of `number`, where one is [set](Self::set_code).
+    pub fn code_of(&self, number: TelephoneNumber) -> Option<&str> {
+        self.codes.get(number).map(|code| &**code)
+    }
+
     /// All services it names, or named in entries that were replaced.
     pub const fn services(&self) -> &HashSet<CpsUri> {
         &self.services

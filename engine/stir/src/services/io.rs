@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use herald_core::{TelephoneNumber, Timestamp};
 
+use super::discovery::Side;
 use crate::limits::{CPS_URI_BYTES_MAX, IO_DETAIL_CHARS_MAX};
 
 /// One call's work, driven from outside. The [module](super) says how.
@@ -135,6 +136,17 @@ pub enum Asked {
         /// What it should be.
         kind: Fetched,
     },
+    /// The services of a number, by a source that the driver knows by its name: [`Answer::Discovered`].
+    Discover {
+        /// The source.
+        source: Arc<str>,
+        /// The called number.
+        number: TelephoneNumber,
+        /// Which side of the call asks.
+        side: Side,
+        /// On the steady clock: an answer after it is of no use.
+        until: Timestamp,
+    },
 }
 
 /// What a document that is fetched should be: it decides the fetcher's size, cache and allow-list.
@@ -165,8 +177,26 @@ pub enum Answer {
         /// For how many seconds it may be kept, by what its server says and the fetcher's bounds.
         fresh_s: u64,
     },
+    /// What a source knows of a number.
+    Discovered(Discovered),
     /// It could not be done.
     Failed(IoFault),
+}
+
+/// What a source of services knows of a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovered {
+    /// The services, the preferred one first, up to [`CPS_URIS_MAX`](crate::limits::CPS_URIS_MAX); none if it knows of
+    /// none.
+    pub services: Vec<CpsUri>,
+    /// Whether somebody with authority over the number says so, and the source has verified that.
+    pub is_proven: bool,
+    /// How it was found, for an operator. May name the number.
+    pub note: Arc<str>,
+    /// For how many more seconds it may be kept.
+    pub fresh_s: u64,
+    /// Whether it was known from an earlier question.
+    pub is_kept: bool,
 }
 
 /// Why something could not be done. Another service may do it, whatever the cause.
@@ -211,6 +241,12 @@ fn short(text: &str) -> String {
     text.chars().filter(|sign| !sign.is_control()).take(IO_DETAIL_CHARS_MAX).collect()
 }
 
+impl From<Result<Discovered, IoFault>> for Answer {
+    fn from(says: Result<Discovered, IoFault>) -> Self {
+        says.map_or_else(Self::Failed, Self::Discovered)
+    }
+}
+
 impl fmt::Debug for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -220,6 +256,7 @@ impl fmt::Debug for Asked {
             }
             Self::Get { url, kind } => write!(f, "Get({kind:?}, {url})"),
             Self::GetAnew { url, kind } => write!(f, "GetAnew({kind:?}, {url})"),
+            Self::Discover { source, number, .. } => write!(f, "Discover({number:?} by {source})"),
         }
     }
 }
@@ -230,6 +267,7 @@ impl fmt::Debug for Answer {
             Self::Items(items) => write!(f, "Items({})", items.len()),
             Self::Stored { .. } => f.write_str("Stored"),
             Self::Fetched { body, fresh_s } => write!(f, "Fetched({} bytes, fresh {fresh_s} s)", body.len()),
+            Self::Discovered(found) => write!(f, "Discovered({})", found.services.len()),
             Self::Failed(fault) => write!(f, "Failed({fault:?})"),
         }
     }
@@ -246,6 +284,22 @@ pub enum CpsUri {
     Https(Arc<str>),
     /// One on this machine, by the path of its socket.
     Unix(Arc<str>),
+}
+
+impl CpsUri {
+    /// Whether both name the same service: a host has no small and large letters, and port 443 goes without saying.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Https(one), Self::Https(other)) => host_and_path(one) == host_and_path(other),
+            (one, other) => one == other,
+        }
+    }
+}
+
+fn host_and_path(url: &str) -> (String, &str) {
+    let rest = url.strip_prefix("https://").unwrap_or(url);
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    (host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase(), path)
 }
 
 impl FromStr for CpsUri {

@@ -14,8 +14,8 @@
 //!    the driver gives up the asks still under way and drops it.
 //! 5. [`cancel`](Machine::cancel) ends it early; its outcome then says so.
 //!
-//! What several machines do is a part they share, which asks through them: [`Collection`] fetches what waits for a
-//! number, [`Gathering`] fetches certificates, [`Delivery`] brings PASSporTs to the called side.
+//! What several machines do is a part they share, which asks through them: [`Finding`] finds the services of a number,
+//! [`Collection`] fetches what waits for a number, [`Gathering`] fetches certificates, [`Delivery`] brings PASSporTs to the called side.
 //!
 //! A call takes as long as its cryptography (some 50 µs a key, 100 µs a signature) and never blocks.
 
@@ -24,10 +24,13 @@ pub mod collection;
 pub mod cover;
 pub mod delivery;
 pub mod discovery;
+pub mod finding;
 pub mod gateway;
 pub mod gathering;
 pub mod io;
+pub mod lookup;
 pub mod renewal;
+pub mod sources;
 pub mod verification;
 
 pub use authentication::{
@@ -39,13 +42,19 @@ pub use delivery::{Delivery, DeliveryFault, Discoveries, PlacedCopy};
 pub use discovery::{
     CpsDiscovery, Destination, Directory, DirectoryError, KeyDiscovery, Lookup, Selector, Side,
 };
+pub use finding::{Finding, FindingFault, Said, SourceReport, Undecided};
 pub use gateway::{
     FetchedValues, GatewayCall, GatewayFailure, GatewayFault, GatewayFetch, GatewayFetchRequest,
     GatewayPlaced, GatewayService, GatewayStore, GatewayStoreRequest, Judging,
 };
 pub use gathering::{Gathered, Gathering};
 pub use io::{
-    Answer, Ask, Asked, CpsUri, CpsUriError, Fetched, IoFault, Machine, Moment, Ticket, Tickets, Turn,
+    Answer, Ask, Asked, CpsUri, CpsUriError, Discovered, Fetched, IoFault, Machine, Moment, Ticket, Tickets,
+    Turn,
 };
+pub use lookup::{LookedUp, LookupCall, LookupRequest};
 pub use renewal::Renewal;
-pub use verification::{CheckCall, CheckRequest, Checked, LookupFault, Step, StepName, VerificationService};
+pub use sources::{CpsPolicy, CpsPolicyError, CpsSource, CpsSources};
+pub use verification::{
+    CheckCall, CheckRequest, Checked, LookupFault, Step, StepName, VerificationService, Witness,
+};

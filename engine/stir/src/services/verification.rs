@@ -13,14 +13,15 @@ use std::sync::Arc;
 use herald_core::{TelephoneNumber, Timestamp};
 
 use super::collection::{Collection, CollectionFault};
-use super::discovery::CpsDiscovery;
 use super::gathering::{Gathered, Gathering};
 use super::io::{Answer, Ask, Fetched, IoFault, Machine, Moment, Ticket, Tickets, Turn};
-use crate::call::CallVerdict;
+use super::sources::CpsSources;
+use crate::call::{CallVerdict, PassportReport};
 use crate::certificate::{CertificateChain, CertificateSource, ChainCache, Held, TnAuthList};
 use crate::context::{CallContext, CallFacts, IdentityValue};
 use crate::error::{Fault, Stage};
 use crate::limits::{CALL_PASSPORTS_MAX, CHECK_DEADLINE_DEFAULT_MS};
+use crate::passport::CertificateReference;
 use crate::replay::{CallToken, ReplayMemory};
 use crate::seal::{SealingKey, open};
 use crate::verify::VerificationPolicy;
@@ -33,14 +34,19 @@ pub struct VerificationService {
     /// is asked, and only what came in band is judged.
     pub sealing_keys: Vec<SealingKey>,
     /// Finds the services of called numbers.
-    pub cps: Arc<dyn CpsDiscovery>,
+    pub cps: Arc<CpsSources>,
     /// The host's own certificates, asked first.
     pub certificates: Option<Arc<dyn CertificateSource + Send + Sync>>,
     /// The chains that were fetched.
     pub chains: Arc<ChainCache>,
     /// What was verified before.
     pub seen: ReplayMemory,
+    /// Is shown the signers' certificates.
+    pub witness: Option<Arc<Witness>>,
 }
+
+/// Is shown the signer's certificate, DER, of each PASSporT that held, when its call has been checked. Must not block.
+pub type Witness = dyn Fn(&[u8]) + Send + Sync;
 
 /// A call to be checked.
 #[derive(Clone, Debug)]
@@ -239,7 +245,7 @@ impl Machine for CheckCall {
         }
         if let Some(collection) = self.collection.as_mut().filter(|collection| collection.awaits(ticket)) {
             let turn = &mut Turn::new(now, &mut self.tickets, asks);
-            let result = collection.answer(ticket, answer, &*self.service.cps, turn);
+            let result = collection.answer(ticket, answer, &self.service.cps, turn);
             let result = result.and_then(|()| self.discover(now, asks));
             self.go_on(result, now, asks);
         } else if self.gathering.awaits(ticket) {
@@ -265,9 +271,11 @@ impl Machine for CheckCall {
                 self.lookup = Err(LookupFault::Deadline);
             }
             let (verdict, _) = self.verdict(now);
+            self.show_signers(&verdict, now);
             self.finish(verdict);
         } else {
-            self.go_on(Ok(()), now, asks);
+            let result = self.discover(now, asks);
+            self.go_on(result, now, asks);
         }
     }
 
@@ -290,12 +298,11 @@ impl CheckCall {
         self.judge(now, asks);
     }
 
-    /// Asks the services of the called number, or for what must be fetched to find them. A third of the time is left
-    /// for certificates.
+    /// Asks the services of the called number, or for what is needed to find them.
     fn discover(&mut self, now: Moment, asks: &mut Vec<Ask>) -> Result<(), CollectionFault> {
         let Some(collection) = &mut self.collection else { return Ok(()) };
-        let give_up_at = now.steady.plus_millis(self.deadline.millis_since(now.steady) / 3 * 2);
-        collection.discover(&*self.service.cps, give_up_at, &mut Turn::new(now, &mut self.tickets, asks))
+        let turn = &mut Turn::new(now, &mut self.tickets, asks);
+        collection.discover(&self.service.cps, self.deadline, turn)
     }
 
     /// Opens what came, and judges when that may change something.
@@ -348,6 +355,7 @@ impl CheckCall {
                 return;
             }
         }
+        self.show_signers(&verdict, now);
         self.finish(verdict);
     }
 
@@ -385,6 +393,21 @@ impl CheckCall {
             tokens.truncate(room);
         }
         tokens
+    }
+
+    fn show_signers(&self, verdict: &CallVerdict, now: Moment) {
+        let Some(witness) = &self.service.witness else { return };
+        let good = verdict.reports().iter().filter(|report| report.outcome().is_ok());
+        for passport in good.filter_map(PassportReport::passport) {
+            let source = Noting::new(&self.service, &self.gathering);
+            let chain = match passport.certificate() {
+                CertificateReference::Url(url) => source.chain(url, now.wall),
+                CertificateReference::Inline(chain) => source.carried_chain(chain, now.wall),
+            };
+            if let Ok(chain) = chain {
+                witness(chain.signer_der());
+            }
+        }
     }
 
     fn finish(&mut self, verdict: CallVerdict) {

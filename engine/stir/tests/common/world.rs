@@ -121,6 +121,7 @@ impl World {
                 let host: CpsUri = url.split('/').take(3).collect::<Vec<_>>().join("/").parse().unwrap();
                 self.manners.get(&host).copied().unwrap_or(Manners::Good)
             }
+            Asked::Discover { .. } => Manners::Good,
         }
     }
 
@@ -133,6 +134,7 @@ impl World {
                 Answer::Items(self.kept.get(&(cps.clone(), *number)).cloned().unwrap_or_default())
             }
             Asked::Store { cps, number, body } => self.store(cps, *number, body),
+            Asked::Discover { .. } => Answer::Failed(IoFault::NotAllowed("there is no such source".into())),
             Asked::Get { url, .. } | Asked::GetAnew { url, .. } => match self.documents.get(url) {
                 Some(body) => Answer::Fetched { body: body.as_slice().into(), fresh_s: 300 },
                 None => Answer::Failed(IoFault::Refused { status: 404, detail: "there is none".into() }),

@@ -176,7 +176,8 @@ impl Machine for GatewayStore {
             }
             Stage::Delivering(delivery, _) => {
                 let mut turn = Turn::new(now, &mut self.tickets, asks);
-                delivery.wake(self.deadline, &mut turn).map_err(GatewayFault::from)
+                let woken = delivery.wake(self.deadline, &mut turn);
+                woken.map_err(GatewayFault::from).and_then(|()| self.deliver(now, asks))
             }
         };
         self.note(result);
@@ -372,7 +373,7 @@ impl GatewayStore {
         let authentication = &self.service.authentication;
         let mut turn = Turn::new(now, &mut self.tickets, asks);
         if !tokens.is_empty() {
-            if delivery.discover(&authentication.discoveries, &mut turn)? {
+            if delivery.discover(&authentication.discoveries, self.deadline, &mut turn)? {
                 let tokens = core::mem::take(tokens);
                 let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
                 delivery.store(&tokens, &*authentication.random, self.deadline, &mut turn)?;
