@@ -75,6 +75,7 @@ script_step "C API" tests/capi/run.sh
 script_step "switch" tests/switch/run.sh
 script_step "crash" tests/crash/run.sh
 script_step "HTTP" tests/http/run.sh
+script_step "ENUM" tests/enum/run.sh
 script_step "interop" tests/interop/run.sh
 script_step "fuzz" tests/fuzz/run.sh "${FUZZ_SECONDS:-20}"
 print_summary

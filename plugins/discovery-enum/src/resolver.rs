@@ -207,12 +207,15 @@ impl Resolver {
         self.queries.contains_key(&key)
     }
 
-    /// The socket `key` does not work: nobody listens there, or the connection broke.
+    /// The socket `key` does not work: nobody listens there, or the connection broke. Some servers speak TCP alone.
     pub fn broke(&mut self, key: QueryKey, now_ms: u64) {
-        if let Some(server) = self.queries.get(&key).map(|query| query.server) {
-            self.note_silence(server, now_ms);
-            self.refused(key, now_ms);
+        let Some(query) = self.queries.get(&key) else { return };
+        let (server, has_edns) = (query.server, query.asked.has_edns);
+        if query.transport == Transport::Udp {
+            return self.again(key, Transport::Tcp, has_edns, now_ms);
         }
+        self.note_silence(server, now_ms);
+        self.refused(key, now_ms);
     }
 
     /// Does what is due.

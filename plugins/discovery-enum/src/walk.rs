@@ -121,7 +121,7 @@ impl Walk {
     fn enter(&mut self, rules: Vec<Rule>, fresh_s: u32, is_authentic: bool) {
         // Should none of them be of use.
         self.negative_s = self.negative_s.min(fresh_s);
-        self.note = if is_authentic { "verified by the resolver" } else { "not verified" }.to_owned();
+        self.note = if is_authentic { "verified" } else { "not verified" }.to_owned();
         self.chain.push(RuleSet { name: self.key.clone(), rules: in_order(rules).into(), fresh_s });
     }
 
@@ -166,7 +166,7 @@ impl Walk {
             let (order, preference) = (rule.order, rule.preference);
             let (service, hops, how) = (config.enumservices.name(place), self.chain.len() - 1, &self.note);
             self.note = format!(
-                "NAPTR {order} {preference} {service} below {apex}, {hops} references, {how} by DNSSEC"
+                "NAPTR {order} {preference} {service} below {apex}, {hops} references, {how} with DNSSEC"
             );
         }
         if self.uris.len() < URIS_MAX && !self.uris.contains(&uri) {
