@@ -195,6 +195,7 @@ check "terminal" 'https://terminal.example # * references, verified with DNSSEC 
 check "terminal, verified" 'https://terminal.example # *' "${verified[@]}" 12025550100
 check "terminal, from the authority" 'https://terminal.example # 300 s: *not verified*' "${authority[@]}" 12025550100
 check "the authority verifies nothing" '# * s: *DNSSEC*' "${authority[@]}" dnssec=require 12025550100
+# rfc6116:5.2-3, rfc6116:3.4.2-2, rfc6116:5.2.1-3, rfc6116:3.4.3.1-1.
 check "ordered" 'https://first.example https://second.example https://third.example # *' "${public[@]}" 12025550101
 check "non-terminal, into another zone" 'https://pool.example # *1 references*' "${verified[@]}" 12025550102
 check "a loop" '# * s: no records for it*' "${public[@]}" 12025550106

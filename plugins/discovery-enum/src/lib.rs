@@ -66,7 +66,8 @@ impl Discovery for Enum {
         let (ticket, deadline_ms) = (question.ticket, question.deadline_ms);
         match self.shared.send(Command::Ask { ticket, number, deadline_ms }) {
             true => Find::Pending,
-            false => Find::Failed("too many questions wait, or the plugin's thread has ended".to_owned()),
+            false if self.shared.is_over() => Find::Failed("the plugin's thread has ended".to_owned()),
+            false => Find::Answer(thread::answer(Outcome::Unknown("too many questions wait"))),
         }
     }
 

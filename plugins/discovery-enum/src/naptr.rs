@@ -37,7 +37,7 @@ pub enum Judgement {
 }
 
 /// `rules` in the order in which they are looked at: by ORDER, then PREFERENCE, then as they came; the first
-/// [`RULES_MAX`].
+/// [`RULES_MAX`]. rfc6116:5.2-3, rfc6116:5.2-5.
 pub fn in_order(mut rules: Vec<Rule>) -> Vec<Rule> {
     rules.sort_by_key(|rule| (rule.order, rule.preference));
     rules.truncate(RULES_MAX);
@@ -49,15 +49,18 @@ impl Rule {
     /// `is_private`.
     pub fn judge(&self, number: &str, wanted: &Enumservices, is_private: bool) -> Judgement {
         match &*self.flags {
+            // rfc6116:5.2.1-1.
             [] if self.replacement.is_root() => Judgement::Discarded,
             [] => Judgement::Refers(self.replacement.clone()),
             [b'u' | b'U'] => self.service(number, wanted, is_private).unwrap_or(Judgement::Discarded),
+            // rfc6116:3.4.2-1.
             _ => Judgement::Discarded,
         }
     }
 
     fn service(&self, number: &str, wanted: &Enumservices, is_private: bool) -> Option<Judgement> {
         let offered = offered(&self.services)?;
+        // rfc6116:3.4.3.1-1.
         if !is_private && offered.iter().any(Enumservice::is_private) {
             return None;
         }
@@ -68,7 +71,7 @@ impl Rule {
     }
 }
 
-/// An enumservice: a type and its subtypes, as in `X-stircps:https`. Case means nothing.
+/// An enumservice: a type and its subtypes, as in `X-stircps:https`. Case means nothing. rfc6116:3.6-1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enumservice(String);
 
@@ -121,13 +124,14 @@ impl Default for Enumservices {
     }
 }
 
-/// The enumservices of a services field, from left to right; `None` if it is of another application.
+/// The enumservices of a services field, from left to right; `None` if it is of another application. rfc6116:5.2-10,
+/// rfc6116:5.2-11.
 fn offered(services: &[u8]) -> Option<Vec<Enumservice>> {
     let text = core::str::from_utf8(services).ok()?.to_ascii_lowercase();
     if let Some(listed) = text.strip_prefix("e2u+") {
         return Some(listed.split('+').filter_map(Enumservice::read).collect());
     }
-    // RFC 2916 wrote it the other way round, and RFC 6116 §5.2 asks for that too.
+    // RFC 2916 wrote it the other way round. rfc6116:5.2-12.
     let old = text.strip_suffix("+e2u")?;
     Some(Enumservice::read(old).into_iter().collect())
 }

@@ -14,7 +14,7 @@ use crate::limits::{
 /// What `regexp` makes of `number`, which is `+` and digits; `None` if it does not match or the record is to be discarded.
 ///
 /// The result replaces the number as a whole. It has at most [`URI_BYTES_MAX`] bytes. Time is linear in the regexp, which
-/// is refused unread above [`REGEXP_BYTES_MAX`].
+/// is refused unread above [`REGEXP_BYTES_MAX`]. rfc6116:5.2-9.
 pub fn substitute(regexp: &[u8], number: &str) -> Option<String> {
     if regexp.len() > REGEXP_BYTES_MAX || !regexp.iter().all(|byte| (b' '..=b'~').contains(byte)) {
         return None;
@@ -41,7 +41,7 @@ enum Sign {
 }
 
 /// Cuts at the three delimiters that stand without a backslash. Inside both parts an escaped delimiter is that sign
-/// itself.
+/// itself. rfc6116:5.2-7, rfc6116:5.2-8.
 fn split(regexp: &[u8]) -> Option<(Vec<Sign>, Vec<Sign>)> {
     let (&delimiter, rest) = regexp.split_first()?;
     if matches!(delimiter, b'1'..=b'9' | b'i' | b'\\') {

@@ -188,6 +188,7 @@ fn read_apex(setting: &str, text: &str, is_private: bool) -> Result<Name, String
     if name.len() > 255 - 2 * herald_core::limits::NUMBER_SIGNS_MAX {
         return Err(format!("{setting}: {text:?} is too long to put a number before it"));
     }
+    // rfc6116:2-1.
     let public = Name::from_ascii("e164.arpa.").expect("a domain name");
     if is_private && public.zone_of(&name) {
         return Err(format!("{setting}: {text:?} is public (RFC 6116, section 2); set it as apex"));

@@ -37,7 +37,7 @@ pub(crate) enum Command {
 impl Shared {
     /// Hands `command` to the thread; `false` if it has ended or too many wait.
     pub(crate) fn send(&self, command: Command) -> bool {
-        if self.is_over.load(Ordering::Acquire) {
+        if self.is_over() {
             return false;
         }
         let mut commands = self.commands.lock();
@@ -51,9 +51,14 @@ impl Shared {
         !is_first || self.waker.wake().is_ok()
     }
 
+    /// Whether the thread has ended or is to end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
     /// Ends the thread.
     pub(crate) fn stop(&self) {
-        // Release: pairs with the thread's Acquire.
+        // Release: pairs with the Acquire of is_over.
         self.is_over.store(true, Ordering::Release);
         // It looks at least once in SLEEP_MS_MAX.
         let _ = self.waker.wake();
@@ -104,7 +109,7 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let _stop = StopWhenDropped(shared);
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while !self.shared.is_over.load(Ordering::Acquire) {
+        while !self.shared.is_over() {
             let sleep = Duration::from_millis(self.sleep_ms());
             match self.poll.poll(&mut events, Some(sleep)) {
                 Ok(()) => {}

@@ -30,7 +30,7 @@ pub enum Outcome {
     Unknown(&'static str),
 }
 
-/// Whether a number is one of those the tree of ENUM holds (RFC 6116 §3.7): digits only.
+/// Whether a number is one of those the tree of ENUM holds (RFC 6116 §3.7): digits only. rfc6116:2-1.
 pub fn is_e164(number: TelephoneNumber) -> bool {
     number.signs().all(|sign| sign.is_ascii_digit())
 }
@@ -125,7 +125,8 @@ impl Walk {
         self.chain.push(RuleSet { name: self.key.clone(), rules: in_order(rules).into(), fresh_s });
     }
 
-    /// Looks at rules until a name has to be asked for or the search is over.
+    /// Looks at rules until a name has to be asked for or the search is over. ORDER is that of one set: those of others
+    /// come before or after as a whole. rfc6116:3.4.2-2, rfc6116:5.2-1, rfc6116:5.2-4, rfc6116:5.2-6, rfc6116:5.2.1-2.
     fn go_on(&mut self, config: &Config) -> Step {
         loop {
             while let Some(set) = self.chain.last_mut() {
@@ -174,7 +175,7 @@ impl Walk {
         }
     }
 
-    /// Whether the records of `name` may be looked at: no loop, and not too deep.
+    /// Whether the records of `name` may be looked at: no loop, and not too deep. rfc6116:5.2.1-3.
     fn may_enter(&self, name: &Name) -> bool {
         self.chain.len() <= CHAIN_MAX && self.chain.iter().all(|set| set.name != *name)
     }
@@ -221,7 +222,7 @@ fn name_below(number: &str, apex: &Apex) -> Name {
     })
 }
 
-/// Whether records for private networks count at `name`.
+/// Whether records for private networks count at `name`. rfc6116:3.4.3.1-1.
 fn is_private(name: &Name, config: &Config) -> bool {
     config.apexes.iter().any(|apex| apex.is_private && apex.name.zone_of(name))
 }

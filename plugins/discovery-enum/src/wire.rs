@@ -1,5 +1,5 @@
 //! DNS messages: the one question that is asked, and what a reply to it says. hickory-proto reads names and numbers; the
-//! records are walked here, so that one which cannot be read spoils only itself (RFC 6116 §5.2).
+//! records are walked here, so that one which cannot be read spoils only itself. rfc6116:5.2-1, rfc6116:5.2-2.
 
 use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};

@@ -69,6 +69,8 @@ fn everybody(service: &str, uri: &str) -> hickory_proto::rr::Record {
     naptr(KEY, (100, 10, "u", service, &format!("!^.*$!{uri}!"), "."))
 }
 
+// rfc6116:3.4.2-1, rfc6116:3.4.2-2, rfc6116:3.6-1, rfc6116:5.2-1, rfc6116:5.2-3, rfc6116:5.2-4, rfc6116:5.2-5,
+// rfc6116:5.2-6, rfc6116:5.2-10, rfc6116:5.2-11, rfc6116:5.2-12, rfc6116:5.2.1-1, rfc6116:5.2.1-2, rfc6116:5.2.1-3.
 #[test]
 fn records_are_judged_as_rfc_6116_says() {
     let plain: Settings<'_> = &[];
@@ -82,6 +84,11 @@ fn records_are_judged_as_rfc_6116_says() {
                 at(KEY, 100, A),
             ],
             &[A, "https://c.example", B],
+        ),
+        (
+            "the same ORDER and PREFERENCE, as they came",
+            vec![at(KEY, 1, "https://c.example"), at(KEY, 1, A), at(KEY, 1, B)],
+            &["https://c.example", A, B],
         ),
         ("the same twice", vec![at(KEY, 1, A), at(KEY, 2, A)], &[A]),
         (
@@ -195,6 +202,7 @@ fn chains_end_after_five_references() {
     assert_eq!(asked.iter().filter(|name| !name.starts_with("tcp")).count(), 16);
 }
 
+// rfc6116:3.4.3.1-1.
 #[test]
 fn private_records_count_below_private_apexes_only() {
     let private: Settings<'_> = &[("private_apex", "cps.example.net")];
@@ -297,7 +305,7 @@ impl Truncated for Message {
 
 #[test]
 fn replies_that_cannot_be_read_do_no_harm() {
-    // A record whose regexp runs past its end, before a good one.
+    // rfc6116:5.2-2. A record whose regexp runs past its end, before a good one.
     let broken_record = |asked: &Asked| {
         let mut reply = asked.reply(ResponseCode::NoError);
         reply.add_answers([at(KEY, 1, B), at(KEY, 2, A)]);
@@ -350,7 +358,7 @@ fn answers_last_as_long_as_the_dns_says_and_ask_it_once() {
     assert_eq!(none.fresh_s, NEGATIVE_S);
     nothing(plugin.find("12025550199", Side::Called));
     assert_eq!(server.asked().len(), 3);
-    // No E.164 number: nobody is asked.
+    // rfc6116:2-1: no E.164 number, nobody is asked.
     nothing(plugin.find("*21#", Side::Calling));
     assert_eq!(server.asked().len(), 3);
     let capped = open(&server, &[("cache_s_max", "7"), ("cache_negative_s_max", "3")]);

@@ -6,6 +6,7 @@ use herald_discovery_enum::regexp::substitute;
 
 const NUMBER: &str = "+441632960083";
 
+// rfc6116:5.2-7, rfc6116:5.2-8, rfc6116:5.2-9.
 #[test]
 fn a_number_is_replaced_as_the_regexp_says() {
     // As on the wire: a master file doubles each backslash.
