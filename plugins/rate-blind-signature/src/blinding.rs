@@ -48,7 +48,8 @@ impl Modulus {
         Some(Zeroizing::new(self.bytes(&inverse)))
     }
 
-    /// A number that has an inverse, with it: each with the same probability.
+    /// A number that has an inverse, with it: each with the same probability. Drawn again until there is one.
+    // rfc9474:4.2-1, rfc9474:4.2-3.
     pub(crate) fn draw(&self, random: &mut dyn FnMut(&mut [u8])) -> Option<(Secret, Secret)> {
         let mut drawn = Zeroizing::new(vec![0; self.bytes]);
         for _ in 0..DRAWS_MAX {

@@ -41,6 +41,7 @@ pub(crate) fn request(
         nonce
     });
     let input = wire::token_input(&nonce, want.challenge_digest, key.id());
+    // rfc9474:7.4-1, rfc9474:7.4-2.
     let mut salt = [0; SALT_BYTES];
     random(&mut salt);
     let (blind, inverse) = modulus.draw(random).ok_or_else(broken)?;

@@ -43,6 +43,7 @@ impl PrivateKey {
         Some(Self { rsa, modulus_bytes: usize::try_from(bytes).unwrap_or(0) })
     }
 
+    // rfc9474:7.1-1.
     /// `message` to the power of the private exponent, in as many bytes as the modulus has.
     ///
     /// `None` unless `message` has as many, and stands for a number from 2 to the modulus less 2; or if the power did

@@ -26,6 +26,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    // rfc9474:6.2-1.
     /// Makes a key, of use for nothing else (RFC 9578 §6.5). AWS-LC draws the primes from its own generator.
     ///
     /// # Errors

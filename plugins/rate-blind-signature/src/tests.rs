@@ -15,7 +15,7 @@ use crate::client::blinded;
 use crate::private_key::PrivateKey;
 use crate::service::Key;
 use crate::{proof, pss, wire};
-use common::{field, from_hex, secret_of_pem, vectors};
+use common::{field, from_hex, script, secret_of_pem, vectors};
 
 #[test]
 fn every_vector_of_rfc_9474_comes_out() {
@@ -78,6 +78,23 @@ fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
         0x80..0x100 => [&[tag, 0x81, len[1]], content].concat(),
         _ => [&[tag, 0x82, len[0], len[1]], content].concat(),
     }
+}
+
+// rfc9474:4.2-1, rfc9474:4.2-3.
+#[test]
+fn a_blind_is_drawn_until_it_is_a_number_with_an_inverse() {
+    let factors = [0xfffb_u32, 0xfff1];
+    let bytes = |number: u32| number.to_be_bytes().to_vec();
+    let n = factors[0] * factors[1];
+    let modulus = Modulus::new(&bytes(n)).unwrap();
+    // Beyond it, itself, without an inverse.
+    let bad = [u32::MAX, n, 0, factors[0], factors[1] * 3];
+    for good in [1, 2, n - 1] {
+        let (blind, inverse) = modulus.draw(&mut script(bad.into_iter().chain([good]).map(bytes))).unwrap();
+        assert_eq!(*blind, bytes(good));
+        assert_eq!(modulus.unblind(&blind, &inverse).unwrap(), bytes(1));
+    }
+    assert!(modulus.draw(&mut |out| out.fill(0)).is_none(), "broken randomness ends");
 }
 
 /// A service's key from a vector, and the power of its RSA key, with which a test signs what a client would not ask for.

@@ -104,6 +104,7 @@ fn run(vector: &Value) -> bool {
     let want = Want {
         mode: Mode::Bearer,
         count: 1,
+        // rfc9474:6.2-3: with this OID, or it would be refused.
         public_key: &get(&["pkS", "pk_s"]),
         agreement_key: &[],
         challenge_digest: challenge_digest.as_ref().try_into().unwrap(),
@@ -157,6 +158,7 @@ fn a_token_of_every_mode_opens_the_same_secret_on_both_sides() {
             Mode::Signed => signs_stores(&token.secret, &redeemed),
             _ => assert_eq!((&redeemed, redeemed.len()), (&token.secret, 32), "{mode:?}"),
         }
+        // rfc9474:7.4-1.
         let again = token_of(&plugin, mode, &key);
         assert_ne!(token.token_input, again.token_input, "{mode:?}");
         assert_ne!((*again.authenticator).clone(), *token.authenticator, "{mode:?}");
