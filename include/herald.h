@@ -153,6 +153,11 @@ typedef struct herald_error herald_error;
 typedef struct herald_items herald_items;
 
 /**
+ * The table of a plugin: herald_plugin.h.
+ */
+typedef struct herald_plugin herald_plugin;
+
+/**
  * One setting. This pair never grows, so that arrays of it stay what they are.
  */
 typedef struct herald_property {
@@ -219,6 +224,11 @@ typedef struct herald_engine_options {
    */
   herald_finalizer_fn finalizer;
 } herald_engine_options;
+
+/**
+ * The entry function of a plugin, as herald_plugin.h declares it.
+ */
+typedef const struct herald_plugin *(*herald_plugin_entry_fn)(void);
 
 /**
  * Text, UTF-8, without a NUL. This pair never grows, so that arrays of it stay what they are.
@@ -802,6 +812,32 @@ herald_status herald_retrieve(struct herald_engine *engine,
                               size_t number_len,
                               struct herald_items **items,
                               struct herald_error **error);
+
+/**
+ * [any thread] Takes in a plugin that is linked into the program, by its entry function (herald_plugin.h). Between
+ * herald_engine_open and herald_engine_start. Since 0.1.
+ *
+ * Several are linked into one program by compiling each with another name: -Dherald_plugin_entry=NAME. HERALD_BAD_VALUE if
+ * its table is not as the header says, or there is a plugin of its name. What it points to must live as long as the
+ * process.
+ */
+herald_status herald_plugin_register(struct herald_engine *engine,
+                                     herald_plugin_entry_fn entry,
+                                     struct herald_error **error);
+
+/**
+ * [any thread] Puts the code of the shared object path (absolute) into the place of the plugin name while it serves.
+ * Since 0.1.
+ *
+ * No question is lost: what was asked before is answered by what was there before. On failure that stays. Blocks while
+ * the new code opens, 30 seconds at most; code is never unloaded.
+ */
+herald_status herald_plugin_replace(struct herald_engine *engine,
+                                    const char *name,
+                                    size_t name_len,
+                                    const char *path,
+                                    size_t path_len,
+                                    struct herald_error **error);
 
 /**
  * [any thread] Places a call: signs its PASSporT, seals a copy for each key of the called side and stores them

@@ -327,6 +327,20 @@ public:
         return begin(herald_check, options, std::move(done));
     }
 
+    /** Takes in a plugin that is linked into the program. Before the start. */
+    void register_plugin(herald_plugin_entry_fn entry)
+    {
+        detail::check([&](herald_error **error) { return herald_plugin_register(handle_, entry, error); });
+    }
+
+    /** Puts the code of the shared object `path` into the place of the plugin `name` while it serves. */
+    void replace_plugin(std::string_view name, std::string_view path)
+    {
+        detail::check([&](herald_error **error) {
+            return herald_plugin_replace(handle_, name.data(), name.size(), path.data(), path.size(), error);
+        });
+    }
+
     /** Keeps a certificate chain, PEM, as what `url` serves for `fresh_s` seconds. */
     void keep_certificate(std::string_view url, std::string_view chain_pem, std::uint32_t fresh_s)
     {

@@ -13,6 +13,7 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use herald_runtime::plugin_abi::LinkedEntry;
 use parking_lot::Mutex;
 
 use crate::failure::Failure;
@@ -30,6 +31,9 @@ pub struct Items(());
 
 /// Why a call failed, in words. Free it.
 pub struct Error(());
+
+/// The table of a plugin: herald_plugin.h.
+pub struct Plugin(());
 
 /// One setting. This pair never grows, so that arrays of it stay what they are.
 #[repr(C)]
@@ -99,6 +103,9 @@ pub type FinalizerFn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 /// wait behind it: it looks into the host's memory and no further. It must not unwind or be left by longjmp, and must call
 /// no function with an engine: they answer HERALD_IN_CALLBACK. wanted is valid until it returns.
 pub type SupplierFn = Option<unsafe extern "C" fn(wanted: *mut CertificateWanted, user: *mut c_void) -> i32>;
+
+/// The entry function of a plugin, as herald_plugin.h declares it.
+pub type PluginEntryFn = Option<unsafe extern "C" fn() -> *const Plugin>;
 
 /// How an engine is to be opened. Set all of it to zero, then what is needed. Since 0.1.
 #[repr(C)]
@@ -510,6 +517,13 @@ impl Buffer<'_> {
 #[cold]
 fn null(what: &str) -> Failure {
     Failure::new(Status::NullArgument, format!("{what} is NULL"))
+}
+
+/// The entry function of a plugin that the host has linked in.
+pub(crate) fn plugin_entry(entry: PluginEntryFn) -> Result<LinkedEntry, Failure> {
+    let entry = entry.ok_or_else(|| null("entry"))?;
+    // SAFETY: the host promises a function as herald_plugin.h declares it, which is of that type.
+    Ok(unsafe { core::mem::transmute::<unsafe extern "C" fn() -> *const Plugin, LinkedEntry>(entry) })
 }
 
 /// A function of the host that is kept, with its user pointer.

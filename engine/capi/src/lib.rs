@@ -16,6 +16,7 @@ mod gateway;
 mod handle;
 mod items;
 pub mod limits;
+mod plugins;
 mod sealing;
 mod services;
 mod status;
@@ -29,7 +30,7 @@ pub use batch::{herald_retrieve_batch, herald_store_batch};
 pub use boundary::{
     Call, CheckOptions, CheckedFn, Engine, EngineOptions, Error, FinalizerFn, GatewayFetchOptions,
     GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number, PlaceOptions, PlacedFn, Placement,
-    Property, ReportFn, Stored, SupplierFn, Text,
+    Plugin, PluginEntryFn, Property, ReportFn, Stored, SupplierFn, Text,
 };
 pub use engine::{
     LEVELS, herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_open,
@@ -38,6 +39,7 @@ pub use engine::{
 pub use error::{herald_error_free, herald_error_message, herald_error_status};
 pub use gateway::{GatewayFetched, GatewayStored, herald_gateway_fetch, herald_gateway_store};
 pub use items::{herald_items_body, herald_items_count, herald_items_free, herald_items_id};
+pub use plugins::{herald_plugin_register, herald_plugin_replace};
 pub use sealing::{herald_key_generate, herald_key_public, herald_open, herald_seal};
 pub use services::{
     Checked, Placed, VERDICTS, herald_call_cancel, herald_call_free, herald_check, herald_place,

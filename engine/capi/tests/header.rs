@@ -8,8 +8,10 @@ use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Languag
 use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, SUPPLIES, VERDICTS, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 10] =
-    ["boundary", "about", "engine", "services", "supply", "gateway", "batch", "items", "error", "sealing"];
+const SOURCES: [&str; 11] = [
+    "boundary", "about", "engine", "plugins", "services", "supply", "gateway", "batch", "items", "error",
+    "sealing",
+];
 
 const NOTICE: &str = "\
 /* herald.h: the C interface of Herald, a Call Placement Service (RFC 8816) to embed.
@@ -68,6 +70,8 @@ fn constants() -> String {
 fn generate() -> String {
     let names = [
         ("Engine", "herald_engine"),
+        ("Plugin", "herald_plugin"),
+        ("PluginEntryFn", "herald_plugin_entry_fn"),
         ("Items", "herald_items"),
         ("Error", "herald_error"),
         ("Property", "herald_property"),

@@ -9,6 +9,7 @@ use herald_runtime::stir::{Attestation, Suite};
 
 use crate::gateway::Gateway;
 use crate::keys::Keys;
+use crate::plugin::Plugin;
 
 use crate::case::{Open, Seal, Sign, Verify};
 
@@ -29,7 +30,8 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Run the Call Placement Service until SIGTERM or SIGINT. SIGHUP reads the TLS certificate again.
+    /// Run the Call Placement Service until SIGTERM or SIGINT. SIGHUP reads the TLS certificate and what plugins
+    /// read again, and replaces plugins whose files have changed.
     Serve(Serve),
     /// Make keys and certificates: a signer's certificate with its numbers, and a sealing key. For trials: the
     /// authority that signs is made here too.
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     Seal(Seal),
     /// Open one sealed placement and print the PASSporT. Ends with 1 if no key opens it.
     Open(Open),
+    /// Show, try out and begin plugins, for discovery and rate control.
+    #[command(subcommand)]
+    Plugin(Plugin),
     /// Measure what this machine makes of the engine: stores and retrieves in process, beside the limits of its
     /// memory and disk. About 20 seconds.
     Bench(Bench),

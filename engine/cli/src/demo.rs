@@ -13,12 +13,13 @@ use herald_runtime::stir::{
     Attestation, ChainCache, Claims, ReplayMemory, SealingKey, SealingPublicKey, SigningKey, Suite, TnEntry,
     TrustStore, VerificationPolicy, open, seal,
 };
-use herald_runtime::{CpsClient, RetrievedItem, SystemRandom, wall_clock};
+use herald_runtime::{CpsClient, RetrievedItem, SystemRandom, check_plugin, wall_clock};
 use serde_json::json;
 
 use crate::calls::{inline_chain, read};
 use crate::keygen;
 use crate::output::{EXIT_NOT_GOOD, Failure, Output};
+use crate::plugin;
 use crate::services::{check_request, everybody_at, run as drive, verdict_text};
 
 /// Numbers set aside for fiction.
@@ -67,6 +68,7 @@ fn play(stage: &mut Stage<'_>, folder: &Path) -> Result<(), Failure> {
         began,
     );
 
+    discover(stage, folder, bob, &service)?;
     let (location, sealed) = place(stage, folder, alice, bob, &service)?;
     let seen = curious(stage, bob, carol, &service)?;
 
@@ -83,6 +85,39 @@ fn play(stage: &mut Stage<'_>, folder: &Path) -> Result<(), Failure> {
     );
 
     check(stage, folder, (alice, mallory, bob), &service, &sealed)
+}
+
+/// A plugin of one C file says where Bob's service is.
+fn discover(
+    stage: &mut Stage<'_>,
+    folder: &Path,
+    bob: TelephoneNumber,
+    service: &RunningService,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let line = plugin::write_c("finder", plugin::Kind::Discovery, folder)?;
+    let mut words = line.split(' ');
+    let compiler = words.next().unwrap_or("cc");
+    let Ok(compiled) = Command::new(compiler).args(words).current_dir(folder).output() else {
+        let fact = format!("skipped: there is no {compiler} on this machine");
+        stage.show("A plugin finds the service", "Discovery is a plugin of one C file.", &fact, began);
+        return Ok(());
+    };
+    stage.require(compiled.status.success(), "the plugin does not compile");
+    let settings = [("uri", service.url.as_str()), ("prefix", "1202")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let checked = check_plugin(&folder.join("finder.so"), &settings, &[bob], Arc::new(|_, _| {}))?;
+    let found = checked.trials.iter().find(|trial| trial.what.ends_with("calling side"));
+    let found = found.and_then(|trial| trial.outcome.as_ref().ok());
+    let fact = found.filter(|fact| fact.contains(&service.url));
+    stage.require(fact.is_some(), "the plugin does not find the service");
+    stage.show(
+        "A plugin finds the service",
+        "Where a number's service is, is a plugin's to say: this one is a C file, compiled just now and loaded.",
+        &format!("{line}: {}", fact.map_or("nothing", String::as_str)),
+        began,
+    );
+    Ok(())
 }
 
 /// Alice's authentication service: sign, seal, store.

@@ -12,6 +12,7 @@ mod gateway;
 mod keygen;
 mod keys;
 mod output;
+mod plugin;
 mod serve;
 mod services;
 mod store_batch;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Sign(sign) => case::sign(sign, &output),
         Command::Seal(seal) => case::seal(seal, &output),
         Command::Open(open) => case::open(open, &output),
+        Command::Plugin(plugin) => plugin::run(plugin, &output),
         Command::Bench(bench) => bench::run(bench, &output),
         Command::Demo => demo::run(&output),
     };

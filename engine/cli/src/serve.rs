@@ -92,4 +92,7 @@ fn reload(engine: &Engine, json: bool) {
         Ok(()) => Output::report(json, Level::Info, "the TLS certificate was read again"),
         Err(error) => Output::report(json, Level::Error, &format!("the old TLS certificate stays: {error}")),
     }
+    if let Err(error) = engine.reload_plugins() {
+        Output::report(json, Level::Error, &error.to_string());
+    }
 }

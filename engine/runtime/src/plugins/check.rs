@@ -15,6 +15,7 @@ use super::{
 };
 use crate::Report;
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::error::EngineError;
 use crate::limits::PLUGIN_CHECK_MS;
 use crate::plugin_loader::Kind;
@@ -80,6 +81,16 @@ pub fn check_plugin(
     trials.add("close", began, closed);
     set.stop();
     Ok(CheckedPlugin { status, trials: trials.done })
+}
+
+/// The plugins that a configuration names: loaded, and not opened.
+///
+/// # Errors
+/// [`EngineErrorKind::Argument`](crate::EngineErrorKind::Argument) if one of them cannot be loaded: why.
+pub fn list_plugins(config: &Config) -> Result<Vec<PluginStatus>, EngineError> {
+    let clock = Arc::new(SystemClock::starting_at(Timestamp::default()));
+    let set = PluginSet::load(&config.plugins, None, clock, Arc::new(SystemRandom), Arc::new(|_, _| {}))?;
+    Ok(set.list())
 }
 
 struct Trials {

@@ -32,7 +32,7 @@ use generation::Surroundings;
 use plugin::{Code, Plugin};
 use watch::Watch;
 
-pub use check::{CheckedPlugin, PluginTrial, check_plugin};
+pub use check::{CheckedPlugin, PluginTrial, check_plugin, list_plugins};
 
 pub(crate) use self::{
     book::{Done, NotDone},

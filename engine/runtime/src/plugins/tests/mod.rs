@@ -1,6 +1,8 @@
 //! Plugins that do what they must not: the engine lives, the others serve, and the report says who did what.
 
+mod foreign;
 mod linked;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};

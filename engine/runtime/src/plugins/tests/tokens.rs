@@ -1,0 +1,123 @@
+//! Rate control as the engine calls it, with the stand-in of `plugins/example-c`: keys live through replacements.
+
+use herald_plugin_abi as abi;
+
+use super::foreign::{LONG_MS, Workshop, altered, stage};
+use super::*;
+
+/// Waits for a call.
+fn wait<T: Send + 'static>(call: impl FnOnce(u64, Done<T>)) -> Result<T, NotDone> {
+    let (sender, receiver) = mpsc::channel();
+    let by_ms = crate::clock::wall_clock().as_millis() + LONG_MS;
+    call(by_ms, Box::new(move |came| sender.send(came).expect("it is awaited")));
+    receiver.recv_timeout(Duration::from_secs(20)).expect("every call ends")
+}
+
+/// The tokens of one request under a key.
+fn tokens(
+    plugin: &RateControlPlugin,
+    key: u64,
+    public_key: &[u8],
+    count: u32,
+) -> Result<Vec<Token>, NotDone> {
+    let want = Want {
+        mode: abi::MODE_BEARER,
+        count,
+        public_key: public_key.to_vec(),
+        agreement_key: Vec::new(),
+        challenge_digest: [7; 32],
+    };
+    let (request, state) = wait(|by, done| plugin.request(want, by, done))?;
+    let counted = request.clone();
+    assert_eq!(wait(|by, done| plugin.request_count(counted, by, done)), Ok(count));
+    let response = wait(|by, done| plugin.issue(key, request, by, done))?;
+    wait(|by, done| plugin.finish(state, response, 16, by, done))
+}
+
+fn redeemed(plugin: &RateControlPlugin, key: u64, tokens: &[Token]) -> Vec<bool> {
+    let shown = tokens.iter().map(|token| Redemption {
+        key,
+        mode: abi::MODE_BEARER,
+        token_input: token.token_input,
+        authenticator: token.authenticator.clone(),
+        proof: token.proof.clone(),
+    });
+    let shown = shown.collect();
+    let judged = wait(|by, done| plugin.redeem(shown, by, done)).expect("they are judged");
+    judged.into_iter().map(|one| one.is_ok()).collect()
+}
+
+#[test]
+fn tokens_of_a_key_are_redeemed_until_it_is_dropped_also_by_what_replaces_the_plugin() {
+    let workshop = Workshop::new();
+    let object = workshop.make("tokens.so", "plugins/example-c/tokens.c", &[]);
+    let stage = stage(core::slice::from_ref(&object));
+    let plugin = stage.set.rate_control("example-tokens").expect("it is there");
+    assert_eq!((plugin.scheme().token_type, plugin.scheme().count_max), (0xda7a, 16));
+    assert!(stage.set.rate_control("bad-in-c").is_none());
+
+    let keys: Vec<_> = (1..=3)
+        .map(|handle| {
+            let key = wait(|by, done| plugin.key_make(by, done)).expect("a key");
+            wait(|by, done| plugin.key_add(handle, &key.secret, by, done)).expect("it is taken");
+            (handle, key)
+        })
+        .collect();
+    let issued: Vec<_> = keys
+        .iter()
+        .map(|(handle, key)| tokens(&plugin, *handle, &key.public_key, 4).expect("tokens"))
+        .collect();
+    plugin.key_drop(2);
+    assert_eq!(wait(|by, done| plugin.key_add(9, &Secret::new(vec![1]), by, done)), Err(NotDone::Refused));
+
+    for round in 0..3 {
+        assert_eq!(redeemed(&plugin, 1, &issued[0]), [true; 4], "round {round}");
+        assert_eq!(redeemed(&plugin, 1, &issued[2]), [false; 4], "of another key, round {round}");
+        assert_eq!(redeemed(&plugin, 2, &issued[1]), [false; 4], "of a key that was dropped, round {round}");
+        assert_eq!(redeemed(&plugin, 3, &issued[2]), [true; 4], "round {round}");
+        stage.set.replace("example-tokens", &altered(&object, round)).expect("it is replaced");
+    }
+    let other = workshop.make("bad.so", "tests/plugins/bad.c", &["-DNAME=\"example-tokens\""]);
+    let error = stage.set.replace("example-tokens", &other).unwrap_err().to_string();
+    assert!(error.contains("it does something else than what it is to replace"), "{error}");
+    assert_eq!(stage.status("example-tokens").failures, 0, "{:?}", stage.heard());
+}
+
+#[test]
+fn a_check_tries_every_function_of_the_examples_and_finds_what_is_wrong() {
+    let workshop = Workshop::new();
+    let report: Report = Arc::new(|_, _| {});
+    let check = |object: &Path, settings: &[(&str, &str)]| {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let settings: Vec<_> = settings.iter().map(own).collect();
+        let number = "12025550123".parse().expect("a number");
+        check_plugin(object, &settings, &[number], report.clone())
+    };
+    let wrong = |checked: &CheckedPlugin| {
+        checked
+            .trials
+            .iter()
+            .filter(|trial| trial.outcome.is_err())
+            .map(|trial| trial.what.clone())
+            .collect::<Vec<_>>()
+    };
+    let object = workshop.make("tokens.so", "plugins/example-c/tokens.c", &[]);
+    let checked = check(&object, &[]).expect("it opens");
+    assert_eq!((wrong(&checked), checked.trials.len()), (vec![], 11), "{:?}", checked.trials);
+
+    let object = workshop.make("prefix.so", "plugins/example-c/prefix.c", &[]);
+    let checked = check(&object, &[("uri", "https://a.example"), ("prefix", "1202")]).expect("it opens");
+    assert_eq!(wrong(&checked), [""; 0]);
+    let found = checked
+        .trials
+        .iter()
+        .filter(|trial| trial.outcome.as_ref().is_ok_and(|text| text.contains("a.example")));
+    assert_eq!(found.count(), 2, "both sides: {:?}", checked.trials);
+    assert!(check(&object, &[]).unwrap_err().to_string().contains("set uri"));
+
+    // The control: a plugin that answers badly does not pass.
+    let object = workshop.make("bad.so", "tests/plugins/bad.c", &[]);
+    let number = "28".parse().expect("a number");
+    let checked = check_plugin(&object, &[], &[number], report.clone()).expect("it opens");
+    assert_eq!(wrong(&checked).len(), 2, "{:?}", checked.trials);
+}
