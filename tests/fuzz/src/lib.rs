@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod journal_block;
 pub mod json;
 pub mod limits;
+pub mod naptr;
 pub mod number;
 pub mod passport;
 pub mod path_query;
