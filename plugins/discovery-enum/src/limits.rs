@@ -70,7 +70,7 @@ pub const ATTEMPTS_RANGE: (u64, u64) = (1, 10);
 /// Milliseconds for which a server that did not answer is asked after the others.
 pub const SERVER_REST_MS: u64 = 30_000;
 
-/// Numbers that are remembered, when nothing is configured: some 30 MB. At the bound the one that ends first goes.
+/// Numbers that are remembered, when nothing is configured: some 40 MB. At the bound the one that ends first goes.
 pub const CACHE_NUMBERS_DEFAULT: u64 = 100_000;
 /// Least and most numbers that may be configured.
 pub const CACHE_NUMBERS_RANGE: (u64, u64) = (16, 4_000_000);
