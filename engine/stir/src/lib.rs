@@ -42,6 +42,7 @@
 //! ```
 
 mod access;
+pub mod advert;
 pub mod bundle;
 mod call;
 mod certificate;
@@ -52,6 +53,7 @@ mod es256;
 mod identity_header;
 pub mod issue;
 mod json;
+mod jws;
 pub mod limits;
 mod number_map;
 mod passport;
@@ -61,6 +63,7 @@ mod replay;
 mod seal;
 pub mod services;
 mod sip;
+pub mod table;
 mod verify;
 
 pub use access::{AccessFault, AccessToken, Holder, TYPE as ACCESS_TYPE};

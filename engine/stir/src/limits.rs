@@ -209,3 +209,26 @@ pub const ACCESS_TOKEN_BYTES_MAX: usize = 32 * 1024;
 pub const ACCESS_FRESHNESS_S: u64 = 60;
 /// Bytes of an access token's `jti`. A longer one is refused.
 pub const ACCESS_ID_BYTES_MAX: usize = 128;
+
+/// Bytes of a compiled table of services: some 100 million sets. A larger one is neither made nor read.
+pub const TABLE_BYTES_MAX: usize = 1 << 30;
+/// Entries of one table: to make it takes some 60 bytes of memory for each. More are refused.
+pub const TABLE_SETS_MAX: usize = 100_000_000;
+/// Different lists of services of one table, each some 200 bytes: a country has thousands of providers. More are
+/// refused.
+pub const TABLE_SERVICES_MAX: usize = 1 << 20;
+/// Services that a table has for the same numbers on one side of a call: as many as a certificate may name. More are
+/// refused.
+pub const TABLE_URIS_MAX: usize = CERTIFICATE_CPS_URIS_MAX;
+/// Bytes of a line of a table's source: the numbers and services of an entry at their longest. A longer one is refused.
+pub const TABLE_LINE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the words about where an entry comes from. The rest is left out.
+pub const TABLE_ORIGIN_BYTES_MAX: usize = 128;
+
+/// Bytes of an advertisement of services: some 20 000 entries. A longer one is refused unread.
+pub const ADVERT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Entries of one advertisement: what its bytes may hold at the shortest is not much more. More are refused.
+pub const ADVERT_ENTRIES_MAX: usize = 65_536;
+/// Seconds a signed advertisement may live, some three months: so long a service that was given up may still be named.
+/// A longer life is refused.
+pub const ADVERT_LIFETIME_MAX_S: u64 = 90 * 24 * 3600;

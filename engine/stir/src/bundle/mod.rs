@@ -17,10 +17,6 @@ mod table;
 mod verify;
 
 use core::fmt;
-use std::collections::BTreeMap;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use directory::{DirectoryBounds, KeyDirectory, Lookup, keys_of};
 pub use discovery::BundleDiscovery;
@@ -33,6 +29,7 @@ pub use verify::{BundleFault, SignedBundle, VerifiedBundle};
 use crate::certificate::TnEntry;
 use crate::es256::SigningKey;
 use crate::json::Json;
+use crate::jws::{Jws, Members};
 use crate::passport::CertificateReference;
 use crate::seal::SealingPublicKey;
 
@@ -66,23 +63,16 @@ impl KeyBundle {
     /// [`BundleFault`], if no verifier would accept the result whatever its certificate: what is signed is read
     /// back before it is handed out.
     pub fn sign(&self, certificate: &CertificateReference, key: &SigningKey) -> Result<String, BundleFault> {
-        let mut header = BTreeMap::from([
-            ("alg".to_owned(), Json::Text("ES256".into())),
-            ("typ".to_owned(), Json::Text(TYPE.into())),
-        ]);
-        certificate.write(&mut header);
-        let input = format!("{}.{}", segment(header), segment(self.payload()?));
-        let signature = URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()));
-        let token = format!("{input}.{signature}");
+        let token = Jws::sign(TYPE, self.payload()?, certificate, key);
         SignedBundle::parse(token.as_bytes()).map(|_| token)
     }
 
-    fn payload(&self) -> Result<BTreeMap<String, Json>, BundleFault> {
+    fn payload(&self) -> Result<Members, BundleFault> {
         let seconds = |seconds: u64, name| {
             i64::try_from(seconds).map(Json::Integer).map_err(|_| BundleFault::Member(name))
         };
         let texts = |texts: Vec<String>| Json::Array(texts.into_iter().map(Json::Text).collect());
-        Ok(BTreeMap::from([
+        Ok(Members::from([
             ("iss".to_owned(), Json::Text(self.issuer.to_string())),
             ("iat".to_owned(), seconds(self.iat_s, "iat")?),
             ("exp".to_owned(), seconds(self.exp_s, "exp")?),
@@ -98,11 +88,6 @@ fn jwk(key: &SealingPublicKey) -> Json {
     members.insert("alg".into(), Json::Text(key.suite().jose_name().into()));
     members.insert("use".into(), Json::Text("enc".into()));
     Json::Object(members)
-}
-
-fn segment(members: BTreeMap<String, Json>) -> String {
-    let text = Json::Object(members).to_text().expect("only texts and whole numbers are put in");
-    URL_SAFE_NO_PAD.encode(text)
 }
 
 impl fmt::Display for KeyBundle {

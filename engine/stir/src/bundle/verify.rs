@@ -1,18 +1,15 @@
 //! Reading a key bundle and deciding whether it is to be believed.
 
 use core::fmt;
-use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herald_core::{TelephoneNumber, Timestamp};
 
 use super::entry::Span;
 use super::{KeyBundle, TYPE};
 use crate::certificate::{CertificateChain, TnAuthList, TnEntry, TrustStore};
 use crate::error::Fault;
-use crate::es256::SIGNATURE_BYTES;
 use crate::json::Json;
+use crate::jws::{Jws, JwsFault, Members};
 use crate::limits::{
     AHEAD_DEFAULT_S, KEY_BUNDLE_BYTES_MAX, KEY_BUNDLE_CPS_MAX, KEY_BUNDLE_ENTRIES_MAX,
     KEY_BUNDLE_LIFETIME_MAX_S, RECIPIENT_KEYS_MAX,
@@ -20,15 +17,11 @@ use crate::limits::{
 use crate::passport::{CertificateReference, Leniency, check_url};
 use crate::seal::{SealingPublicKey, Suite};
 
-type Members = BTreeMap<String, Json>;
-
 /// A bundle that was read and is not yet to be believed.
 #[derive(Clone, Debug)]
 pub struct SignedBundle {
     bundle: KeyBundle,
-    certificate: CertificateReference,
-    signature: [u8; SIGNATURE_BYTES],
-    token: String,
+    jws: Jws,
 }
 
 impl SignedBundle {
@@ -40,17 +33,8 @@ impl SignedBundle {
         if token.len() > KEY_BUNDLE_BYTES_MAX {
             return Err(BundleFault::TooLong(token.len()));
         }
-        let token = core::str::from_utf8(token).map_err(|_| BundleFault::Form)?;
-        let mut segments = token.split('.').map(|segment| URL_SAFE_NO_PAD.decode(segment).ok());
-        let mut next = || segments.next().flatten().ok_or(BundleFault::Form);
-        let [header, payload, signature] = [next()?, next()?, next()?];
-        if segments.next().is_some() {
-            return Err(BundleFault::Form);
-        }
-        let certificate = read_header(&object(&header)?)?;
-        let bundle = read_payload(&object(&payload)?)?;
-        let signature = signature.as_slice().try_into().map_err(|_| BundleFault::Signature)?;
-        Ok(Self { bundle, certificate, signature, token: token.to_owned() })
+        let jws = Jws::parse(token, TYPE)?;
+        Ok(Self { bundle: read_payload(&jws.payload)?, jws })
     }
 
     /// What it says; not to be believed before it is verified.
@@ -60,12 +44,12 @@ impl SignedBundle {
 
     /// Where the owner's certificate is.
     pub const fn certificate(&self) -> &CertificateReference {
-        &self.certificate
+        &self.jws.certificate
     }
 
     /// The bundle as it was signed.
     pub fn token(&self) -> &str {
-        &self.token
+        &self.jws.token
     }
 
     /// What can be told of a bundle that carries its certificates (`x5c`) without verifying a signature: its times, that
@@ -75,7 +59,7 @@ impl SignedBundle {
     /// # Errors
     /// [`BundleFault`]; [`BundleFault::NotInline`] if it names a URL instead.
     pub fn check_inline(&self, suite: Suite, now: Timestamp) -> Result<CertificateChain, BundleFault> {
-        let CertificateReference::Inline(chain) = &self.certificate else {
+        let CertificateReference::Inline(chain) = &self.jws.certificate else {
             return Err(BundleFault::NotInline);
         };
         let chain = CertificateChain::from_der(chain)?;
@@ -100,14 +84,13 @@ impl SignedBundle {
         now: Timestamp,
     ) -> Result<VerifiedBundle, BundleFault> {
         self.check(chain, suite, now)?;
-        let input_bytes = self.token.rfind('.').ok_or(BundleFault::Form)?;
-        if !chain.signer_key()?.is_signature(&self.token.as_bytes()[..input_bytes], &self.signature) {
+        if !self.jws.is_signed_by(chain.signer_key()?) {
             return Err(BundleFault::Signature);
         }
         for list in chain.verify(trust, now)?.lists() {
             self.bundle.check_covered_by(list?)?;
         }
-        Ok(VerifiedBundle { bundle: self.bundle, token: self.token })
+        Ok(VerifiedBundle { bundle: self.bundle, token: self.jws.token })
     }
 
     /// Verifies a bundle that carries its certificates (`x5c`).
@@ -195,27 +178,6 @@ fn is_within(span: Span, merged: &[Span]) -> bool {
     merged[..merged.partition_point(begins_after)]
         .last()
         .is_some_and(|one| one.sign_count == span.sign_count && span.past <= one.past)
-}
-
-fn object(bytes: &[u8]) -> Result<Members, BundleFault> {
-    match Json::parse(bytes) {
-        Ok(Json::Object(members)) => Ok(members),
-        _ => Err(BundleFault::Form),
-    }
-}
-
-fn read_header(header: &Members) -> Result<CertificateReference, BundleFault> {
-    let text = |name| header.get(name).and_then(Json::as_text);
-    if text("alg") != Some("ES256") {
-        return Err(BundleFault::Member("alg"));
-    }
-    if text("typ") != Some(TYPE) {
-        return Err(BundleFault::Member("typ"));
-    }
-    if header.contains_key("crit") {
-        return Err(BundleFault::Member("crit"));
-    }
-    Ok(CertificateReference::read(header, &Leniency::STRICT)?)
 }
 
 fn read_payload(payload: &Members) -> Result<KeyBundle, BundleFault> {
@@ -312,6 +274,17 @@ pub enum BundleFault {
 impl From<Fault> for BundleFault {
     fn from(fault: Fault) -> Self {
         Self::Certificate(fault)
+    }
+}
+
+impl From<JwsFault> for BundleFault {
+    fn from(fault: JwsFault) -> Self {
+        match fault {
+            JwsFault::Form => Self::Form,
+            JwsFault::Member(name) => Self::Member(name),
+            JwsFault::Signature => Self::Signature,
+            JwsFault::Certificate(fault) => Self::Certificate(fault),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::chain::CertificateChain;
 use super::facts::{CertificateFacts, Numbers, Scope};
 use super::path::Path;
 use super::source::{CertificateSource, Held};
-use super::tn_auth_list::{Coverage, Encompassed, TnAuthList};
+use super::tn_auth_list::{Coverage, Encompassed, TnAuthList, TnEntry};
 use crate::error::Fault;
 use crate::json::Json;
 use crate::limits::CODES_ASKED_MAX;
@@ -94,6 +94,20 @@ impl VerifiedChain<'_> {
         let lists = issuers.filter_map(|facts| facts.list().transpose());
         let whole = (!self.path.is_encompassed).then_some(Err(Fault::NotEncompassed));
         core::iter::once(self.chain.signer_numbers()).chain(lists).chain(whole)
+    }
+
+    /// Whether every list along the chain encompasses `entry`, so that its holder speaks for all of it. A service
+    /// provider code lies within the same code only. O(log entries) for each certificate.
+    ///
+    /// # Errors
+    /// Each list's own, as where it is by reference; [`Fault::NotEncompassed`].
+    pub fn stands_for(&self, entry: &TnEntry) -> Result<bool, Fault> {
+        let own = TnAuthList::new(vec![entry.clone()]).map_err(|_| Fault::TnAuthList)?;
+        let mut stands = true;
+        for list in self.lists() {
+            stands &= own.encompassed_by(list?) == Encompassed::Yes;
+        }
+        Ok(stands)
     }
 
     /// Whether the certificates let their holder sign `claims`. RFC 8226 §8 and RFC 9118 §3 put constraints into

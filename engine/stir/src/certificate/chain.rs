@@ -174,6 +174,11 @@ impl CertificateChain {
         self.signer().scope()?.ok_or(Fault::NoTnAuthList)
     }
 
+    /// From when on all of its certificates hold.
+    pub fn valid_from(&self) -> Timestamp {
+        self.facts.iter().map(|facts| facts.not_before).max().expect("a chain has at least one certificate")
+    }
+
     /// When the first of its certificates runs out.
     pub fn valid_until(&self) -> Timestamp {
         self.facts.iter().map(|facts| facts.not_after).min().expect("a chain has at least one certificate")
