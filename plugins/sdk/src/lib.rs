@@ -35,6 +35,7 @@ mod host;
 mod instance;
 mod memory;
 mod rate_control;
+mod sealed;
 mod settings;
 
 pub use herald_plugin_abi as abi;
@@ -45,6 +46,7 @@ pub use rate_control::{
     Fault, KeyHandle, Mode, Modes, NewKey, RateControl, Redeemed, Redemption, Secret, Token, Want,
     rate_control_entry,
 };
+pub use sealed::Sealed;
 pub use settings::Settings;
 
 /// Exports an entry function as `herald_plugin_entry`, the one symbol of a plugin. Once in a crate of type `cdylib`.
