@@ -10,6 +10,7 @@ use herald_runtime::stir::{Attestation, Suite};
 use crate::gateway::Gateway;
 use crate::keys::Keys;
 use crate::plugin::Plugin;
+use crate::table::TableCommand;
 
 use crate::case::{Open, Seal, Sign, Verify};
 
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     /// Show, try out and begin plugins, for discovery and rate control.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Compile, look up and show tables of Call Placement Services, for the plugin discovery-static.
+    #[command(subcommand)]
+    Table(TableCommand),
     /// Measure what this machine makes of the engine: stores and retrieves in process, beside the limits of its
     /// memory and disk. About 20 seconds.
     Bench(Bench),

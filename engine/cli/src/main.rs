@@ -16,6 +16,7 @@ mod plugin;
 mod serve;
 mod services;
 mod store_batch;
+mod table;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Seal(seal) => case::seal(seal, &output),
         Command::Open(open) => case::open(open, &output),
         Command::Plugin(plugin) => plugin::run(plugin, &output),
+        Command::Table(command) => table::run(command, &output),
         Command::Bench(bench) => bench::run(bench, &output),
         Command::Demo => demo::run(&output),
     };
