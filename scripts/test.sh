@@ -69,6 +69,7 @@ script_step "instructions: self-test" benches/micro.sh --self-test
 script_step "instructions" benches/micro.sh
 script_step "quiet" tests/quiet/run.sh
 script_step "loom" engine/log/loom.sh
+script_step "loom of admission" engine/admission/loom.sh
 script_step "shuttle" engine/log/shuttle.sh
 script_step "ThreadSanitizer" tests/tsan.sh 20
 script_step "C API" tests/capi/run.sh

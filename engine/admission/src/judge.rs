@@ -12,7 +12,7 @@ use crate::admission::{Admission, Redemption, Verdict, first_store, limit_of, se
 use crate::epoch::KeysAtHand;
 use crate::limits::{JUDGED_TOGETHER, MAC_KEYS_READY};
 use crate::mac::{ReadyKey, StoreInput, tags_are_equal};
-use crate::policy::Class;
+use crate::policy::{Class, ClassPolicy};
 use crate::refusal::Refusal;
 use crate::session::{Place, Session, Taken};
 use crate::spent::{FirstStore, Standing};
@@ -119,6 +119,9 @@ impl Judge {
             ids.iter_mut().zip(part).for_each(|(id, store)| *id = store.continued.token_id);
             let mut found = [const { None }; JUDGED_TOGETHER];
             self.admission.sessions.find(&ids[..part.len()], seconds(now), &mut found);
+            for session in found.iter().flatten().filter(|session| self.counts_numbers(session.about.class)) {
+                self.admission.sessions.fetch_numbers(session.place);
+            }
             for (store, session) in part.iter().zip(&found) {
                 verdicts.push(self.verdict(session.as_ref(), store, now));
             }
@@ -165,7 +168,7 @@ impl Judge {
             Taken::Gone => return Verdict::Refuse(Refusal::NoSession),
         }
         if let Some(number) = store.number
-            && policy.stores_per_number < policy.stores
+            && policy.counts_numbers()
         {
             if sessions.number_is_at(session.place, number, policy.stores_per_number) {
                 sessions.give_back(session.place, counter);
@@ -226,6 +229,11 @@ impl Judge {
                 Standing::Spent => Refusal::Spent.into(),
             },
         }
+    }
+
+    #[inline]
+    fn counts_numbers(&self, class: Class) -> bool {
+        self.admission.policy(class).is_some_and(ClassPolicy::counts_numbers)
     }
 
     fn stores_of(&self, class: Class) -> u32 {

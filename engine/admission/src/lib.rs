@@ -26,6 +26,7 @@ mod quota;
 mod refusal;
 mod session;
 mod spent;
+mod sync;
 pub mod wire;
 
 use core::fmt;

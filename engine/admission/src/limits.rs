@@ -17,7 +17,8 @@ pub const WINDOW_STORES: u32 = 40;
 /// Reports that lower a session's quota. Each takes a share of it; more change nothing.
 pub const REPORTS_MAX: u64 = 15;
 /// Numbers that are counted in each session, exactly those stored to most often. See [`crate::ClassPolicy`].
-pub const NUMBERS_COUNTED: usize = 8;
+/// loom's models have one.
+pub const NUMBERS_COUNTED: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// Sessions when nothing is configured: 204 bytes each with free places, 26 MiB together. Beyond it new tokens are refused
 /// until sessions have ended.
@@ -31,7 +32,8 @@ pub const SESSION_LIFE_MIN_MS: u64 = 1_000;
 /// Longer than this a session outlives its epochs. Above it the configuration is refused.
 pub const SESSION_LIFE_MAX_MS: u64 = 3_600_000;
 /// Slots of a bucket in the table of sessions: what one cache line can name.
-pub const BUCKET_SLOTS: usize = 8;
+/// loom's models have one.
+pub const BUCKET_SLOTS: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// Shards of an epoch's spent tokens. A shard is locked while it grows; of 20 million tokens it holds 5,000.
 pub const SPENT_SHARDS: usize = 4096;

@@ -20,8 +20,8 @@ pub enum Suite {
     /// HMAC-SHA256, the first 128 bits of it.
     #[default]
     HmacSha256,
-    /// GMAC with AES-128 and the counter as nonce. About twice as fast; a client that uses a counter for two stores shows
-    /// the hash key of its own token to who sees both.
+    /// GMAC with AES-128 and the counter as nonce. Faster where a session's key is used often; a client that uses a counter
+    /// for two stores shows the hash key of its own token to who sees both.
     Aes128Gmac,
 }
 

@@ -52,6 +52,11 @@ impl ClassPolicy {
             tokens_per_identity: 100_000,
         }
     }
+
+    /// Whether stores are counted by number: not where a token is not good for more than one number may have.
+    pub(crate) const fn counts_numbers(&self) -> bool {
+        self.stores_per_number < self.stores
+    }
 }
 
 /// How a service admits.

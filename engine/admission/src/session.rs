@@ -5,10 +5,13 @@
 //! lives — which counters are used, how often it was reported — is one word together with the generation, so each store is
 //! decided by one compare-and-swap, which fails if the slot has meanwhile gone to another session. It knows no MACs.
 
+#[cfg(all(test, loom))]
+mod models;
 mod word;
 
 use core::array;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::hint::black_box;
+use core::sync::atomic::Ordering;
 
 use herald_core::TelephoneNumber;
 use herald_core::siphash::{SipKey, hash_word};
@@ -18,6 +21,7 @@ use crate::item_id::Origin;
 use crate::limits::{BUCKET_SLOTS, NUMBERS_COUNTED};
 use crate::mac::MacKey;
 use crate::policy::Class;
+use crate::sync::{AtomicU64, exchange, fence, fence_writer, is_charged_to, is_unchanged, publish_order};
 use crate::wire::{Mode, TokenId};
 pub(crate) use word::Limit;
 use word::Word;
@@ -169,9 +173,9 @@ impl Sessions {
         let index = self.free_slot(id, about.opened_s, is_over)?;
         let slot = &self.slots[index];
         let word = Word::from_bits(slot.word.load(Ordering::Relaxed)).next_closed();
-        // AcqRel, then the fence: whoever reads any of what follows also finds the generation changed (its own fence).
+        // With the fence behind it: whoever reads any of what follows finds the generation changed, by its own fence.
         slot.word.swap(word.to_bits(), Ordering::AcqRel);
-        fence(Ordering::Release);
+        fence_writer();
         let (first, second) = id_words(id);
         slot.about.store(about.to_word(), Ordering::Relaxed);
         slot.id[0].store(first, Ordering::Relaxed);
@@ -192,12 +196,8 @@ impl Sessions {
         }
         let open = closed.opened(counter);
         // Release: pairs with the Acquire of `read`.
-        let exchanged = slot.word.compare_exchange(
-            closed.to_bits(),
-            open.to_bits(),
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
+        let exchanged =
+            slot.word.compare_exchange(closed.to_bits(), open.to_bits(), publish_order(), Ordering::Relaxed);
         exchanged.ok().map(|_| Place { generation: open.generation(), ..place })
     }
 
@@ -232,16 +232,14 @@ impl Sessions {
         let mut bits = slot.word.load(Ordering::Relaxed);
         loop {
             let word = Word::from_bits(bits);
-            if word.generation() != place.generation {
+            if !is_charged_to(place.generation, word.generation()) {
                 return Taken::Gone;
             }
             if counter >= word.stores_left_of(limit) {
                 return Taken::Beyond;
             }
             let Some(next) = word.with(counter) else { return Taken::Before };
-            // Relaxed: the word is all that is decided here, and nothing is read by its leave.
-            match slot.word.compare_exchange_weak(bits, next.to_bits(), Ordering::Relaxed, Ordering::Relaxed)
-            {
+            match exchange(&slot.word, bits, next.to_bits()) {
                 Ok(_) => return Taken::Now,
                 Err(changed) => bits = changed,
             }
@@ -277,6 +275,12 @@ impl Sessions {
             let count = count.load(Ordering::Relaxed);
             count & !COUNT_MASK == hash && count & COUNT_MASK >= u64::from(most)
         })
+    }
+
+    /// Has the counts of a session fetched from memory, for a look at them soon.
+    #[inline]
+    pub(crate) fn fetch_numbers(&self, place: Place) {
+        black_box(self.numbers[place.slot as usize].0[0].load(Ordering::Relaxed));
     }
 
     /// Counts a store under a number: the summary of Misra and Gries (1982), which counts each number too low by no more
@@ -360,7 +364,10 @@ impl Sessions {
         fence(Ordering::Acquire);
         let after = Word::from_bits(slot.word.load(Ordering::Relaxed));
         let generation = before.generation();
-        if !before.is_open() || after.generation() != generation || ids != [id_words(id).0, id_words(id).1] {
+        if !before.is_open()
+            || !is_unchanged(generation, after.generation())
+            || ids != [id_words(id).0, id_words(id).1]
+        {
             return None;
         }
         let about = About::from_word(about).filter(|about| !self.is_old(*about, now_s))?;
@@ -395,7 +402,7 @@ impl Sessions {
         let slot = &self.slots[index];
         let word = Word::from_bits(slot.word.load(Ordering::Relaxed)).next_closed();
         slot.word.swap(word.to_bits(), Ordering::AcqRel);
-        fence(Ordering::Release);
+        fence_writer();
         self.heads[index / BUCKET_SLOTS].0[index % BUCKET_SLOTS].store(0, Ordering::Relaxed);
         slot.about.store(0, Ordering::Relaxed);
         slot.id.iter().for_each(|word| word.store(0, Ordering::Relaxed));

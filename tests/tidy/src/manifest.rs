@@ -238,7 +238,7 @@ pub fn version_outside_the_root(manifest: &Manifest) -> Vec<Finding> {
 
 /// A member neither inherits the workspace's lints nor is one of [`UNSAFE_CRATES`] that repeats them.
 ///
-/// Those may differ from the workspace in `unsafe_code` alone, and have to set it.
+/// Those may differ from the workspace in `unsafe_code`, which they have to set, and in `unexpected_cfgs`.
 pub fn lints_differ(manifest: &Manifest, root: &Manifest) -> Vec<Finding> {
     let Some(lints) = manifest.table.get("lints").and_then(Value::as_table) else {
         return vec![manifest.finding("lints", "no [lints]: inherit the workspace's with workspace = true")];
@@ -257,7 +257,12 @@ pub fn lints_differ(manifest: &Manifest, root: &Manifest) -> Vec<Finding> {
     for (tool, level_of) in &expected {
         for (lint, level) in level_of.as_table().into_iter().flatten() {
             let here = lints.get(tool).and_then(|tool| tool.get(lint));
-            let same = if lint == "unsafe_code" { here.is_some() } else { here == Some(level) };
+            let same = match lint.as_str() {
+                "unsafe_code" => here.is_some(),
+                // Which names of configurations there are is a crate's own business.
+                "unexpected_cfgs" => true,
+                _ => here == Some(level),
+            };
             if !same {
                 let message = format!("lint {tool}::{lint} is not {level:?} as in the workspace");
                 findings.push(manifest.finding("[lints", message));
