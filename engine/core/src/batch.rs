@@ -31,6 +31,12 @@ pub const RETRIEVE_PATH: &str = "/cps/batch/retrieve";
 /// The first byte of each request and of each answer.
 pub const VERSION: u8 = 1;
 
+/// The first byte of a request to [`STORE_PATH`] where stores need tokens: before each placement stand
+/// [`CREDENTIAL_BYTES`] that say by what right it is stored. Answers begin with [`VERSION`] in any case.
+pub const GATED_VERSION: u8 = 2;
+/// Bytes of a credential.
+pub const CREDENTIAL_BYTES: usize = 36;
+
 /// What stands in front of an item's body in an answer: id and length.
 const ITEM_HEAD_BYTES: usize = 16 + 2;
 
@@ -54,10 +60,18 @@ pub enum Outcome {
     Broken = 6,
     /// Nothing more arrived for too long. The last result of an answer.
     Timeout = 7,
+    /// Its token has no open session.
+    NoSession = 8,
+    /// Its MAC is wrong.
+    Proof = 9,
+    /// Its token is used up, or its counter was used before.
+    Used = 10,
+    /// Its token has stored enough under this number.
+    NumberUsed = 11,
 }
 
 impl Outcome {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 12] = [
         Self::Done,
         Self::Number,
         Self::BodySize,
@@ -66,6 +80,10 @@ impl Outcome {
         Self::Unavailable,
         Self::Broken,
         Self::Timeout,
+        Self::NoSession,
+        Self::Proof,
+        Self::Used,
+        Self::NumberUsed,
     ];
 
     /// The byte that says it.
@@ -100,6 +118,12 @@ impl fmt::Display for Outcome {
             Self::Unavailable => "the service cannot keep it safe now; try again later",
             Self::Broken => "the request broke off",
             Self::Timeout => "nothing more of the request arrived in time",
+            Self::NoSession => "its token has no open session; open one with a token that was not used",
+            Self::Proof => "its MAC is wrong; nothing was spent",
+            Self::Used => {
+                "its token is used up or its counter was used before; take the next counter or token"
+            }
+            Self::NumberUsed => "its token has stored enough under this number; use another",
         })
     }
 }
@@ -134,6 +158,26 @@ pub fn put_placement(out: &mut Vec<u8>, number: TelephoneNumber, body: &[u8]) ->
     put_number(out, number);
     out.extend_from_slice(body);
     Ok(())
+}
+
+/// The beginning of a request to [`STORE_PATH`] where stores need tokens.
+pub fn begin_gated() -> Vec<u8> {
+    vec![GATED_VERSION]
+}
+
+/// Adds a placement to a request begun by [`begin_gated`].
+///
+/// # Errors
+/// As [`put_placement`].
+pub fn put_gated(
+    out: &mut Vec<u8>,
+    credential: &[u8; CREDENTIAL_BYTES],
+    number: TelephoneNumber,
+    body: &[u8],
+) -> Result<(), Problem> {
+    let before = out.len();
+    out.extend_from_slice(credential);
+    put_placement(out, number, body).inspect_err(|_| out.truncate(before))
 }
 
 /// Adds a number to a request to [`RETRIEVE_PATH`].
@@ -191,6 +235,21 @@ pub fn front_placement(input: &[u8]) -> Front<'_> {
     match TelephoneNumber::from_signs(&head[3..]) {
         Some(number) => Front::Record { number, body, bytes },
         None => Front::Refused { outcome: Outcome::Number, bytes },
+    }
+}
+
+/// What stands at the front of `input`, which is in the middle of a request begun by [`begin_gated`]. The record begins
+/// with its credential.
+pub fn front_gated(input: &[u8]) -> Front<'_> {
+    let Some((_, rest)) = input.split_first_chunk::<CREDENTIAL_BYTES>() else {
+        return Front::Partial { missing_bytes: CREDENTIAL_BYTES - input.len() };
+    };
+    match front_placement(rest) {
+        Front::Record { number, body, bytes } => {
+            Front::Record { number, body, bytes: bytes + CREDENTIAL_BYTES }
+        }
+        Front::Refused { outcome, bytes } => Front::Refused { outcome, bytes: bytes + CREDENTIAL_BYTES },
+        partial => partial,
     }
 }
 
@@ -323,4 +382,4 @@ pub fn withdraw(mut results: &[u8]) -> Vec<u8> {
 }
 
 // The largest record that must be kept until the rest of it arrives.
-const _: () = assert!(BATCH_RECORD_BYTES_MAX == 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX);
+const _: () = assert!(BATCH_RECORD_BYTES_MAX == CREDENTIAL_BYTES + 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX);

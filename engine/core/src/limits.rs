@@ -55,7 +55,8 @@ pub const RETRY_AFTER_S: u32 = 5;
 
 /// Bytes of the largest record of a batch; what is kept of one that has not arrived whole stays below it. A longer
 /// record is refused by its lengths and passed over unkept.
-pub const BATCH_RECORD_BYTES_MAX: usize = 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX;
+pub const BATCH_RECORD_BYTES_MAX: usize =
+    crate::batch::CREDENTIAL_BYTES + 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX;
 /// Numbers of a batch that are looked up in one step at most. Cover makes each cost about 75 µs; others wait meanwhile.
 pub const BATCH_NUMBERS_PER_STEP: usize = 8;
 /// Bytes of results at which a step of a batch ends. The result that reaches it goes beyond it, by what one number

@@ -321,7 +321,7 @@ fn a_whole_request_that_is_none_gets_one_answer() {
     let unacceptable = Problem::NotAcceptable(batch::MEDIA_TYPE);
     refused(&mut house, Request { accept: Some("application/json"), ..asked }, unacceptable);
     for body in [&b""[..], b"\x00", b"\x02\x00\x00\x01\x31"] {
-        refused(&mut house, Request { body, ..asked }, Problem::BatchVersion);
+        refused(&mut house, Request { body, ..asked }, Problem::BatchVersion(batch::VERSION));
     }
     house.storing = Storing::Impossible;
     refused(&mut house, asked, Problem::Unavailable);
@@ -361,7 +361,7 @@ fn stores_of_a_batch_are_refused_from_the_moment_the_disk_fails() {
 #[test]
 fn bytes_that_are_no_answer_are_told_from_an_answer_that_has_not_arrived() {
     assert_eq!(batch::take_version(&mut &b"\x02"[..]), Err(batch::NotABatch));
-    assert_eq!(batch::take_stored(&mut &b"\x08"[..]), Err(batch::NotABatch));
+    assert_eq!(batch::take_stored(&mut &b"\x0c"[..]), Err(batch::NotABatch));
     assert_eq!(batch::take_retrieved(&mut &b"\xff"[..]), Err(batch::NotABatch));
     let mut whole = vec![0, 0, 2];
     for body in [&b"one"[..], b""] {
@@ -382,13 +382,13 @@ fn what_is_kept_of_a_record_stays_below_its_bound() {
     let largest = Record { signs: vec![b'1'; 15], body: vec![0; 8192] };
     let mut bytes = Vec::new();
     largest.write_placement(&mut bytes);
-    assert_eq!(bytes.len(), BATCH_RECORD_BYTES_MAX);
+    assert_eq!(bytes.len(), BATCH_RECORD_BYTES_MAX - batch::CREDENTIAL_BYTES);
     assert!(matches!(batch::front_placement(&bytes[..bytes.len() - 1]), batch::Front::Partial { .. }));
     assert_eq!(
         batch::put_placement(&mut bytes, number("911"), &[0; BODY_BYTES_MAX + 1]),
         Err(Problem::BodyTooLarge)
     );
-    assert_eq!(bytes.len(), BATCH_RECORD_BYTES_MAX, "nothing was added");
+    assert_eq!(bytes.len(), BATCH_RECORD_BYTES_MAX - batch::CREDENTIAL_BYTES, "nothing was added");
     // One sign or one byte more, and nothing of it is waited for.
     for (signs, body) in [(16, 640), (1, 8193)] {
         let mut longer = Vec::new();

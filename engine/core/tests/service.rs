@@ -589,7 +589,7 @@ fn every_problem_answers_with_its_own_status() {
         Problem::NotAcceptable("application/json"),
         Problem::MediaType,
         Problem::BatchMediaType,
-        Problem::BatchVersion,
+        Problem::BatchVersion(1),
         Problem::TargetTooLong,
         Problem::BodySize(1),
         Problem::BodyTooLarge,

@@ -28,7 +28,7 @@ pub fn check(data: &[u8]) {
     let answer = sent(body, is_store, piece_bytes);
     assert_eq!(answer, sent(body, is_store, usize::MAX), "the answer depends on the pieces");
     let Some((&batch::VERSION, records)) = body.split_first() else {
-        return assert_eq!(answer, Err(Problem::BatchVersion));
+        return assert_eq!(answer, Err(Problem::BatchVersion(batch::VERSION)));
     };
     let mut answer = &answer.expect("a batch of this version is answered")[..];
     batch::take_version(&mut answer).expect("an answer begins with the version");

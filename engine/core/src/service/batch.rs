@@ -1,13 +1,14 @@
 //! Batches: records are answered in steps while the request arrives, each with the rules of a single request.
 
+use super::gate::{Gate, GatedStore};
 use super::message::{Effect, Request, Response};
 use super::problem::Problem;
 use super::route::{self, BatchKind};
 use super::{Service, Storing, retrieved};
-use crate::batch::{self, Front, Outcome};
+use crate::batch::{self, CREDENTIAL_BYTES, Front, Outcome};
 use crate::limits::{BATCH_NUMBERS_PER_STEP, BATCH_STEP_BYTES, STORES_TOGETHER};
 use crate::number::TelephoneNumber;
-use crate::placement::PlacementStore;
+use crate::placement::{PlacementId, PlacementStore};
 use crate::time::Timestamp;
 
 /// A batch in the middle of its request: what has been read and not yet answered, which is less than one record.
@@ -17,6 +18,8 @@ use crate::time::Timestamp;
 #[derive(Clone)]
 pub struct BatchExchange {
     kind: BatchKind,
+    /// Whether each placement comes with a credential.
+    is_gated: bool,
     has_begun: bool,
     /// The front of a record that has not arrived whole.
     kept: Vec<u8>,
@@ -38,7 +41,18 @@ impl BatchExchange {
         if kind == BatchKind::Stores && storing == Storing::Impossible {
             return Err(Problem::Unavailable);
         }
-        Ok(Some(Self { kind, has_begun: false, kept: Vec::new(), to_pass_over: 0 }))
+        Ok(Some(Self { kind, is_gated: false, has_begun: false, kept: Vec::new(), to_pass_over: 0 }))
+    }
+
+    /// The same where stores need tokens: placements come with credentials, of version [`batch::GATED_VERSION`], and are
+    /// stepped through by [`Service::step_gated`].
+    pub fn gated(self) -> Self {
+        Self { is_gated: self.kind == BatchKind::Stores, ..self }
+    }
+
+    /// Whether placements come with credentials.
+    pub fn is_gated(&self) -> bool {
+        self.is_gated
     }
 
     /// Whether the answer shows the bodies of placements, if there are any. Depends on the request alone.
@@ -57,7 +71,7 @@ impl BatchExchange {
     /// [`Problem::BatchVersion`] if it was empty; nothing was answered.
     pub fn end(&mut self, cut_off: Option<Outcome>, out: &mut Vec<u8>) -> Result<(), Problem> {
         if !self.has_begun {
-            return Err(Problem::BatchVersion);
+            return Err(Problem::BatchVersion(self.version()));
         }
         let is_inside_a_record = !self.kept.is_empty() || self.to_pass_over > 0;
         let last = cut_off.or(is_inside_a_record.then_some(Outcome::Broken));
@@ -66,14 +80,23 @@ impl BatchExchange {
     }
 
     fn begin(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
-        batch::take_version(input).map_err(|_| Problem::BatchVersion)?;
+        let (version, rest) = input.split_first().ok_or(Problem::BatchVersion(self.version()))?;
+        if *version != self.version() {
+            return Err(Problem::BatchVersion(self.version()));
+        }
+        *input = rest;
         self.has_begun = true;
         out.push(batch::VERSION);
         Ok(())
     }
 
+    fn version(&self) -> u8 {
+        if self.is_gated { batch::GATED_VERSION } else { batch::VERSION }
+    }
+
     fn front<'a>(&self, input: &'a [u8]) -> Front<'a> {
         match self.kind {
+            BatchKind::Stores if self.is_gated => batch::front_gated(input),
             BatchKind::Stores => batch::front_placement(input),
             BatchKind::Numbers => batch::front_number(input),
         }
@@ -103,13 +126,18 @@ fn take<'a>(input: &mut &'a [u8], bytes: usize) -> &'a [u8] {
     taken
 }
 
-/// Placements that stand one behind the other in a request.
-type Run<'a> = Vec<(TelephoneNumber, &'a [u8])>;
+/// Placements that stand one behind the other in a request, with their credentials where they need some.
+#[derive(Default)]
+struct Run<'a> {
+    free: Vec<(TelephoneNumber, &'a [u8])>,
+    gated: Vec<GatedStore<'a>>,
+}
 
 /// Where one step of a batch stores and what it writes.
 struct Step<'a> {
     service: &'a mut Service,
     store: &'a mut dyn PlacementStore,
+    gate: Option<&'a mut dyn Gate>,
     storing: Storing,
     now: Timestamp,
     out: &'a mut Vec<u8>,
@@ -136,17 +164,50 @@ impl Service {
         storing: Storing,
         now: Timestamp,
     ) -> Result<Effect, Problem> {
-        if !batch.has_begun {
-            return batch.begin(input, out).map(|()| Effect::None);
-        }
-        let out_begin = out.len();
-        let mut step = Step { service: self, store, storing, now, out, out_begin, effect: Effect::None };
-        step.take(batch, input);
-        Ok(step.effect)
+        let step = Step::new(self, store, None, storing, now, out);
+        step.run(batch, input)
+    }
+
+    /// [`step_batch`](Self::step_batch) where stores need tokens: `gate` lets them in.
+    ///
+    /// # Errors
+    /// As [`step_batch`](Self::step_batch).
+    #[expect(clippy::too_many_arguments, reason = "those of step_batch and one more")]
+    pub fn step_gated(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        gate: &mut dyn Gate,
+        batch: &mut BatchExchange,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        storing: Storing,
+        now: Timestamp,
+    ) -> Result<Effect, Problem> {
+        Step::new(self, store, Some(gate), storing, now, out).run(batch, input)
     }
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    fn new(
+        service: &'a mut Service,
+        store: &'a mut dyn PlacementStore,
+        gate: Option<&'a mut dyn Gate>,
+        storing: Storing,
+        now: Timestamp,
+        out: &'a mut Vec<u8>,
+    ) -> Self {
+        let out_begin = out.len();
+        Self { service, store, gate, storing, now, out, out_begin, effect: Effect::None }
+    }
+
+    fn run(mut self, batch: &mut BatchExchange, input: &mut &[u8]) -> Result<Effect, Problem> {
+        if !batch.has_begun {
+            return batch.begin(input, self.out).map(|()| Effect::None);
+        }
+        self.take(batch, input);
+        Ok(self.effect)
+    }
+
     fn take(&mut self, batch: &mut BatchExchange, input: &mut &[u8]) {
         batch.pass_over(input);
         if !batch.kept.is_empty() {
@@ -173,7 +234,7 @@ impl Step<'_> {
             BatchKind::Stores => STORES_TOGETHER,
             BatchKind::Numbers => BATCH_NUMBERS_PER_STEP,
         };
-        let mut run = Run::new();
+        let mut run = Run::default();
         let mut absent_bytes = 0;
         for _ in 0..records_max {
             if self.out.len() - self.out_begin >= BATCH_STEP_BYTES {
@@ -182,9 +243,14 @@ impl Step<'_> {
             match batch.front(input) {
                 Front::Partial { .. } => break,
                 Front::Record { number, body, bytes } => {
-                    take(input, bytes);
+                    let record = take(input, bytes);
                     match batch.kind {
-                        BatchKind::Stores => run.push((number, body)),
+                        BatchKind::Stores if batch.is_gated => {
+                            let credential: &[u8; CREDENTIAL_BYTES] =
+                                record.first_chunk().expect("a record that is gated begins with one");
+                            run.gated.push(GatedStore { credential, number, body });
+                        }
+                        BatchKind::Stores => run.free.push((number, body)),
                         BatchKind::Numbers => self.retrieve(number),
                     }
                 }
@@ -200,20 +266,31 @@ impl Step<'_> {
     }
 
     fn store(&mut self, run: &mut Run<'_>) {
-        let mut results = Vec::with_capacity(run.len());
-        match self.storing {
-            Storing::Possible => self.service.store_batch(self.store, run, self.now, &mut results),
-            Storing::Impossible => results.resize(run.len(), Err(Problem::Unavailable)),
-        }
-        run.clear();
-        for result in results {
-            match result {
-                Ok(id) => {
-                    batch::put_stored(self.out, id);
-                    self.effect = Effect::MakeDurable;
-                }
-                Err(problem) => self.out.push(Outcome::of_problem(&problem).code()),
+        if self.storing == Storing::Impossible {
+            let count = run.free.len() + run.gated.len();
+            self.out.extend(core::iter::repeat_n(Outcome::Unavailable.code(), count));
+        } else if let Some(gate) = &mut self.gate {
+            let mut results = Vec::with_capacity(run.gated.len());
+            self.service.store_gated(self.store, &mut **gate, &run.gated, self.now, &mut results);
+            results.into_iter().for_each(|result| self.put_stored(result));
+        } else {
+            let mut results = Vec::with_capacity(run.free.len());
+            self.service.store_batch(self.store, &run.free, self.now, &mut results);
+            for result in results {
+                self.put_stored(result.map_err(|problem| Outcome::of_problem(&problem)));
             }
+        }
+        run.free.clear();
+        run.gated.clear();
+    }
+
+    fn put_stored(&mut self, result: Result<PlacementId, Outcome>) {
+        match result {
+            Ok(id) => {
+                batch::put_stored(self.out, id);
+                self.effect = Effect::MakeDurable;
+            }
+            Err(outcome) => self.out.push(outcome.code()),
         }
     }
 

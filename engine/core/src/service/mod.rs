@@ -5,6 +5,7 @@
 //! an [`Effect`] for its caller.
 
 mod batch;
+mod gate;
 mod message;
 mod problem;
 mod route;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::cover::CoverSchedule;
 use crate::limits::{
-    BLOCK_ANSWER_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, EQUALISED_BODIES_MAX, NUMBER_SIGNS_MAX,
+    BLOCK_ANSWER_BYTES_MAX, BODY_BUCKETS_BYTES, EQUALISED_BODIES_MAX, NUMBER_SIGNS_MAX,
     RECORDS_PER_NUMBER_BLUR, RECORDS_PER_NUMBER_LEAST, RECORDS_PER_NUMBER_MAX, STORES_TOGETHER,
 };
 use crate::number::{NumberBlock, TelephoneNumber};
@@ -26,6 +27,7 @@ use crate::random::{IdStream, Random};
 use crate::time::Timestamp;
 
 pub use batch::BatchExchange;
+pub use gate::{Gate, GatedStore, Passage};
 pub use message::{Answer, Effect, Request, Response};
 pub use problem::{KeyProblem, Problem};
 use route::{ListForm, PASSPORT_TYPE, Route, accepts, is_of_type, list_form};
@@ -106,23 +108,32 @@ impl Service {
         now: Timestamp,
         results: &mut Vec<Result<PlacementId, Problem>>,
     ) {
+        let placements = placements.iter().map(|&(number, body)| (number, body, None));
+        self.store_each(store, placements, now, results);
+    }
+
+    /// [`store_batch`](Self::store_batch), each under the id that it comes with, if it does.
+    fn store_each<'a>(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        placements: impl Iterator<Item = (TelephoneNumber, &'a [u8], Option<PlacementId>)>,
+        now: Timestamp,
+        results: &mut Vec<Result<PlacementId, Problem>>,
+    ) {
         results.clear();
-        for part in placements.chunks(STORES_TOGETHER) {
-            // What cannot be stored is answered at once and leaves its place in the arrays to the next.
-            let Some((number, _)) = part.first() else { break };
-            let nothing = NewPlacement {
-                number: *number,
-                id: PlacementId::from_bytes([0; 16]),
-                expires_at: now,
-                body: &[],
-            };
+        let mut placements = placements.peekable();
+        // What cannot be stored is answered at once and leaves its place in the arrays to the next.
+        while let Some(&(number, ..)) = placements.peek() {
+            let nothing =
+                NewPlacement { number, id: PlacementId::from_bytes([0; 16]), expires_at: now, body: &[] };
             let mut new = [nothing; STORES_TOGETHER];
             let mut count = 0;
             let first = results.len();
-            for (number, body) in part {
-                let placement = self.placement(*number, body, now);
-                if let Ok(placement) = placement {
-                    new[count] = placement;
+            for (number, body, id) in placements.by_ref().take(STORES_TOGETHER) {
+                let mut placement = self.placement(number, body, now);
+                if let Ok(placement) = &mut placement {
+                    placement.id = id.unwrap_or(placement.id);
+                    new[count] = *placement;
                     count += 1;
                 }
                 results.push(placement.map(|placement| placement.id));
@@ -243,9 +254,7 @@ impl Service {
                     return Err(Problem::Unavailable);
                 }
                 let id = self.store(store, number, request.body, now)?;
-                let response = Response { status: 201, headers: Vec::new(), body: Vec::new() };
-                let response = response.with("location", item_path(number, id));
-                Ok(Answer { response, effect: Effect::MakeDurable })
+                Ok(Self::stored(number, id))
             }
             Route::List { number, inline: false } => {
                 let form = list_form(request.accept)?;
@@ -305,12 +314,7 @@ impl Service {
         body: &'a [u8],
         now: Timestamp,
     ) -> Result<NewPlacement<'a>, Problem> {
-        if body.len() > BODY_BYTES_MAX {
-            return Err(Problem::BodyTooLarge);
-        }
-        if !BODY_BUCKETS_BYTES.contains(&body.len()) {
-            return Err(Problem::BodySize(body.len()));
-        }
+        gate::check_body(body)?;
         self.cover.advance(now);
         let expires_at = now.plus_millis(self.cover.retention().as_millis());
         Ok(NewPlacement { number, id: self.ids.next_id(), expires_at, body })

@@ -37,8 +37,8 @@ pub enum Problem {
     MediaType,
     /// The body is not said to be a batch.
     BatchMediaType,
-    /// The body is empty or begins with another version than [`batch::VERSION`].
-    BatchVersion,
+    /// The body is empty or begins with another version than this, which is taken here.
+    BatchVersion(u8),
     /// Path and query are too long.
     TargetTooLong,
     /// The body has none of the sizes a sealed PASSporT may have; its size in bytes.
@@ -86,7 +86,7 @@ impl Problem {
             | Self::BlockListOnly
             | Self::Id(_)
             | Self::Query
-            | Self::BatchVersion
+            | Self::BatchVersion(_)
             | Self::Malformed(_)
             | Self::Keys(KeyProblem::Area) => 400,
             Self::Keys(KeyProblem::NotTaken) => 403,
@@ -136,7 +136,7 @@ impl Problem {
             Self::Method(_) => "method",
             Self::NotAcceptable(_) => "accept",
             Self::MediaType | Self::BatchMediaType => "media-type",
-            Self::BatchVersion => "batch",
+            Self::BatchVersion(_) => "batch",
             Self::TargetTooLong => "target",
             Self::BodySize(_) | Self::BodyTooLarge => "body-size",
             Self::Timeout => "timeout",
@@ -162,7 +162,7 @@ impl Problem {
             Self::Method(_) => "Method not allowed",
             Self::NotAcceptable(_) => "Not acceptable",
             Self::MediaType => "Not a PASSporT",
-            Self::BatchMediaType | Self::BatchVersion => "Not a batch",
+            Self::BatchMediaType | Self::BatchVersion(_) => "Not a batch",
             Self::TargetTooLong => "Request target too long",
             Self::BodySize(_) => "Not the size of a sealed PASSporT",
             Self::BodyTooLarge => "Body too large",
@@ -210,7 +210,14 @@ impl fmt::Display for Problem {
             Self::NotAcceptable(types) => write!(f, "this resource is offered as {types}"),
             Self::MediaType => f.write_str("send the sealed PASSporT with Content-Type: application/passport"),
             Self::BatchMediaType => write!(f, "send the batch with Content-Type: {}", batch::MEDIA_TYPE),
-            Self::BatchVersion => write!(f, "a batch begins with the byte {}, its version", batch::VERSION),
+            Self::BatchVersion(batch::GATED_VERSION) => write!(
+                f,
+                "a batch of placements begins with the byte {}, its version: each placement needs a credential here",
+                batch::GATED_VERSION
+            ),
+            Self::BatchVersion(version) => {
+                write!(f, "a batch begins with the byte {version}, its version")
+            }
             Self::TargetTooLong => write!(f, "path and query may have {TARGET_BYTES_MAX} bytes together"),
             Self::BodySize(bytes) => write!(
                 f,

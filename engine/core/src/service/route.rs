@@ -114,6 +114,23 @@ pub(super) fn batch_kind(request: &Request<'_>) -> Result<Option<BatchKind>, Pro
     no_query(query).map(|()| Some(kind))
 }
 
+/// The item that is reported, if the request is for a report.
+pub(super) fn report(request: &Request<'_>) -> Result<Option<(TelephoneNumber, PlacementId)>, Problem> {
+    let (path, query) = path_and_query(request.target)?;
+    let parts = || {
+        let (number, rest) = path.strip_prefix("/cps/")?.split_once('/')?;
+        let id = rest.strip_prefix("ppts/")?.strip_suffix("/report")?;
+        (!id.contains('/')).then_some((number, id))
+    };
+    let Some((number, id)) = parts() else { return Ok(None) };
+    if request.method != "POST" {
+        return Err(Problem::Method("POST"));
+    }
+    no_query(query)?;
+    let number = TelephoneNumber::parse(number.as_bytes()).map_err(Problem::Number)?;
+    Ok(Some((number, id.parse().map_err(Problem::Id)?)))
+}
+
 fn path_and_query(target: &str) -> Result<(&str, Option<&str>), Problem> {
     if target.len() > TARGET_BYTES_MAX {
         return Err(Problem::TargetTooLong);

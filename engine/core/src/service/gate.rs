@@ -1,0 +1,148 @@
+//! Who may store: what the service is told of each store where tokens are needed. It knows no tokens.
+
+use super::message::{Answer, Effect, Request, Response};
+use super::problem::Problem;
+use super::route::{self, PASSPORT_TYPE, Route};
+use super::{Service, Storing, item_path};
+use crate::batch::{CREDENTIAL_BYTES, Outcome};
+use crate::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
+use crate::number::TelephoneNumber;
+use crate::placement::{PlacementId, PlacementStore};
+use crate::time::Timestamp;
+
+/// Decides which placements of batches may be stored.
+pub trait Gate {
+    /// Judges each of `stores`, as if one came after the other. A passage for each goes into `passages`, which is empty.
+    fn judge(&mut self, stores: &[GatedStore<'_>], now: Timestamp, passages: &mut Vec<Passage>);
+
+    /// One that was let in under this id could not be kept.
+    fn give_back(&mut self, id: PlacementId, number: TelephoneNumber);
+}
+
+/// A store to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct GatedStore<'a> {
+    /// By what right.
+    pub credential: &'a [u8; CREDENTIAL_BYTES],
+    /// The called number.
+    pub number: TelephoneNumber,
+    /// The sealed PASSporT.
+    pub body: &'a [u8],
+}
+
+/// What is to become of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It is kept under this id, or under a new one.
+    In(Option<PlacementId>),
+    /// It was let in before, under this id: it is there, or it is refused as [`Outcome::Used`].
+    Again(PlacementId),
+    /// It is refused.
+    Out(Outcome),
+}
+
+impl Request<'_> {
+    /// The number under which the request asks for a placement to be stored, if that is what it asks for and nothing but a
+    /// token is missing to try. `None` for any other request.
+    ///
+    /// # Errors
+    /// Those with which [`Service::handle`] refuses a store whatever is stored already.
+    pub fn asks_to_store(&self, storing: Storing) -> Result<Option<TelephoneNumber>, Problem> {
+        let Ok(Route::Store(number)) = Route::of(self) else { return Ok(None) };
+        if !route::is_of_type(self.content_type, PASSPORT_TYPE) {
+            return Err(Problem::MediaType);
+        }
+        if storing == Storing::Impossible {
+            return Err(Problem::Unavailable);
+        }
+        check_body(self.body).map(|()| Some(number))
+    }
+
+    /// The item that the request reports as bogus (RFC 8816 §7.5); `None` for any other request.
+    ///
+    /// # Errors
+    /// A report that is none of an item.
+    pub fn asks_to_report(&self) -> Result<Option<(TelephoneNumber, PlacementId)>, Problem> {
+        route::report(self)
+    }
+}
+
+/// Whether a placement may have this body.
+pub(super) fn check_body(body: &[u8]) -> Result<(), Problem> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(Problem::BodyTooLarge);
+    }
+    if BODY_BUCKETS_BYTES.contains(&body.len()) { Ok(()) } else { Err(Problem::BodySize(body.len())) }
+}
+
+impl Service {
+    /// Keeps a placement as [`store`](Self::store), under the given id if there is one. The id is unique.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store).
+    pub fn store_as(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        number: TelephoneNumber,
+        body: &[u8],
+        id: Option<PlacementId>,
+        now: Timestamp,
+    ) -> Result<PlacementId, Problem> {
+        let mut result = Vec::with_capacity(1);
+        self.store_each(store, core::iter::once((number, body, id)), now, &mut result);
+        result.pop().expect("one result for one placement")
+    }
+
+    /// Whether a placement of this id is live under the number. Cover is not looked at.
+    pub fn holds(
+        &self,
+        store: &mut dyn PlacementStore,
+        number: TelephoneNumber,
+        id: PlacementId,
+        now: Timestamp,
+    ) -> bool {
+        let mut is_there = false;
+        store.for_each_live_id(number, now, &mut |live| is_there |= live == id);
+        is_there
+    }
+
+    /// The answer to a store that was kept.
+    pub fn stored(number: TelephoneNumber, id: PlacementId) -> Answer {
+        let response = Response { status: 201, headers: Vec::new(), body: Vec::new() };
+        let response = response.with("location", item_path(number, id));
+        Answer { response, effect: Effect::MakeDurable }
+    }
+
+    /// Keeps each of `stores` that `gate` lets in, or says at its place in `results`, which is empty, why not.
+    pub fn store_gated(
+        &mut self,
+        store: &mut dyn PlacementStore,
+        gate: &mut dyn Gate,
+        stores: &[GatedStore<'_>],
+        now: Timestamp,
+        results: &mut Vec<Result<PlacementId, Outcome>>,
+    ) {
+        let mut passages = Vec::with_capacity(stores.len());
+        gate.judge(stores, now, &mut passages);
+        let let_in = stores.iter().zip(&passages).filter_map(|(one, passage)| match passage {
+            Passage::In(id) => Some((one.number, one.body, *id)),
+            _ => None,
+        });
+        let mut kept = Vec::with_capacity(stores.len());
+        self.store_each(store, let_in, now, &mut kept);
+        let mut kept = kept.into_iter();
+        for (one, passage) in stores.iter().zip(passages) {
+            results.push(match passage {
+                Passage::In(id) => kept.next().expect("one for each that was let in").map_err(|problem| {
+                    if let Some(id) = id {
+                        gate.give_back(id, one.number);
+                    }
+                    Outcome::of_problem(&problem)
+                }),
+                Passage::Again(id) if self.holds(store, one.number, id, now) => Ok(id),
+                Passage::Again(_) => Err(Outcome::Used),
+                Passage::Out(outcome) => Err(outcome),
+            });
+        }
+    }
+}
