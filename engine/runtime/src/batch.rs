@@ -79,8 +79,14 @@ impl BatchDialogue {
                 let mut rest = &*self.input;
                 let log = &mut session.log;
                 let (exchange, storing) = (&mut self.exchange, storing(pace));
-                let effect =
-                    session.service.step_batch(log, exchange, &mut rest, &mut bytes, storing, now)?;
+                let service = &mut session.service;
+                let effect = match self.desk.gate.as_ref().filter(|_| exchange.is_gated()) {
+                    None => service.step_batch(log, exchange, &mut rest, &mut bytes, storing, now)?,
+                    Some(gate) => {
+                        let gate = &mut *gate.borrow_mut();
+                        service.step_gated(log, gate, exchange, &mut rest, &mut bytes, storing, now)?
+                    }
+                };
                 (effect, self.input.len() - rest.len(), session.log.take_left_out())
             };
             if left_out {
@@ -244,7 +250,7 @@ mod tests {
         let head =
             Request { method: "POST", target: batch::RETRIEVE_PATH, content_type, ..Request::default() };
         let exchange = BatchExchange::open(&head, Storing::Possible).expect("well asked").expect("a batch");
-        let desk = Rc::new(Desk { shared, session: RefCell::new(session) });
+        let desk = Rc::new(Desk { shared, session: RefCell::new(session), gate: None });
         let mut dialogue = BatchDialogue::new(desk, exchange);
         dialogue.take(Bytes::from(request));
         dialogue.end(InputEnd::Complete);

@@ -13,6 +13,7 @@ use herald_core::nearest_name;
 use herald_journal::Durability;
 use herald_stir::Suite;
 
+use crate::admission::settings::AdmissionSettings;
 use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, REACTORS_MAX};
 use crate::services::{ServiceSettings, set_paths};
 
@@ -180,6 +181,82 @@ pub const PROPERTIES: &[Property] = &[
         default: "none: published key bundles are gone after a restart",
         meaning: "the folder that published key bundles are kept in; files NAME.jws there are published at the start",
         set: |config, value| set_path(&mut config.key_bundles, value),
+    },
+    Property {
+        name: "admission",
+        option: "admission",
+        form: "none | NAME",
+        default: "none: everybody may store",
+        meaning: "the rate control plugin whose tokens are needed to store over HTTPS; stores of this process and over \
+                  unix_socket need none",
+        set: |config, value| config.admission.set_plugin(value),
+    },
+    Property {
+        name: "token_name",
+        option: "token-name",
+        form: "HOST[:PORT]",
+        default: "none",
+        meaning: "what storers know this service by: tokens are good for this name alone; needed for admission",
+        set: |config, value| config.admission.set_name(value),
+    },
+    Property {
+        name: "token_roots",
+        option: "token-roots",
+        form: "PATH",
+        default: "none: no tokens are issued and no reports taken",
+        meaning: "the roots, PEM, of the certificates by which holders of numbers ask for tokens and report items; \
+                  clients may show theirs in TLS",
+        set: |config, value| set_path(&mut config.admission.roots, value),
+    },
+    Property {
+        name: "token_epoch",
+        option: "token-epoch",
+        form: "DURATION (1s to 1440m)",
+        default: "10m",
+        meaning: "how long a key issues tokens; they are taken one epoch longer and one earlier, then key, sessions and \
+                  spent tokens are forgotten together",
+        set: |config, value| config.admission.set_epoch(value),
+    },
+    Property {
+        name: "token_epochs_ahead",
+        option: "token-epochs-ahead",
+        form: "COUNT (1 to 64)",
+        default: "12",
+        meaning: "epochs for which tokens can be had ahead",
+        set: |config, value| config.admission.set_epochs_ahead(value),
+    },
+    Property {
+        name: "token_classes",
+        option: "token-classes",
+        form: "NAME=STORES[,NAME=STORES...]",
+        default: "handset=4,gateway=256",
+        meaning: "the classes of tokens, up to 3, and how many stores a token of each is good for (1 to 1024); each class \
+                  has keys of its own, so a token hides among those of its class",
+        set: |config, value| config.admission.set_classes(value),
+    },
+    Property {
+        name: "token_mac",
+        option: "token-mac",
+        form: "hmac-sha256-128 | aes-128-gmac",
+        default: "hmac-sha256-128",
+        meaning: "with what the stores of a token are authenticated",
+        set: |config, value| config.admission.set_mac(value),
+    },
+    Property {
+        name: "token_sessions",
+        option: "token-sessions",
+        form: "COUNT",
+        default: "262144",
+        meaning: "sessions that may be open at a time, 256 bytes each",
+        set: |config, value| config.admission.set_sessions(value),
+    },
+    Property {
+        name: "redemption_share",
+        option: "redemption-share",
+        form: "PERCENT (1 to 100)",
+        default: "25",
+        meaning: "the share of a core that redeeming new tokens may take; open sessions have the rest",
+        set: |config, value| config.admission.set_share(value),
     },
     Property {
         name: "reactors",
@@ -428,6 +505,7 @@ pub struct Config {
     pub(crate) plugins: Vec<PathBuf>,
     pub(crate) plugin_settings: Option<PathBuf>,
     pub(crate) services: ServiceSettings,
+    pub(crate) admission: AdmissionSettings,
 }
 
 impl Default for Config {
@@ -451,6 +529,7 @@ impl Default for Config {
             plugins: Vec::new(),
             plugin_settings: None,
             services: ServiceSettings::default(),
+            admission: AdmissionSettings::default(),
         }
     }
 }

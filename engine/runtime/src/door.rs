@@ -7,11 +7,17 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use herald_core::{BatchExchange, Effect, Problem, Request, Storing, Timestamp, batch};
+use herald_admission::{Refusal, Verdict, directory};
+use herald_core::{
+    BatchExchange, Effect, PlacementId, Problem, Request, Service, Storing, TelephoneNumber, Timestamp, batch,
+};
 use herald_journal::{CommitState, Commits, Pace, Ticket};
-use herald_net::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_NONE_MATCH};
-use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, Refusal, StatusCode};
+use herald_net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_NONE_MATCH};
+use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, StatusCode};
 
+use crate::admission::gate::{self, Judged};
+use crate::admission::issuer;
+use crate::admission::{Admitting, Errand, Gatekeeper, Wish, refused};
 use crate::batch::BatchDialogue;
 use crate::clock::wall_clock;
 use crate::keys::{self, KeyShelf, Source};
@@ -29,11 +35,19 @@ pub(crate) struct Door {
 pub(crate) struct Desk {
     pub(crate) shared: Arc<Shared>,
     pub(crate) session: RefCell<Session>,
+    /// Where stores over the network need tokens.
+    pub(crate) gate: Option<RefCell<Gatekeeper>>,
 }
 
 impl Door {
-    pub(crate) fn new(shared: Arc<Shared>, keys: Arc<KeyShelf>, session: Session) -> Self {
-        Self { desk: Rc::new(Desk { shared, session: RefCell::new(session) }), keys }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        keys: Arc<KeyShelf>,
+        session: Session,
+        admitting: Option<&Arc<Admitting>>,
+    ) -> Self {
+        let gate = admitting.map(|admitting| RefCell::new(Gatekeeper::new(admitting.clone())));
+        Self { desk: Rc::new(Desk { shared, session: RefCell::new(session), gate }), keys }
     }
 }
 
@@ -57,6 +71,54 @@ impl Desk {
         asks_for_bodies && self.shared.log.has_beyond()
     }
 
+    /// Keeps a store that was let in, or says why not.
+    fn keep(&self, verdict: Verdict, number: TelephoneNumber, body: &Bytes) -> Reply {
+        let Some(gate) = &self.gate else { return Reply::Ready(Some(unavailable())) };
+        let gate = gate.borrow();
+        let books = gate.admitting().books();
+        let now = self.shared.clock.now();
+        let pace = self.shared.pace(now);
+        let session = &mut *self.session.borrow_mut();
+        let refusal = match verdict {
+            Verdict::Accept(id) => {
+                let kept = match storing(pace) {
+                    Storing::Possible => session.service.store_as(&mut session.log, number, body, id, now),
+                    Storing::Impossible => Err(Problem::Unavailable),
+                };
+                match kept {
+                    Ok(id) => return self.stored(number, id, pace),
+                    Err(problem) => {
+                        if let Some(id) = id {
+                            books.admission.give_back(id, number);
+                        }
+                        return Reply::Ready(Some(http_response(problem.response())));
+                    }
+                }
+            }
+            Verdict::Repeat(id) if session.service.holds(&mut session.log, number, id, now) => {
+                return self.stored(number, id, pace);
+            }
+            Verdict::Repeat(_) => Refusal::Repeated,
+            Verdict::Refuse(refusal) => refusal,
+        };
+        Reply::Ready(Some(refused(books, refusal, now)))
+    }
+
+    fn opened(&self, verdict: Verdict) -> Reply {
+        let Some(gate) = &self.gate else { return Reply::Ready(Some(unavailable())) };
+        let now = self.shared.clock.now();
+        Reply::Ready(Some(gate::opened(gate.borrow().admitting().books(), verdict, now)))
+    }
+
+    fn stored(&self, number: TelephoneNumber, id: PlacementId, pace: Pace) -> Reply {
+        let answer = Service::stored(number, id);
+        let response = http_response(answer.response);
+        match self.ticket(answer.effect, pace) {
+            Some(ticket) => Reply::Committing(Some(response), self.shared.commits.clone(), ticket),
+            None => Reply::Ready(Some(response)),
+        }
+    }
+
     /// Has `work`, which only asks, done where the disk may be waited for. `None` if too much waits for that.
     pub(crate) fn read_elsewhere<T: Send + 'static>(
         &self,
@@ -69,6 +131,87 @@ impl Desk {
 }
 
 impl Door {
+    /// The gate, for a peer whose stores need tokens. Processes of this machine that may open the Unix socket need none.
+    fn gate_for(&self, peer: &Peer) -> Option<&RefCell<Gatekeeper>> {
+        self.desk.gate.as_ref().filter(|_| peer.address.is_some())
+    }
+
+    /// Answers a store from where stores need tokens. `None` if it is another request.
+    fn admit(&self, gate: &RefCell<Gatekeeper>, peer: &Peer, head: &Parts, body: &Bytes) -> Option<Reply> {
+        let shared = &self.desk.shared;
+        let now = shared.clock.now();
+        let number = match asked(head, body).asks_to_store(storing(shared.pace(now))) {
+            Ok(number) => number?,
+            Err(problem) => return Some(Reply::Ready(Some(http_response(problem.response())))),
+        };
+        let judged = gate.borrow_mut().judge_store(peer, head, number, body, now);
+        Some(match judged {
+            Judged::Now(verdict) => self.desk.keep(verdict, number, body),
+            Judged::Later(verdict) => Reply::Admitting(Box::new(Admission {
+                desk: self.desk.clone(),
+                number,
+                body: body.clone(),
+                verdict,
+            })),
+        })
+    }
+
+    /// Answers requests about tokens, where there are some. `None` if it is another request.
+    fn answer_admission(&self, peer: &Peer, head: &Parts, body: &Bytes) -> Option<Reply> {
+        let gate = self.desk.gate.as_ref()?;
+        let path = head.uri.path();
+        let report = match asked(head, body).asks_to_report() {
+            Ok(report) => report,
+            Err(problem) => return Some(Reply::Ready(Some(http_response(problem.response())))),
+        };
+        let method = match path {
+            directory::PATH => "GET",
+            directory::REQUEST_PATH => "POST",
+            _ if gate::is_opening(path) => "POST",
+            _ if report.is_some() => "POST",
+            _ => return None,
+        };
+        if head.method != method && !(method == "GET" && head.method == "HEAD") {
+            return Some(Reply::Ready(Some(http_response(Problem::Method(method).response()))));
+        }
+        let wish = match report {
+            Some((number, id)) => Wish::Report(number, id),
+            None if path == directory::PATH => {
+                let now = self.desk.shared.clock.now();
+                let answer = issuer::directory(gate.borrow().admitting().books(), now);
+                return Some(Reply::Ready(Some(answer)));
+            }
+            None if path == directory::REQUEST_PATH => {
+                let media_type = head.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
+                Wish::Tokens(media_type.unwrap_or_default(), body.clone())
+            }
+            None => return Some(self.open_session(gate, peer, head, body)),
+        };
+        let errand = Errand {
+            path: path.to_owned(),
+            certificates: peer.certificates.iter().map(|certificate| certificate.to_vec()).collect(),
+            authorization: head.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
+            wish,
+        };
+        let reading = gate.borrow().admitting().ask(errand);
+        Some(reading.map_or_else(|| Reply::Ready(Some(issuer::busy())), Reply::Reading))
+    }
+
+    /// Opens a session without a store.
+    fn open_session(&self, gate: &RefCell<Gatekeeper>, peer: &Peer, head: &Parts, body: &Bytes) -> Reply {
+        if !gate::is_credential(head) {
+            return Reply::Ready(Some(gate::not_a_credential()));
+        }
+        let now = self.desk.shared.clock.now();
+        let judged = gate.borrow_mut().judge_opening(peer, body, now);
+        match judged {
+            Judged::Now(verdict) => {
+                Reply::Ready(Some(gate::opened(gate.borrow().admitting().books(), verdict, now)))
+            }
+            Judged::Later(verdict) => Reply::Opening(self.desk.clone(), verdict),
+        }
+    }
+
     /// Answers a request for the service.
     pub(crate) fn respond(&self, head: Parts, body: Bytes) -> Reply {
         let shared = &self.desk.shared;
@@ -106,7 +249,7 @@ impl Door {
 impl herald_net::Service for Door {
     type Answer = Reply;
 
-    fn intake(&self, _peer: &Peer, head: &Parts) -> Intake {
+    fn intake(&self, peer: &Peer, head: &Parts) -> Intake {
         if ![batch::STORE_PATH, batch::RETRIEVE_PATH].contains(&head.uri.path()) {
             return Intake::Whole;
         }
@@ -114,6 +257,8 @@ impl herald_net::Service for Door {
         match BatchExchange::open(&asked(head, &[]), storing) {
             Ok(None) => Intake::Whole,
             Ok(Some(exchange)) => {
+                let is_gated = self.gate_for(peer).is_some();
+                let exchange = if is_gated { exchange.gated() } else { exchange };
                 let head = http_response(exchange.head());
                 let dialogue = BatchDialogue::new(self.desk.clone(), exchange);
                 Intake::Dialogue(head.map(|_| Box::new(dialogue) as Box<dyn Dialogue>))
@@ -130,18 +275,28 @@ impl herald_net::Service for Door {
             let answer = self.keys.answer(source, &asked(&head, &body), known, wall_clock());
             return Reply::Ready(Some(http_response(answer)));
         }
+        if let Some(reply) = self.answer_admission(peer, &head, &body) {
+            return reply;
+        }
+        if let Some(gate) = self.gate_for(peer)
+            && let Some(reply) = self.admit(gate, peer, &head, &body)
+        {
+            return reply;
+        }
         self.respond(head, body)
     }
 
-    fn refuse(&self, refusal: Refusal) -> herald_net::Response<Bytes> {
+    fn refuse(&self, refusal: herald_net::Refusal) -> herald_net::Response<Bytes> {
         let problem = match refusal {
-            Refusal::BodyTooLarge { .. } => Problem::BodyTooLarge,
-            Refusal::BodyTimeout { .. } => Problem::Timeout,
-            Refusal::BadHead(BadHead::Host) => {
+            herald_net::Refusal::BodyTooLarge { .. } => Problem::BodyTooLarge,
+            herald_net::Refusal::BodyTimeout { .. } => Problem::Timeout,
+            herald_net::Refusal::BadHead(BadHead::Host) => {
                 Problem::Malformed("send one Host field, equal to :authority if both are sent")
             }
-            Refusal::BadHead(BadHead::Connect) => Problem::Malformed("CONNECT is for proxies; this is none"),
-            Refusal::BadHead(BadHead::Framing) => {
+            herald_net::Refusal::BadHead(BadHead::Connect) => {
+                Problem::Malformed("CONNECT is for proxies; this is none")
+            }
+            herald_net::Refusal::BadHead(BadHead::Framing) => {
                 Problem::Malformed("send Content-Length or Transfer-Encoding, not both")
             }
             _ => Problem::Malformed("the body broke off or is not framed as HTTP asks"),
@@ -160,12 +315,46 @@ pub(crate) enum Reply {
     Committing(Option<HttpResponse>, Arc<Commits>, Ticket),
     /// It is made where the disk may be waited for.
     Reading(Reading<HttpResponse>),
+    /// A store whose token is being redeemed.
+    Admitting(Box<Admission>),
+    /// A token that opens a session without a store is being redeemed.
+    Opening(Rc<Desk>, Reading<Verdict>),
+}
+
+/// A store that waits for its verdict.
+pub(crate) struct Admission {
+    desk: Rc<Desk>,
+    number: TelephoneNumber,
+    body: Bytes,
+    verdict: Reading<Verdict>,
+}
+
+impl Reply {
+    /// Goes on with a token that was redeemed. Pending while it is not.
+    fn poll_admission(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let verdict = match self {
+            Self::Admitting(admission) => Pin::new(&mut admission.verdict).poll(context),
+            Self::Opening(_, verdict) => Pin::new(verdict).poll(context),
+            _ => return Poll::Ready(()),
+        };
+        let Poll::Ready(verdict) = verdict else { return Poll::Pending };
+        let verdict = verdict.unwrap_or(Verdict::Refuse(Refusal::Unavailable));
+        *self = match &*self {
+            Self::Admitting(admission) => admission.desk.keep(verdict, admission.number, &admission.body),
+            Self::Opening(desk, _) => desk.opened(verdict),
+            _ => return Poll::Ready(()),
+        };
+        Poll::Ready(())
+    }
 }
 
 impl Future for Reply {
     type Output = herald_net::Response<Bytes>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.poll_admission(context).is_pending() {
+            return Poll::Pending;
+        }
         let response = match &mut *self {
             Self::Ready(response) => response.take(),
             Self::Committing(response, commits, ticket) => match commits.poll(*ticket, context.waker()) {
@@ -177,6 +366,7 @@ impl Future for Reply {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(read) => Some(read.unwrap_or_else(unavailable)),
             },
+            Self::Admitting(_) | Self::Opening(..) => return Poll::Pending,
         };
         Poll::Ready(response.expect("a finished answer is not polled again"))
     }

@@ -14,7 +14,7 @@ use herald_core::{
     Timestamp,
 };
 use herald_journal::{
-    Durability, Fault, Journal, JournalConfig, JournalThread, Meta, Notice, RocksKeeper, RocksStore,
+    Durability, Fault, Journal, JournalConfig, JournalThread, Meta, Notice, RocksKeeper, RocksStore, Vault,
 };
 use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
 use herald_net::{
@@ -25,6 +25,7 @@ use herald_stir::bundle::{Area, Listing};
 use herald_stir::services::{CheckRequest, GatewayService, Judging, Machine, PlaceRequest};
 use parking_lot::Mutex;
 
+use crate::admission::Admitting;
 use crate::clock::{SystemClock, wall_clock};
 use crate::config::{Config, ConfigError};
 use crate::discovery::Discoverer;
@@ -90,6 +91,8 @@ pub struct Engine {
     addresses: OnceLock<Vec<Address>>,
     services: Option<Services>,
     plugins: Arc<PluginSet>,
+    /// From the first start on, if stores need tokens.
+    admitting: OnceLock<Arc<Admitting>>,
     /// From the start on, if services are configured.
     calls: OnceLock<Calls>,
     /// Held by start and stop alone, for as long as they take.
@@ -99,6 +102,8 @@ pub struct Engine {
 /// What start consumes and stop ends.
 struct Life {
     journal: Option<Journal<RocksStore>>,
+    /// What rate control keeps in the journal's database.
+    vault: Option<Arc<Vault>>,
     server: Option<Server>,
 }
 
@@ -180,6 +185,8 @@ impl Engine {
             recover(store, &shared, keeper.as_deref(), now, &*report)?;
         }
         let keys = Arc::new(KeyShelf::open(&config, &report, wall_clock())?);
+        let vault = store.as_ref().filter(|_| config.admission.plugin.is_some());
+        let vault = vault.map(RocksStore::vault).transpose()?.map(Arc::new);
         let journal = store.map(|store| open_journal(store, &shared, now)).transpose()?;
         Ok(Self {
             shared: Arc::new(shared),
@@ -190,8 +197,9 @@ impl Engine {
             addresses: OnceLock::new(),
             services,
             plugins,
+            admitting: OnceLock::new(),
             calls: OnceLock::new(),
-            life: Mutex::new(Life { journal, server: None }),
+            life: Mutex::new(Life { journal, vault, server: None }),
         })
     }
 
@@ -211,6 +219,7 @@ impl Engine {
         self.shared.start_readers(reader_count(&self.config))?;
         self.keys.start()?;
         self.plugins.start()?;
+        self.start_admission(&life)?;
         let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
         let calls = self.start_services()?;
         self.start_journal(&mut life)?;
@@ -239,8 +248,14 @@ impl Engine {
         self.shared.start_readers(reader_count(&self.config))?;
         self.keys.start()?;
         self.plugins.start()?;
+        self.start_admission(&life)?;
         let listeners = Listeners::bind(&self.listen_specs()?, 1)?.into_shares().into_iter().flatten();
-        let door = Door::new(self.shared.clone(), self.keys.clone(), self.shared.open_session()?);
+        let door = Door::new(
+            self.shared.clone(),
+            self.keys.clone(),
+            self.shared.open_session()?,
+            self.admitting.get(),
+        );
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
         let calls = self.start_services()?;
         self.start_journal(&mut life)?;
@@ -439,8 +454,11 @@ impl Engine {
         }
         self.shared.advance(Stage::Stopped);
         let served = life.server.take().map(|server| server.shutdown(self.config.drain_grace));
+        if let Some(admitting) = self.admitting.get() {
+            admitting.stop();
+        }
         self.shared.wind_up(self.config.drain_grace);
-        life.journal = None;
+        (life.journal, life.vault) = (None, None);
         self.keys.close();
         self.plugins.stop();
         served.map_or(Ok(()), |outcome| Ok(outcome?))
@@ -454,6 +472,20 @@ impl Engine {
         if let (Some(slot), Some(tls)) = (self.tls.get(), load_tls(&self.config)?) {
             slot.replace(tls);
         }
+        Ok(())
+    }
+
+    /// Starts admission, if stores need tokens and it is not started yet.
+    fn start_admission(&self, life: &Life) -> Result<(), EngineError> {
+        let settings = &self.config.admission;
+        if settings.plugin.is_none() || self.admitting.get().is_some() {
+            return Ok(());
+        }
+        let Shared { clock, random, .. } = &*self.shared;
+        let vault = life.vault.clone();
+        let admitting = Admitting::start(settings, &self.plugins, vault, clock, &**random, &self.report)?;
+        // An engine starts once, so there is none yet.
+        let _ = self.admitting.set(Arc::new(admitting));
         Ok(())
     }
 
@@ -490,9 +522,10 @@ impl Engine {
         let count = reactor_count(&self.config);
         let sessions = (0..count).map(|_| self.shared.open_session()).collect::<Result<Vec<_>, _>>()?;
         let (shared, keys, sessions) = (self.shared.clone(), self.keys.clone(), Mutex::new(sessions));
+        let admitting = self.admitting.get().cloned();
         let make_door = move |_| {
             let session = sessions.lock().pop().expect("there is a session for each reactor");
-            Door::new(shared.clone(), keys.clone(), session)
+            Door::new(shared.clone(), keys.clone(), session, admitting.as_ref())
         };
         let config =
             ServerConfig { listen: self.listen_specs()?, reactors: Some(count), ..ServerConfig::default() };
@@ -698,7 +731,9 @@ fn reader_count(config: &Config) -> usize {
 fn load_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, EngineError> {
     let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) else { return Ok(None) };
     let (chain, key) = (read_pem(certificate)?, read_pem(key)?);
-    Ok(Some(herald_net::tls_server_config(&chain, &key, ClientCertificates::NotAsked)?))
+    let roots = config.admission.roots.as_deref().map(read_pem).transpose()?;
+    let clients = roots.as_deref().map_or(ClientCertificates::NotAsked, ClientCertificates::Optional);
+    Ok(Some(herald_net::tls_server_config(&chain, &key, clients)?))
 }
 
 fn report_notice(report: &ReportFn, notice: &Notice) {

@@ -3,6 +3,7 @@
 //! The C API and the program stand on this crate alone. It holds no protocol of its own: requests are
 //! `herald-core`'s, bytes are `herald-net`'s, disks are `herald-journal`'s.
 
+mod admission;
 mod batch;
 mod client;
 mod clock;

@@ -191,3 +191,31 @@ pub(crate) const OWN_SERVICES_MAX: usize = 64 * 1024;
 pub(crate) const SHOWN_AGAIN_MS: u64 = 600_000;
 /// Certificates that sources are shown within that time. More are not shown.
 pub(crate) const SHOWN_CERTIFICATES_MAX: usize = 4096;
+
+/// Tokens that the plugin is given at once: some milliseconds of work, and one write to the disk.
+pub const REDEMPTIONS_TOGETHER: usize = 64;
+/// Batches that are with the plugin while another is written to the disk.
+pub const REDEMPTIONS_IN_FLIGHT_MAX: usize = 2;
+/// How long the plugin may take for a batch, in ms. Then its tokens are free again and their stores are refused.
+pub const REDEMPTION_DEADLINE_MS: u64 = 5_000;
+/// Epochs for which keys are made ahead when nothing is configured: two hours at ten minutes each. Making RSA keys takes a
+/// core some 100 ms each.
+pub const TOKEN_EPOCHS_AHEAD_DEFAULT: u64 = 12;
+/// Time between two looks at what keys are wanted and what is over, in ms.
+pub const KEEP_PERIOD_MS: u64 = 1_000;
+/// After so many of these looks spent marks are brought out of the write-ahead log.
+pub const SPENT_SETTLE_PERIODS: u64 = 10;
+/// How long a plugin may take to make or take up a key, in ms, unless it says that a key costs more than a twentieth.
+pub const KEY_DEADLINE_MS: u64 = 10_000;
+/// Keys in a row whose truncated ids are taken already. With 195 of 256 taken, 64 in a row happen once in 10^7.
+pub const KEY_TRIES_MAX: u32 = 64;
+/// Requests for tokens and reports that wait for the issuer. One more is refused with 503.
+pub const ERRANDS_WAITING_MAX: usize = 256;
+/// How long the plugin may take to issue, in ms. Then the request is refused and its quota given back.
+pub const ISSUE_DEADLINE_MS: u64 = 5_000;
+/// Access tokens remembered for as long as they are fresh. One more is refused.
+pub const ACCESS_TOKENS_REMEMBERED_MAX: usize = 1 << 17;
+/// Reported items remembered, so that each counts once. More are not charged to anybody.
+pub const ITEMS_REPORTED_MAX: usize = 1 << 17;
+/// How long clients may keep the issuer directory, in seconds.
+pub const DIRECTORY_FRESH_S: u64 = 60;

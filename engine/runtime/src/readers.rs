@@ -67,7 +67,13 @@ struct Slot<T> {
 }
 
 /// The end of the one who does the work. Dropped without a result it says that there will be none.
-struct Giver<T>(Arc<Mutex<Slot<T>>>);
+pub(crate) struct Giver<T>(Arc<Mutex<Slot<T>>>);
+
+/// The two ends of a result that comes from another thread.
+pub(crate) fn reading<T>() -> (Giver<T>, Reading<T>) {
+    let slot = Arc::new(Mutex::new(Slot { result: None, is_over: false, waker: None }));
+    (Giver(slot.clone()), Reading(slot))
+}
 
 impl Readers {
     /// Starts `count` threads, each with a session of its own from `open_session`, which may wait for the disk.
@@ -97,8 +103,8 @@ impl Readers {
         now: Timestamp,
         work: impl FnOnce(&mut Session, Timestamp) -> T + Send + 'static,
     ) -> Option<Reading<T>> {
-        let slot = Arc::new(Mutex::new(Slot { result: None, is_over: false, waker: None }));
-        let job = Job { asked_at: now, task: Box::new(Work { giver: Giver(slot.clone()), work }) };
+        let (giver, reading) = reading();
+        let job = Job { asked_at: now, task: Box::new(Work { giver, work }) };
         // Dropped without the lock: that wakes whoever waits for it.
         let mut given_up = Vec::new();
         let mut waiting = self.queue.waiting.lock();
@@ -112,7 +118,7 @@ impl Readers {
         }
         waiting.jobs.push_back(job);
         self.queue.changed.notify_one();
-        Some(Reading(slot))
+        Some(reading)
     }
 }
 
@@ -186,7 +192,8 @@ impl<T: Send, W: FnOnce(&mut Session, Timestamp) -> T + Send> Task for Work<T, W
 }
 
 impl<T> Giver<T> {
-    fn give(self, result: T) {
+    /// Gives the result.
+    pub(crate) fn give(self, result: T) {
         self.0.lock().result = Some(result);
     }
 }

@@ -22,6 +22,15 @@ fn a_whole_file_is_taken() {
         suite = "p256"
         key_roots = "roots.pem"
         key_bundles = "bundles"
+        admission = "rate-voprf"
+        token_name = "cps.example.com"
+        token_roots = "sti-roots.pem"
+        token_epoch = "10m"
+        token_epochs_ahead = 6
+        token_classes = ["handset=4", "gateway=256"]
+        token_mac = "aes-128-gmac"
+        token_sessions = 1000
+        redemption_share = 50
         reactors = 2
         drain_grace = "500ms"
         signing_key = "alice.key"

@@ -37,7 +37,7 @@ pub use check::{CheckedPlugin, PluginTrial, check_plugin, list_plugins};
 pub(crate) use self::{
     book::{Done, NotDone},
     discovery::{DiscoveryPlugin, Outcome, Question},
-    rate_control::{RateControlPlugin, Redemption, Secret, Token, Want},
+    rate_control::{NewKey, RateControlPlugin, Redemption, Secret, Token, Want},
 };
 
 /// Whether a plugin serves.

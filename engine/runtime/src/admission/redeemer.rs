@@ -1,0 +1,315 @@
+//! The thread between stores and the rate control plugin: tokens wait in a bounded queue, go to the plugin in batches at a
+//! bounded share of a core, and what they were spent on is on the disk before anybody is told.
+//!
+//! A store of an open session never comes here, so tokens that are worth nothing delay new tokens only.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use herald_admission::{Pacer, Redemption, RedemptionQueue, Refusal, Settled, Verdict};
+use herald_core::{TelephoneNumber, Timestamp};
+use herald_journal::SpentMark;
+use herald_net::Bytes;
+use parking_lot::{Condvar, Mutex};
+use zeroize::Zeroizing;
+
+use super::{Books, spawn};
+use crate::engine::Level;
+use crate::error::EngineError;
+use crate::limits::{REDEMPTION_DEADLINE_MS, REDEMPTIONS_IN_FLIGHT_MAX, REDEMPTIONS_TOGETHER};
+use crate::plugins::{NotDone, Redemption as Presented, Secret};
+use crate::readers::{Giver, Reading, reading};
+
+/// The running thread.
+pub(super) struct Redeemer {
+    books: Arc<Books>,
+    inbox: Arc<Inbox>,
+    share_percent: u32,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: RedemptionQueue<Waiting>,
+    judged: VecDeque<Judged>,
+    /// Batches that are with the plugin.
+    in_flight: usize,
+    is_closed: bool,
+    /// How long a token took lately, in µs.
+    each_us: u64,
+}
+
+/// A token with the store it came with.
+pub(super) struct Token {
+    pub(super) redemption: Redemption,
+    pub(super) number: Option<TelephoneNumber>,
+    pub(super) body: Bytes,
+}
+
+/// A token, and who waits for the verdict.
+struct Waiting {
+    token: Token,
+    giver: Giver<Verdict>,
+}
+
+/// What the plugin says of a batch.
+struct Judged {
+    batch: Vec<Waiting>,
+    came: Result<Vec<Result<Secret, NotDone>>, NotDone>,
+    /// How long it took.
+    took: Duration,
+}
+
+/// What the thread does next.
+enum Next {
+    Judged(Judged),
+    Batch(Vec<Waiting>),
+    Stop,
+}
+
+impl Redeemer {
+    /// Starts the thread. The plugin is to take `share_percent` of a core for redeeming at most.
+    pub(super) fn start(books: Arc<Books>, share_percent: u32) -> Result<Self, EngineError> {
+        let inbox = Arc::<Inbox>::default();
+        let work = Work {
+            books: books.clone(),
+            inbox: inbox.clone(),
+            began: Instant::now(),
+            share_permille: 10 * share_percent,
+            pacer: Pacer::new(10 * share_percent, 0),
+            is_failing: false,
+        };
+        let thread = spawn("herald-redeemer", move || work.run())?;
+        Ok(Self { books, inbox, share_percent, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Reserves the token and lets it wait for its turn.
+    pub(super) fn submit(
+        &self,
+        token: Token,
+        source: u64,
+        now: Timestamp,
+    ) -> Result<Reading<Verdict>, Refusal> {
+        let (giver, reading) = reading();
+        let mut state = self.inbox.state.lock();
+        if state.is_closed {
+            return Err(Refusal::Unavailable);
+        }
+        self.books.admission.reserve(&token.redemption, now)?;
+        let pushed = state.waiting.push(source, Waiting { token, giver });
+        let full = state.waiting.refusal(state.each_us, 10 * self.share_percent);
+        drop(state);
+        self.inbox.changed.notify_one();
+        match pushed {
+            Ok(gave_way) => refuse(&self.books, gave_way, full),
+            Err(waiting) => {
+                self.books.admission.release(waiting.token.redemption);
+                return Err(full);
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Ends the thread; what waits is refused, and its tokens are free.
+    pub(super) fn stop(&self) {
+        self.inbox.state.lock().is_closed = true;
+        self.inbox.changed.notify_all();
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic was reported by the panic hook.
+            let _ = thread.join();
+        }
+        let mut waiting = core::mem::take(&mut self.inbox.state.lock().waiting);
+        refuse(&self.books, core::iter::from_fn(|| waiting.pop()), Refusal::Unavailable);
+    }
+}
+
+impl Drop for Redeemer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Work {
+    books: Arc<Books>,
+    inbox: Arc<Inbox>,
+    /// Where its time begins.
+    began: Instant,
+    share_permille: u32,
+    pacer: Pacer,
+    is_failing: bool,
+}
+
+impl Work {
+    fn run(mut self) {
+        loop {
+            match self.next() {
+                Next::Judged(judged) => self.settle(judged),
+                Next::Batch(batch) => self.submit(batch),
+                Next::Stop => return,
+            }
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn next(&mut self) -> Next {
+        let inbox = self.inbox.clone();
+        let mut state = inbox.state.lock();
+        loop {
+            if let Some(judged) = state.judged.pop_front() {
+                state.in_flight -= 1;
+                return Next::Judged(judged);
+            }
+            if state.is_closed && state.in_flight == 0 {
+                return Next::Stop;
+            }
+            let has_room = state.in_flight < REDEMPTIONS_IN_FLIGHT_MAX;
+            if state.is_closed || state.waiting.is_empty() || !has_room {
+                inbox.changed.wait(&mut state);
+                continue;
+            }
+            let wait_us = self.pacer.wait_us(self.now_us());
+            if wait_us > 0 {
+                inbox.changed.wait_for(&mut state, Duration::from_micros(wait_us));
+                continue;
+            }
+            state.in_flight += 1;
+            let waiting = core::iter::from_fn(|| state.waiting.pop());
+            return Next::Batch(waiting.take(REDEMPTIONS_TOGETHER).collect());
+        }
+    }
+
+    /// Gives a batch to the plugin. Signatures of open sessions need none.
+    fn submit(&self, batch: Vec<Waiting>) {
+        let (batch, known): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|waiting| waiting.token.redemption.needs_plugin());
+        let inbox = self.inbox.clone();
+        let began = Instant::now();
+        let judge = move |batch: Vec<Waiting>, came| {
+            let mut state = inbox.state.lock();
+            state.judged.push_back(Judged { batch, came, took: began.elapsed() });
+            inbox.changed.notify_one();
+        };
+        if !known.is_empty() {
+            let secret =
+                |waiting: &Waiting| Ok(Zeroizing::new(waiting.token.redemption.token().proof.clone()));
+            let secrets = known.iter().map(secret).collect();
+            // Both parts come back.
+            self.inbox.state.lock().in_flight += usize::from(!batch.is_empty());
+            judge(known, Ok(secrets));
+        }
+        if batch.is_empty() {
+            return;
+        }
+        let tokens = batch.iter().map(|waiting| presented(&waiting.token.redemption)).collect();
+        let deadline_ms = self.books.now().as_millis() + REDEMPTION_DEADLINE_MS;
+        self.books.plugin.redeem(tokens, deadline_ms, Box::new(move |came| judge(batch, came)));
+    }
+
+    /// Judges the first stores of tokens that the plugin has judged, writes down what is spent, and tells.
+    fn settle(&mut self, judged: Judged) {
+        let Judged { batch, came, took } = judged;
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.pacer.worked(took_us, self.now_us());
+        let full = {
+            let mut state = self.inbox.state.lock();
+            state.each_us = took_us / (batch.len() as u64).max(1);
+            state.waiting.refusal(state.each_us, self.share_permille)
+        };
+        let answers = match came {
+            Ok(answers) if answers.len() == batch.len() => answers,
+            Ok(_) => return refuse(&self.books, batch, Refusal::Unavailable),
+            Err(NotDone::Busy) => {
+                return refuse(&self.books, batch, full);
+            }
+            Err(_) => return refuse(&self.books, batch, Refusal::Unavailable),
+        };
+        let now = self.books.now();
+        let mut settled = Vec::with_capacity(batch.len());
+        for (waiting, answer) in batch.into_iter().zip(answers) {
+            match answer {
+                Ok(secret) => settled.extend(settle_one(&self.books, waiting, &secret, now)),
+                Err(NotDone::Refused) => refuse(&self.books, [waiting], Refusal::Proof),
+                Err(_) => refuse(&self.books, [waiting], Refusal::Unavailable),
+            }
+        }
+        self.commit(settled);
+    }
+
+    fn commit(&mut self, settled: Vec<(Settled, Giver<Verdict>)>) {
+        let records = settled.iter().filter_map(|(settled, _)| settled.record());
+        let marks: Vec<_> = records
+            .map(|record| SpentMark {
+                epoch: record.epoch,
+                token: record.token_id.0,
+                digest: record.first_store,
+            })
+            .collect();
+        let kept = match &self.books.vault {
+            Some(vault) if !marks.is_empty() => vault.spend(&marks),
+            _ => Ok(()),
+        };
+        match &kept {
+            Err(fault) if !self.is_failing => {
+                self.books
+                    .say(Level::Error, &format!("new tokens are refused, open sessions go on: {fault}"));
+            }
+            Ok(()) if self.is_failing => self.books.say(Level::Info, "new tokens are taken again"),
+            _ => {}
+        }
+        self.is_failing = kept.is_err();
+        for (settled, giver) in settled {
+            if kept.is_err() && settled.record().is_some() {
+                self.books.admission.withdraw(settled);
+                giver.give(Verdict::Refuse(Refusal::Unavailable));
+            } else {
+                giver.give(self.books.admission.commit(settled));
+            }
+        }
+    }
+}
+
+fn presented(redemption: &Redemption) -> Presented {
+    let token = redemption.token();
+    Presented {
+        key: redemption.key_handle(),
+        mode: u32::from(token.mode().code()),
+        token_input: token.input.0,
+        authenticator: Zeroizing::new(token.authenticator.clone()),
+        proof: Zeroizing::new(token.proof.clone()),
+    }
+}
+
+/// Looks at the first store of a token that is good.
+fn settle_one(
+    books: &Books,
+    waiting: Waiting,
+    secret: &[u8],
+    now: Timestamp,
+) -> Option<(Settled, Giver<Verdict>)> {
+    let Waiting { token: Token { redemption, number, body }, giver } = waiting;
+    match books.admission.settle(redemption, secret, number, &body, now) {
+        Ok(settled) => Some((settled, giver)),
+        Err(refusal) => {
+            giver.give(Verdict::Refuse(refusal));
+            None
+        }
+    }
+}
+
+fn refuse(books: &Books, waiting: impl IntoIterator<Item = Waiting>, refusal: Refusal) {
+    for Waiting { token, giver } in waiting {
+        books.admission.release(token.redemption);
+        giver.give(Verdict::Refuse(refusal));
+    }
+}

@@ -1,0 +1,377 @@
+//! Stores over HTTPS where tokens are needed: what is admitted, what is refused and why, across restarts, races and epochs,
+//! with tokens of the real VOPRF.
+
+mod scene;
+
+use std::collections::HashSet;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use herald_admission::wire::{MEDIA_TYPE, OPEN_PATH};
+use herald_runtime::core::batch::{self, Outcome, Stored};
+use scene::{Moved, Purse, Scene, Service, Stock, body, number};
+
+const CALLED: &str = "12225550100";
+const HOLDER: &str = "13035550123";
+
+fn stored(said: &scene::Said) -> String {
+    assert_eq!(said.status, 201, "{}", said.kind());
+    said.header("location").expect("a location").to_owned()
+}
+
+#[test]
+fn a_token_opens_a_session_that_stores_its_quota_and_no_more() {
+    let scene = Scene::new(&[]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let missing = service.store(CALLED, body(1), None);
+    assert_eq!(missing.brief(), (401, "token-needed".to_owned()));
+    let challenge = missing.header("www-authenticate").expect("a challenge");
+    assert!(challenge.starts_with("PrivateToken challenge=\"") && challenge.contains("token-key=\""));
+    service.engine.store(number(CALLED), &body(9)).expect("the host itself needs no token");
+
+    let tokens = purse.get(&service, &holder, "handset", 3);
+    let token = &tokens[0];
+    let first = stored(&service.store(CALLED, body(1), Some(&token.open(CALLED, 0, &body(1)))));
+    let items = service.engine.retrieve(number(CALLED)).expect("items");
+    assert!(items.iter().any(|item| first.ends_with(&item.id.to_string()) && item.body == body(1)));
+    let again = stored(&service.store(CALLED, body(1), Some(&token.open(CALLED, 0, &body(1)))));
+    assert_eq!(again, first, "the same store again is the same item");
+    for counter in 1..4 {
+        let content = body(10 + counter as u8);
+        stored(&service.store(CALLED, content.clone(), Some(&token.go_on(CALLED, counter, &content))));
+    }
+    let used = service.store(CALLED, body(5), Some(&token.go_on(CALLED, 4, &body(5))));
+    assert_eq!((used.brief(), used.header("retry-after")), ((429, "token-used".to_owned()), Some("0")));
+    let spent = service.store(CALLED, body(5), Some(&tokens[1].go_on(CALLED, 0, &body(5))));
+    assert_eq!(spent.brief(), (401, "no-session".to_owned()));
+
+    // A wrong MAC burns nothing.
+    let wrong = service.store(CALLED, body(6), Some(&tokens[1].open(CALLED, 0, &body(7))));
+    assert_eq!(wrong.brief(), (401, "token-proof".to_owned()));
+    stored(&service.store(CALLED, body(6), Some(&tokens[1].open(CALLED, 0, &body(6)))));
+
+    // As any client of RFC 9577.
+    stored(&service.store(CALLED, body(7), Some(&tokens[2].bearer())));
+    let twice = service.store(CALLED, body(8), Some(&tokens[2].bearer()));
+    assert_eq!(twice.brief(), (401, "token-spent".to_owned()));
+    service.engine.stop().expect("a stop");
+}
+
+#[test]
+fn what_is_no_token_of_this_service_is_refused_by_its_reason() {
+    let scene = Scene::new(&[]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let elsewhere = Purse::of_service("cps.example.net");
+    let other_service = Scene::new(&[]);
+    let other_service = other_service.open();
+    let foreign = {
+        let wanted = purse.want(&other_service, "handset", 1);
+        let said = purse.send(&other_service, &holder, &wanted);
+        assert_eq!(said.status, 401, "a certificate of another authority");
+        purse.want(&service, "handset", 1)
+    };
+    assert!(!foreign.request.is_empty());
+    let bound_elsewhere = elsewhere.get(&service, &holder, "handset", 1).remove(0);
+    let token = purse.get(&service, &holder, "handset", 1).remove(0);
+    let mut other_key = token.clone();
+    other_key.input.0[97] ^= 1;
+    let mut other_type = token.clone();
+    other_type.input.0[1] ^= 1;
+    for (authorization, status, kind) in [
+        (bound_elsewhere.open(CALLED, 0, &body(1)), 401, "token-service"),
+        (other_key.open(CALLED, 0, &body(1)), 401, "token-key"),
+        (other_type.open(CALLED, 0, &body(1)), 401, "token-type"),
+        (token.open(CALLED, 4, &body(1)), 429, "token-used"),
+        (token.open("12225550101", 0, &body(1)), 401, "token-proof"),
+        ("Admission AAAA".to_owned(), 400, "credential"),
+        ("Basic AAAA".to_owned(), 401, "credential"),
+    ] {
+        let said = service.store(CALLED, body(1), Some(&authorization));
+        assert_eq!(said.brief(), (status, kind.to_owned()));
+    }
+    // What is wrong with a store whatever its token is told before a token is looked at.
+    let unsized_body = service.store(CALLED, vec![1; 641], Some(&token.open(CALLED, 0, &[1; 641])));
+    assert_eq!(unsized_body.brief(), (422, "body-size".to_owned()));
+    stored(&service.store(CALLED, body(1), Some(&token.open(CALLED, 0, &body(1)))));
+}
+
+#[test]
+fn batches_go_by_the_sessions_of_their_records() {
+    let scene = Scene::new(&[]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let tokens = purse.get(&service, &holder, "gateway", 2);
+    let opening = tokens[0].opening(None, 0, &[]).to_bytes();
+    let opened = service.ask("POST", OPEN_PATH, &[("content-type", MEDIA_TYPE)], opening);
+    assert_eq!(opened.status, 204, "{}", opened.kind());
+    let mut request = batch::begin_gated();
+    let mut wanted = Vec::new();
+    for counter in 1..40 {
+        let called = format!("122255501{counter:02}");
+        let content = body(counter as u8);
+        let (token, outcome) = match counter % 4 {
+            0 => (&tokens[1], Some(Outcome::NoSession)),
+            _ => (&tokens[0], None),
+        };
+        let mut record = token.record(&called, counter, &content);
+        if counter == 7 {
+            record[35] ^= 1;
+        }
+        batch::put_gated(&mut request, &record, number(&called), &content).expect("a size");
+        wanted.push(if counter == 7 { Some(Outcome::Proof) } else { outcome });
+    }
+    let told = batch_results(&service, request.clone());
+    let refusals: Vec<_> = told
+        .iter()
+        .map(|stored| match stored {
+            Stored::Done(_) => None,
+            Stored::Refused(outcome) => Some(*outcome),
+        })
+        .collect();
+    assert_eq!(refusals, wanted);
+    assert_eq!(batch_results(&service, request), told, "the same batch again stores nothing twice");
+    let plain =
+        service.ask("POST", batch::STORE_PATH, &[("content-type", batch::MEDIA_TYPE)], batch::begin());
+    assert_eq!(plain.brief(), (400, "batch".to_owned()));
+}
+
+fn batch_results(service: &Service, request: Vec<u8>) -> Vec<Stored> {
+    let said = service.ask("POST", batch::STORE_PATH, &[("content-type", batch::MEDIA_TYPE)], request);
+    assert_eq!(said.status, 200);
+    let mut rest = &said.response.body()[..];
+    batch::take_version(&mut rest).expect("a version");
+    core::iter::from_fn(|| batch::take_stored(&mut rest).expect("results")).collect()
+}
+
+#[test]
+fn after_a_restart_keys_are_the_same_and_what_was_spent_is_spent() {
+    for durability in ["synced", "buffered"] {
+        let scene = Scene::new(&[("durability", durability)]);
+        let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+        let tokens = purse.get(&service, &holder, "handset", 3);
+        let [spent, fresh, alone] = &tokens[..] else { panic!("three tokens") };
+        stored(&service.store(CALLED, body(1), Some(&spent.open(CALLED, 0, &body(1)))));
+        stored(&service.store(CALLED, body(2), Some(&alone.bearer())));
+        let keys = service.directory();
+        service.engine.stop().expect("a stop");
+        drop(service);
+
+        let service = scene.open();
+        let kept: serde_json::Value = serde_json::from_slice(&keys).expect("JSON");
+        let now: serde_json::Value = serde_json::from_slice(&service.directory()).expect("JSON");
+        let kept = kept["token-keys"].as_array().expect("keys").clone();
+        assert!(kept.iter().all(|key| now["token-keys"].as_array().expect("keys").contains(key)));
+        let another = service.store(CALLED, body(3), Some(&spent.open(CALLED, 0, &body(3))));
+        assert_eq!(another.brief(), (401, "token-spent".to_owned()), "{durability}");
+        let gone = service.store(CALLED, body(3), Some(&spent.go_on(CALLED, 1, &body(3))));
+        assert_eq!(gone.brief(), (401, "no-session".to_owned()));
+        let twice = service.store(CALLED, body(3), Some(&alone.bearer()));
+        assert_eq!(twice.brief(), (401, "token-spent".to_owned()));
+        stored(&service.store(CALLED, body(1), Some(&spent.open(CALLED, 0, &body(1)))));
+        stored(&service.store(CALLED, body(4), Some(&fresh.open(CALLED, 0, &body(4)))));
+        service.engine.stop().expect("a stop");
+    }
+    // In memory nothing is kept: a restart ends all tokens.
+    let scene = Scene::new(&[]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let token = purse.get(&service, &holder, "handset", 1).remove(0);
+    drop(service);
+    let ended = scene.open().store(CALLED, body(1), Some(&token.open(CALLED, 0, &body(1))));
+    assert_eq!(ended.brief(), (401, "token-key".to_owned()));
+}
+
+#[test]
+fn one_token_raced_by_eight_is_spent_once() {
+    const RACERS: usize = 8;
+    let scene = Scene::new(&[("durability", "synced"), ("reactors", "2")]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    for token in purse.get(&service, &holder, "handset", 8) {
+        let barrier = Barrier::new(RACERS);
+        let told: Vec<_> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..RACERS)
+                .map(|racer| {
+                    let (service, barrier, token) = (&service, &barrier, &token);
+                    scope.spawn(move || {
+                        let content = body(racer as u8);
+                        let credential = token.open(CALLED, 0, &content);
+                        barrier.wait();
+                        service.store(CALLED, content, Some(&credential)).brief()
+                    })
+                })
+                .collect();
+            racers.into_iter().map(|racer| racer.join().expect("no panic")).collect()
+        });
+        assert_eq!(told.iter().filter(|(status, _)| *status == 201).count(), 1, "{told:?}");
+        for (status, kind) in told.iter().filter(|(status, _)| *status != 201) {
+            let is_told_why = [(429, "token-redeeming"), (401, "token-spent"), (401, "token-proof")];
+            let repeated = (429, "counter-repeated");
+            assert!(
+                is_told_why.contains(&(*status, kind)) || (*status, kind.as_str()) == repeated,
+                "{told:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_end_of_an_epoch_ends_its_keys_sessions_and_tokens_together() {
+    const EPOCH_MS: u64 = 600_000;
+    let scene = Scene::new(&[("token_epoch", "10m")]);
+    let clock = Moved::at(1_795_300_000_000 / EPOCH_MS * EPOCH_MS + EPOCH_MS / 2);
+    let (service, purse, holder) = (scene.open_at(clock.clone()), Purse::new(), scene.holder(HOLDER));
+    let tokens = purse.get(&service, &holder, "handset", 2);
+    stored(&service.store(CALLED, body(1), Some(&tokens[0].open(CALLED, 0, &body(1)))));
+    let first = service.directory();
+    clock.go(EPOCH_MS);
+    // Still taken one epoch later.
+    stored(&service.store(CALLED, body(2), Some(&tokens[1].open(CALLED, 0, &body(2)))));
+    clock.go(EPOCH_MS);
+    let late = service.store(CALLED, body(3), Some(&tokens[1].open(CALLED, 1, &body(3))));
+    assert_eq!(late.brief(), (401, "token-key".to_owned()));
+    let late = service.store(CALLED, body(3), Some(&tokens[0].go_on(CALLED, 1, &body(3))));
+    assert_eq!(late.brief(), (401, "no-session".to_owned()));
+    let began = Instant::now();
+    let keys = |directory: &[u8]| {
+        let directory = herald_admission::directory::Directory::read(directory).expect("a directory");
+        directory.keys.into_iter().map(|key| key.public_key).collect::<HashSet<_>>()
+    };
+    // Keys for the time to come are made by a thread of its own.
+    while keys(&service.directory()).len() < 6 && began.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    let now = keys(&service.directory());
+    assert_eq!((now.len(), now.intersection(&keys(&first)).count()), (6, 2), "one epoch of three is left");
+    let token = purse.get(&service, &holder, "gateway", 1).remove(0);
+    stored(&service.store(CALLED, body(4), Some(&token.open(CALLED, 0, &body(4)))));
+}
+
+#[test]
+fn each_holder_has_so_many_tokens_of_a_key_and_strangers_none() {
+    let scene = Scene::new(&[]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let wanted = purse.want(&service, "handset", 64);
+    let path = herald_admission::directory::REQUEST_PATH;
+    let send = |headers: &[(&str, &str)]| service.ask("POST", path, headers, wanted.request.clone()).brief();
+    let media_type = ("content-type", purse.request_type());
+    assert_eq!(send(&[media_type]), (401, "holder".to_owned()));
+    let access = holder.access(path);
+    assert_eq!(send(&[("authorization", &access)]), (415, "media-type".to_owned()));
+    assert_eq!(send(&[media_type, ("authorization", &access)]), (401, "holder".to_owned()), "seen before");
+    let elsewhere = holder.access("/elsewhere");
+    assert_eq!(send(&[media_type, ("authorization", &elsewhere)]), (401, "holder".to_owned()));
+    let access = holder.access(path);
+    let headers = [media_type, ("authorization", access.as_str())];
+    assert_eq!(service.ask("POST", path, &headers, vec![0, 5, 1]).brief(), (422, "token-request".to_owned()));
+    // A thousand for one identity and key: fifteen times 64, and 40 more.
+    let told: Vec<_> = (0..16).map(|_| purse.send(&service, &holder, &wanted).status).collect();
+    assert_eq!(told, [vec![200; 15], vec![429]].concat());
+    assert_eq!(purse.get(&service, &holder, "handset", 40).len(), 40);
+    assert_eq!(purse.get(&service, &holder, "gateway", 64).len(), 64, "another class has keys of its own");
+    assert_eq!(purse.get(&service, &scene.holder(CALLED), "handset", 64).len(), 64, "and so has another");
+}
+
+#[test]
+fn reports_of_the_called_side_cost_the_session_that_stored_and_tell_nothing() {
+    let scene = Scene::new(&[]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let token = purse.get(&service, &holder, "handset", 1).remove(0);
+    let item = stored(&service.store(CALLED, body(1), Some(&token.open(CALLED, 0, &body(1)))));
+    let called = scene.holder(CALLED);
+    let report = |path: &str, access: Option<String>| {
+        let headers = access.as_deref().map(|access| ("authorization", access));
+        service.ask("POST", path, headers.as_slice(), Vec::new())
+    };
+    let path = format!("{item}/report");
+    assert_eq!(report(&path, None).status, 401);
+    assert_eq!(report(&path, Some(holder.access(&path))).brief(), (403, "authority".to_owned()));
+    let unknown = format!("/cps/{CALLED}/ppts/{}/report", "0".repeat(32));
+    let cover = service.engine.retrieve(number(CALLED)).expect("items");
+    let cover = cover.iter().find(|one| !item.ends_with(&one.id.to_string())).expect("cover");
+    let cover = format!("/cps/{CALLED}/ppts/{}/report", cover.id);
+    let answers: Vec<_> = [&path, &unknown, &cover, &path]
+        .into_iter()
+        .map(|path| {
+            let said = report(path, Some(called.access(path)));
+            let mut headers: Vec<_> = said.response.headers().keys().map(|name| name.to_string()).collect();
+            headers.sort();
+            (said.status, headers, said.response.body().clone())
+        })
+        .collect();
+    assert_eq!(answers[0].0, 204);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    // Four stores, of which one was made and one was charged once.
+    let stores = (1..4).map(|counter| {
+        let content = body(20 + counter as u8);
+        service.store(CALLED, content.clone(), Some(&token.go_on(CALLED, counter, &content))).status
+    });
+    assert_eq!(stores.filter(|status| *status == 201).count(), 2);
+}
+
+/// What one side of the service sees and could write down.
+fn windows(seen: &[Vec<u8>], width: usize) -> HashSet<Vec<u8>> {
+    seen.iter().flat_map(|bytes| bytes.windows(width).map(<[u8]>::to_vec)).collect()
+}
+
+#[test]
+fn the_issuer_and_the_stores_see_nothing_in_common_and_all_clients_the_same() {
+    let scene = Scene::new(&[]);
+    let (service, holder) = (scene.open(), scene.holder(HOLDER));
+    assert_eq!(service.directory(), service.directory(), "byte for byte the same for all");
+    let purse = Purse::new();
+    let wanted = purse.want(&service, "handset", 8);
+    let said = purse.send(&service, &holder, &wanted);
+    let issuer_sees = [wanted.request.clone(), said.response.body().to_vec()];
+    let tokens = purse.finish(&wanted, said.response.body());
+    let secrets = |token: &Stock| [&token.input.nonce()[..], &token.input.id().0[..]].concat();
+    let store_sees: Vec<_> = tokens
+        .iter()
+        .flat_map(|token| [secrets(token), token.opening(Some(CALLED), 0, &body(1)).to_bytes()])
+        .collect();
+    for token in &tokens {
+        stored(&service.store(CALLED, body(1), Some(&token.open(CALLED, 0, &body(1)))));
+    }
+    // Six bytes by chance are one in 10^14; what both have is the type and the key.
+    let key_id = tokens[0].input.key_id().to_vec();
+    let common: Vec<_> = windows(&issuer_sees, 6).intersection(&windows(&store_sees, 6)).cloned().collect();
+    let of_key = windows(&[key_id], 6);
+    assert!(common.iter().all(|bytes| of_key.contains(bytes)), "{common:?}");
+    // The control: one who signs what it sees would have them in common.
+    let naive = [issuer_sees[0].clone(), secrets(&tokens[0])];
+    assert!(!windows(&naive, 6).is_disjoint(&windows(&store_sees, 6)));
+}
+
+#[test]
+fn junk_tokens_delay_tokens_and_not_the_stores_of_open_sessions() {
+    let scene = Scene::new(&[("token_classes", "handset=4,gateway=1024"), ("redemption_share", "1")]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let token = purse.get(&service, &holder, "gateway", 1).remove(0);
+    stored(&service.store(CALLED, body(1), Some(&token.open(CALLED, 0, &body(1)))));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|scope| {
+        let flooders: Vec<_> = (0..6u8)
+            .map(|flooder| {
+                let (service, token, is_over) = (&service, &token, &is_over);
+                scope.spawn(move || {
+                    let (mut refused, mut round) = (0, 0u64);
+                    while !is_over.load(relaxed) {
+                        let mut junk = token.clone();
+                        junk.input.0[2..10].copy_from_slice(&(round << 8 | u64::from(flooder)).to_le_bytes());
+                        let status =
+                            service.store(CALLED, body(2), Some(&junk.open(CALLED, 0, &body(2)))).status;
+                        assert!([401, 429].contains(&status), "{status}");
+                        (refused, round) = (refused + 1, round + 1);
+                    }
+                    refused
+                })
+            })
+            .collect();
+        for counter in 1..200 {
+            let called = format!("1222555{counter:04}");
+            let credential = token.go_on(&called, counter, &body(3));
+            stored(&service.store(&called, body(3), Some(&credential)));
+        }
+        is_over.store(true, relaxed);
+        let refused: u64 = flooders.into_iter().map(|flooder| flooder.join().expect("no panic")).sum();
+        assert!(refused > 0, "nobody flooded");
+    });
+}
