@@ -104,17 +104,20 @@ fn make(build: &Build, output: &Output) -> Result<ExitCode, Failure> {
         is_json: output.is_json(),
     };
     let mut left_out = 0;
+    let mut builder = TableBuilder::new();
     for source in &build.sources {
         match maker.add_source(source) {
             Err(failure) if build.keep_going => {
                 output.failure(&failure);
+                maker.builder = TableBuilder::new();
                 left_out += 1;
             }
             done => done?,
         }
+        builder.append(std::mem::take(&mut maker.builder)).map_err(|fault| named(source, fault))?;
     }
-    let (entries, refused) = (maker.builder.len(), maker.refused_count);
-    let bytes = maker.builder.finish(wall_clock().as_millis() / 1000).map_err(Failure::usage)?;
+    let (entries, refused) = (builder.len(), maker.refused_count);
+    let bytes = builder.finish(wall_clock().as_millis() / 1000).map_err(Failure::usage)?;
     write_whole(&build.out, &bytes).map_err(|error| named(&build.out, error))?;
     let path = build.out.display();
     output.answer(
@@ -140,6 +143,7 @@ fn trust(roots: &Path, crls: &[PathBuf]) -> Result<TrustStore, Failure> {
 
 /// Collects sources.
 struct Maker {
+    /// Those of one source.
     builder: TableBuilder,
     trust: Option<TrustStore>,
     certificates: Certificates,

@@ -116,6 +116,31 @@ impl TableBuilder {
         Ok(())
     }
 
+    /// Adds all entries of `other`, behind those that are here.
+    ///
+    /// # Errors
+    /// [`BuildFault`]; some of them were added.
+    pub fn append(&mut self, other: Self) -> Result<(), BuildFault> {
+        if self.len() + other.len() > TABLE_SETS_MAX {
+            return Err(BuildFault::Sets);
+        }
+        let ids = other.services.all.iter().map(|service| self.services.id(service));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        let here = |services: [u32; 2]| {
+            services.map(|id| (id as usize).checked_sub(1).map_or(0, |index| ids[index]))
+        };
+        let sets = other.sets.into_iter();
+        self.sets.extend(sets.map(|set| Set { services: here(set.services), ..set }));
+        for (code, services) in other.codes {
+            let known = self.codes.get(&code).copied().unwrap_or_default();
+            let merged = self.services.merged(known, here(services))?;
+            self.codes.insert(code, merged);
+        }
+        self.everybody = self.services.merged(self.everybody, here(other.everybody))?;
+        self.others_count += other.others_count;
+        Ok(())
+    }
+
     /// How many entries were added.
     pub const fn len(&self) -> usize {
         self.sets.len() + self.others_count
