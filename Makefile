@@ -24,7 +24,7 @@ PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 # Which build `make install` makes and installs: release or debug.
 PROFILE ?= release
 
-.PHONY: help deps rocksdb demo test lint bench fuzz loom shuttle tsan install clean
+.PHONY: help deps rocksdb demo test lint bench fuzz loom shuttle tsan plugins install clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,10 @@ shuttle: deps ## play SCHEDULES (1000000) random schedules of the log
 tsan: deps ## run the log under ThreadSanitizer, TSAN_SECONDS long (600)
 	bash tests/tsan.sh $(or $(TSAN_SECONDS),600)
 
-install: deps ## build a release and install program, library and headers below DESTDIR and PREFIX
+plugins: deps ## build the plugins as shared objects, for `make install`
+	$(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald-loadable --examples
+
+install: deps ## build a release and install program, library, headers and built plugins below DESTDIR and PREFIX
 	@scripts/rocksdb.sh build $(PROFILE)
 	$(WITH_ROCKSDB) $(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald -p herald-capi
 	PROFILE="$(PROFILE)" DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \

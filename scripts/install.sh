@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what was built: the program, the library, the headers, herald.pc. Builds nothing.
+# Installs what was built: the program, the library, the headers, the plugins, herald.pc. Builds nothing.
 #
 # PROFILE=release|debug: which build. DESTDIR, PREFIX and the folders below it as in the Makefile.
 set -euo pipefail
@@ -57,6 +57,11 @@ ln -sf "libherald.so.$version" "$destdir$libdir/libherald.so.$abi"
 ln -sf "libherald.so.$abi" "$destdir$libdir/libherald.so"
 install -m 644 "$built/libherald.a" "$destdir$libdir/libherald.a"
 install -m 644 "$root"/include/*.h "$root"/include/*.hpp "$destdir$includedir"
+# Built by `make plugins`, or not.
+for plugin in discovery_certificate discovery_enum discovery_static rate_blind_signature rate_voprf rate_voprf_p384; do
+    [ -e "$built/examples/lib$plugin.so" ] || continue
+    install -D -m 755 "$built/examples/lib$plugin.so" "$destdir$libdir/herald/plugins/$plugin.so"
+done
 pc >"$destdir$pkgconfigdir/herald.pc"
 chmod 644 "$destdir$pkgconfigdir/herald.pc"
 say "installed herald $version ($profile) below ${destdir}${prefix}"

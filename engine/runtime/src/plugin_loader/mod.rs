@@ -22,6 +22,8 @@ use herald_plugin_abi as abi;
 use crate::limits::{PLUGIN_NAME_BYTES_MAX, PLUGIN_TEXT_BYTES_MAX, PLUGIN_TOKENS_MAX};
 use barrier::guarded;
 
+pub(crate) use barrier::plain;
+
 pub(crate) use host::{HostServices, empty_answer};
 pub(crate) use instance::{Asked, Instance};
 pub(crate) use rate_control::{Judged, MadeKey, Obtained, Presented, Wanted};

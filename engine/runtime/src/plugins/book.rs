@@ -4,6 +4,7 @@
 
 use core::any::Any;
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ impl<T> Promise<T> {
     pub(crate) fn tell(&self, result: Result<T, NotDone>) {
         let done = self.0.lock().take();
         if let Some(done) = done {
-            done(result);
+            // A panic costs whoever asked the answer, and was reported by the panic hook; the plugin's thread goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
         }
     }
 }

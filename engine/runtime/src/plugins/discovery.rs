@@ -7,7 +7,7 @@ use herald_plugin_abi as abi;
 use herald_stir::services::Side;
 
 use crate::limits::{PLUGIN_CHORE_MS, PLUGIN_URIS_MAX};
-use crate::plugin_loader::{Asked, empty_answer};
+use crate::plugin_loader::{Asked, empty_answer, plain};
 use crate::plugins::book::{NotDone, Promise};
 use crate::plugins::generation::{Came, work};
 use crate::plugins::plugin::Plugin;
@@ -151,6 +151,6 @@ pub(super) fn answered(result: i32, answer: Option<&abi::Answer>) -> Result<Foun
         uris: if is_found { uris } else { Vec::new() },
         is_proven: answer.flags & abi::ANSWER_PROVEN != 0,
         fresh_s: answer.fresh_s,
-        note: text("a note", &answer.note, answer.note_len)?,
+        note: plain(text("a note", &answer.note, answer.note_len)?.as_bytes()),
     })
 }

@@ -290,8 +290,8 @@ impl Generation {
                     self.settle(Err(format!("{name} has not returned by its deadline")));
                 }
                 Stage::Pending => {
-                    self.cancel(ticket);
                     self.settle(Err(format!("{name} was not answered by its deadline")));
+                    self.cancel(ticket);
                 }
             }
             call.awaited.lose(NotDone::TimedOut);

@@ -24,8 +24,10 @@ pub(crate) struct Plugin {
     kind: Kind,
     settings: Vec<(String, String)>,
     surroundings: Surroundings,
-    /// What is loaded, and from where. Held while it is replaced.
+    /// What is loaded, and from where.
     code: Mutex<Code>,
+    /// Held while it is started or replaced.
+    changing: Mutex<()>,
     serving: RwLock<Option<Arc<Generation>>>,
     /// The keys in use, so that another generation can take them over.
     keys: Mutex<BTreeMap<u64, Zeroizing<Vec<u8>>>>,
@@ -77,6 +79,7 @@ impl Plugin {
             settings,
             surroundings,
             code: Mutex::new(code),
+            changing: Mutex::new(()),
             serving: RwLock::new(None),
             keys: Mutex::default(),
         }
@@ -96,12 +99,12 @@ impl Plugin {
 
     /// Opens an instance, and serves from now on. A second start does nothing.
     pub(crate) fn start(&self) -> Result<(), String> {
-        let code = self.code.lock();
+        let _changing = self.changing.lock();
         if self.serving.read().is_none() {
-            let generation = self.open(&code.table)?;
+            let table = self.code.lock().table.clone();
+            let generation = self.open(&table)?;
             *self.serving.write() = Some(generation);
-            self.identity
-                .say(Level::Info, &format!("{} {} serves", kind_name(&self.kind), code.table.version));
+            self.identity.say(Level::Info, &format!("{} {} serves", kind_name(&self.kind), table.version));
         }
         Ok(())
     }
@@ -135,8 +138,9 @@ impl Plugin {
     /// Loads `path` and serves with it from now on. What was asked before is done by what was there before; if anything is
     /// wrong, that stays.
     pub(crate) fn replace(&self, path: &Path) -> Result<(), String> {
-        let mut code = self.code.lock();
-        if code.loads_count >= PLUGIN_LOADS_MAX {
+        let _changing = self.changing.lock();
+        let loads_count = self.code.lock().loads_count + 1;
+        if loads_count > PLUGIN_LOADS_MAX {
             return Err(format!("it was replaced {PLUGIN_LOADS_MAX} times; start the process anew"));
         }
         let new = Code::load(path)?;
@@ -148,13 +152,12 @@ impl Plugin {
                 "it does something else than what it is to replace: another kind or token scheme".to_owned()
             );
         }
-        let loads_count = code.loads_count + 1;
         if self.serving.read().is_some() {
             let generation = self.open(&new.table)?;
             self.hand_over(generation)?;
         }
-        *code = Code { loads_count, ..new };
-        let version = &code.table.version;
+        let version = new.table.version.clone();
+        *self.code.lock() = Code { loads_count, ..new };
         self.identity.say(Level::Info, &format!("replaced by version {version}, generation {loads_count}"));
         Ok(())
     }
@@ -234,14 +237,17 @@ impl Plugin {
                     .collect();
                 if missing.is_empty() {
                     let dropped: Vec<_> = added.into_iter().filter(|key| !keys.contains_key(key)).collect();
-                    let old = self.serving.write().replace(generation.clone());
+                    let swapped =
+                        self.serving.write().as_mut().map(|old| core::mem::replace(old, generation.clone()));
                     drop(keys);
+                    let Some(old) = swapped else {
+                        generation.abandon();
+                        return Err("the engine was stopped meanwhile".to_owned());
+                    };
                     for key in dropped {
                         self.submit(key_drop(key), self.now_ms() + PLUGIN_CHORE_MS);
                     }
-                    if let Some(old) = old {
-                        old.retire();
-                    }
+                    old.retire();
                     return Ok(());
                 }
                 missing

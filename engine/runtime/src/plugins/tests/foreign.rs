@@ -315,6 +315,9 @@ fn replaced_a_thousand_times_under_load_no_question_fails() {
     let threads = std::fs::read_dir("/proc/self/task").expect("it is there").count();
     let files = std::fs::read_dir("/proc/self/fd").expect("it is there").count();
     assert!(threads < 100 && files < 100, "{threads} threads and {files} files are left");
+    // The control: where nobody serves, the same question does fail.
+    stage.set.stop();
+    assert!(!matches!(stage.ask("bad-in-c", "10", LONG_MS), Outcome::Found(_)));
 }
 
 #[test]
