@@ -18,6 +18,7 @@ pub mod path_query;
 pub mod request;
 pub mod sealed;
 pub mod sip;
+pub mod table;
 pub mod tokens;
 
 mod contract;
