@@ -55,6 +55,15 @@ object() {
 
 passes() { herald plugin check "$@" | tee answer && tail -n 1 answer | grep -qx 'it does what it should'; }
 
+# The tests of the workspace have built them.
+own_rate_control() {
+    local plugin objects=$target/debug/examples
+    [ -e "$objects/librate_voprf.so" ] || (cd "$root" && cargo build -p herald-loadable --examples) || return 1
+    for plugin in rate_voprf rate_voprf_p384 rate_blind_signature; do
+        passes "$objects/lib$plugin.so" || return 1
+    done
+}
+
 # The control: a plugin that answers badly does not pass.
 does_not_pass() {
     local code=0
@@ -144,6 +153,7 @@ step "herald plugin check: rate control" passes "$work/example-tokens.so"
 step "herald plugin check: a plugin that answers badly" does_not_pass
 step "herald plugin check: a plugin that does not open" refused 'set uri' "$work/example-c.so"
 step "herald plugin check: no plugin" refused 'invalid ELF header\|file too short' "$here/run.sh"
+step "the plugins that come with Herald: rate control" own_rate_control
 step "a skeleton in C, discovery" skeleton_c discovery --setting uri=https://cps.example
 step "a skeleton in C, rate control" skeleton_c rate-control
 step "a skeleton in Rust, discovery" skeleton_rust discovery --setting uri=https://cps.example
