@@ -52,5 +52,10 @@ fi
 cargo run --quiet --manifest-path tests/interop/voprf/Cargo.toml --target-dir "$target"
 
 cargo build --quiet -p herald-rate-blind-signature --example blind_party
-cp tests/interop/tokens.mjs "$cache"
-node "$cache/tokens.mjs" "$(realpath "$target")/debug/examples/blind_party"
+cargo build --quiet -p herald-loadable --example rate_blind_signature
+examples=$(realpath "$target")/debug/examples
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cp tests/interop/{tokens,issuance}.mjs "$cache"
+node "$cache/tokens.mjs" "$examples/blind_party"
+node "$cache/issuance.mjs" "$herald" "$examples/librate_blind_signature.so" "$scratch"
