@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herald_admission::directory::{self, Directory};
 use herald_admission::wire::{CONTINUED_BYTES, TAG_BYTES};
@@ -15,6 +15,9 @@ use herald_runtime::net::{Address, Bytes, Client, Request, Response};
 use herald_runtime::stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_runtime::stir::{AccessToken, CertificateReference, TnAuthList, TnEntry};
 use herald_runtime::{Config, Engine, Environment, SystemRandom, wall_clock};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "localhost";
@@ -30,7 +33,7 @@ pub(crate) fn body(fill: u8) -> Vec<u8> {
 
 /// Files of one service, which outlive its engines.
 pub(crate) struct Scene {
-    _folder: TempDir,
+    folder: TempDir,
     tls_pem: String,
     authority: DevelopmentAuthority,
     validity: Validity,
@@ -68,9 +71,10 @@ impl Scene {
             ("token_name", NAME.to_owned()),
             ("token_roots", path("roots.pem")),
             ("token_epochs_ahead", "2".to_owned()),
+            ("unix_socket", path("socket")),
         ];
         all.extend(properties.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Self { tls_pem: tls.cert.pem(), _folder: folder, authority, validity, properties: all }
+        Self { tls_pem: tls.cert.pem(), folder, authority, validity, properties: all }
     }
 
     pub(crate) fn open(&self) -> Service {
@@ -90,9 +94,34 @@ impl Scene {
         let engine = Engine::open(config, environment).expect("an engine");
         engine.register_plugin(rate_control_entry::<RateVoprf>).expect("a plugin");
         engine.start().expect("a start");
-        let [Address::Tcp(address)] = *engine.addresses() else { panic!("one address") };
+        let tcp = engine.addresses().iter().find_map(|address| match address {
+            Address::Tcp(address) => Some(address.port()),
+            Address::Unix(_) => None,
+        });
         let client = Client::https(self.tls_pem.as_bytes()).expect("a client");
-        Service { engine, client, port: address.port() }
+        Service { engine, client, port: tcp.expect("an address") }
+    }
+
+    /// A client that shows the certificate of `holder` in TLS.
+    pub(crate) fn client_of(&self, holder: &Holder) -> Client {
+        let certificates = |pem: &str| {
+            CertificateDer::pem_slice_iter(pem.as_bytes()).map(|one| one.expect("PEM")).collect::<Vec<_>>()
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates(&self.tls_pem));
+        let key = PrivateKeyDer::from_pem_slice(holder.0.key.to_pkcs8_pem().as_bytes()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_client_auth_cert(certificates(&holder.0.chain_pem), key);
+        Client::https_with(config.expect("a key of the certificate"))
+    }
+
+    /// A client at the Unix socket.
+    pub(crate) fn client_here(&self) -> Client {
+        Client::unix(self.folder.path().join("socket"))
     }
 
     pub(crate) fn holder(&self, text: &str) -> Holder {
@@ -162,6 +191,21 @@ impl Service {
         let said = self.ask("GET", directory::PATH, &[], Vec::new());
         assert_eq!((said.status, said.header("content-type")), (200, Some(directory::MEDIA_TYPE)));
         said.response.into_body().to_vec()
+    }
+}
+
+impl Service {
+    /// The directory once keys are made for this epoch and the two ahead, by a thread of its own, in both classes.
+    pub(crate) fn whole_directory(&self) -> Vec<u8> {
+        let began = Instant::now();
+        loop {
+            let text = self.directory();
+            if Directory::read(&text).expect("a directory").keys.len() == 6 {
+                return text;
+            }
+            assert!(began.elapsed() < PATIENCE, "keys are not made ahead");
+            std::thread::yield_now();
+        }
     }
 }
 
