@@ -621,6 +621,69 @@ typedef struct herald_gateway_fetch_options {
 } herald_gateway_fetch_options;
 
 /**
+ * Which services a number has. All of it is valid until the function it is given to returns. Since 0.1.
+ */
+typedef struct herald_discovered {
+  /**
+   * sizeof(herald_discovered) of the library; newer ones append.
+   */
+  uint32_t struct_size;
+  /**
+   * HERALD_OK if there are services; HERALD_UNSERVED if no source knows one, or the policy believes none; else why the
+   * sources could not be asked.
+   */
+  herald_status status;
+  /**
+   * Why there are none, in words; empty if there are.
+   */
+  struct herald_text message;
+  /**
+   * The services as URIs, the preferred one first, with newlines between them: https, unix:PATH or local.
+   */
+  struct herald_text services;
+  /**
+   * What each source said, as one JSON object: docs/CAPI.md has its members. Notes of sources may name the number.
+   */
+  struct herald_text details;
+} herald_discovered;
+
+/**
+ * Hears once which services a number has. The rules of herald_placed_fn hold.
+ */
+typedef void (*herald_discovered_fn)(const struct herald_discovered *discovered, void *user);
+
+/**
+ * A number to be looked up. Set all of it to zero, then what is needed. Since 0.1.
+ */
+typedef struct herald_discover_options {
+  /**
+   * sizeof(herald_discover_options).
+   */
+  uint32_t struct_size;
+  /**
+   * How long a call would have, in milliseconds: half of it goes on this at most; 0: the property place_deadline or
+   * check_deadline.
+   */
+  uint32_t deadline_ms;
+  /**
+   * The called number.
+   */
+  struct herald_text number;
+  /**
+   * Not 0: as the calling side, which stores; else as the called side, which retrieves.
+   */
+  int32_t calling;
+  /**
+   * Hears what was found.
+   */
+  herald_discovered_fn done;
+  /**
+   * What done is given.
+   */
+  void *user;
+} herald_discover_options;
+
+/**
  * One placement of a batch. This struct never grows, so that arrays of it stay what they are.
  */
 typedef struct herald_placement {
@@ -927,6 +990,17 @@ herald_status herald_gateway_fetch(struct herald_engine *engine,
                                    const struct herald_gateway_fetch_options *options,
                                    struct herald_call **started,
                                    struct herald_error **error);
+
+/**
+ * [any thread] Looks up the Call Placement Services of a number as calls do: in the sources that the property discovery
+ * names (RFC 8816 section 10). Since 0.1.
+ *
+ * As herald_place; one of the properties discovery, roots and signing_key must be set.
+ */
+herald_status herald_discover(struct herald_engine *engine,
+                              const struct herald_discover_options *options,
+                              struct herald_call **started,
+                              struct herald_error **error);
 
 /**
  * [any thread] Stores each of count sealed PASSporTs under its called number, at most 65,536. Since 0.1.

@@ -341,6 +341,13 @@ public:
         });
     }
 
+    /** Looks up the services of a number as calls do; `done` hears once, on a thread of the engine, what was found.
+     *  struct_size, done and user of `options` are set here. */
+    call discover(herald_discover_options options, std::function<void(const herald_discovered &)> done)
+    {
+        return begin(herald_discover, options, std::move(done));
+    }
+
     /** Keeps a certificate chain, PEM, as what `url` serves for `fresh_s` seconds. */
     void keep_certificate(std::string_view url, std::string_view chain_pem, std::uint32_t fresh_s)
     {

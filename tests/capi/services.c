@@ -30,6 +30,24 @@ static void hear_checked(const herald_checked *checked, void *user)
     atomic_fetch_add(&told, 1);
 }
 
+static void hear_discovered(const herald_discovered *discovered, void *user)
+{
+    const char *services = user;
+    HOLDS(discovered->struct_size == sizeof *discovered);
+    HOLDS(discovered->services.len == strlen(services) && !memcmp(discovered->services.data, services, strlen(services)));
+    HOLDS((discovered->message.len == 0) == (discovered->status == HERALD_OK));
+    HOLDS(discovered->details.len > 2 && discovered->details.data[0] == '{');
+    atomic_store(&last_status, discovered->status);
+    atomic_fetch_add(&told, 1);
+}
+
+static void wait_until_told(int count)
+{
+    for (int patience = 0; atomic_load(&told) < count && patience < 10000; patience++)
+        usleep(1000);
+    HOLDS(atomic_load(&told) == count);
+}
+
 static herald_place_options a_call(void)
 {
     herald_place_options place = {.struct_size = sizeof place, .done = hear_placed, .user = &told};
@@ -145,6 +163,27 @@ static void calls_under_way_are_told_once_when_cancelled_and_when_the_engine_clo
     unlink(path);
 }
 
+static void a_number_is_looked_up_as_calls_do(char **folders)
+{
+    herald_engine *plain = started_in_memory(), *engine = engine_at(folders, "https://cps.example.net");
+    herald_discover_options discover = {.struct_size = sizeof discover, .done = hear_discovered};
+    discover.number = (herald_text){TEXT("+1 202-555-0123")};
+    discover.user = "https://cps.example.net";
+    IS(herald_discover(plain, &discover, NULL, NULL), HERALD_WRONG_STATE);
+    OK(herald_engine_start(engine, NULL));
+    atomic_store(&told, 0);
+    OK(herald_discover(engine, &discover, NULL, NULL));
+    wait_until_told(1);
+    IS(atomic_load(&last_status), HERALD_OK);
+    discover.number.len = 0;
+    IS(herald_discover(engine, &discover, NULL, NULL), HERALD_BAD_NUMBER);
+    discover.struct_size--;
+    IS(herald_discover(engine, &discover, NULL, NULL), HERALD_STRUCT_SIZE);
+    OK(herald_engine_close(engine));
+    OK(herald_engine_close(plain));
+    HOLDS(atomic_load(&told) == 1);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5)
@@ -152,5 +191,6 @@ int main(int argc, char **argv)
     forks = argc == 5;
     wrong_use_is_told_apart_and_nobody_hears_of_it(argv);
     calls_under_way_are_told_once_when_cancelled_and_when_the_engine_closes(argv);
+    a_number_is_looked_up_as_calls_do(argv);
     return checks_failed != 0;
 }

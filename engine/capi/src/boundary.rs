@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use herald_runtime::plugin_abi::LinkedEntry;
 use parking_lot::Mutex;
 
+use crate::discovery::Discovered;
 use crate::failure::Failure;
 use crate::gateway::{GatewayFetched, GatewayStored};
 use crate::limits::{OPTIONS_BYTES_MAX, PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_VALUE_BYTES_MAX};
@@ -250,6 +251,28 @@ pub struct GatewayFetchOptions {
     pub user: *mut c_void,
 }
 
+/// Hears once which services a number has. The rules of herald_placed_fn hold.
+pub type DiscoveredFn = Option<unsafe extern "C" fn(discovered: *const Discovered, user: *mut c_void)>;
+
+/// A number to be looked up. Set all of it to zero, then what is needed. Since 0.1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct DiscoverOptions {
+    /// sizeof(herald_discover_options).
+    pub struct_size: u32,
+    /// How long a call would have, in milliseconds: half of it goes on this at most; 0: the property place_deadline or
+    /// check_deadline.
+    pub deadline_ms: u32,
+    /// The called number.
+    pub number: Text,
+    /// Not 0: as the calling side, which stores; else as the called side, which retrieves.
+    pub calling: i32,
+    /// Hears what was found.
+    pub done: DiscoveredFn,
+    /// What done is given.
+    pub user: *mut c_void,
+}
+
 /// A call on its way: it can be cancelled. Free it, whether or not it is over.
 pub struct Call(());
 
@@ -271,6 +294,7 @@ impl Given for PlaceOptions {}
 impl Given for CheckOptions {}
 impl Given for GatewayStoreOptions {}
 impl Given for GatewayFetchOptions {}
+impl Given for DiscoverOptions {}
 
 impl Options for EngineOptions {
     const NAME: &str = "herald_engine_options";
@@ -286,6 +310,9 @@ impl Options for GatewayStoreOptions {
 }
 impl Options for GatewayFetchOptions {
     const NAME: &str = "herald_gateway_fetch_options";
+}
+impl Options for DiscoverOptions {
+    const NAME: &str = "herald_discover_options";
 }
 
 /// The time of one call from C. What is read from C lives no longer.

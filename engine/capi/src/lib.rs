@@ -8,6 +8,7 @@ mod about;
 mod batch;
 mod boundary;
 mod call;
+mod discovery;
 mod engine;
 mod error;
 mod failure;
@@ -28,10 +29,11 @@ pub use about::{
 };
 pub use batch::{herald_retrieve_batch, herald_store_batch};
 pub use boundary::{
-    Call, CheckOptions, CheckedFn, Engine, EngineOptions, Error, FinalizerFn, GatewayFetchOptions,
-    GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number, PlaceOptions, PlacedFn, Placement,
-    Plugin, PluginEntryFn, Property, ReportFn, Stored, SupplierFn, Text,
+    Call, CheckOptions, CheckedFn, DiscoverOptions, DiscoveredFn, Engine, EngineOptions, Error, FinalizerFn,
+    GatewayFetchOptions, GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number, PlaceOptions,
+    PlacedFn, Placement, Plugin, PluginEntryFn, Property, ReportFn, Stored, SupplierFn, Text,
 };
+pub use discovery::{Discovered, herald_discover};
 pub use engine::{
     LEVELS, herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_open,
     herald_engine_start, herald_engine_start_hosted, herald_engine_turn, herald_retrieve, herald_store,

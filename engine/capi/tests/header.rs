@@ -8,8 +8,18 @@ use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Languag
 use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, SUPPLIES, VERDICTS, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 11] = [
-    "boundary", "about", "engine", "plugins", "services", "supply", "gateway", "batch", "items", "error",
+const SOURCES: [&str; 12] = [
+    "boundary",
+    "about",
+    "engine",
+    "plugins",
+    "services",
+    "supply",
+    "gateway",
+    "discovery",
+    "batch",
+    "items",
+    "error",
     "sealing",
 ];
 
@@ -98,6 +108,9 @@ fn generate() -> String {
         ("GatewayFetchOptions", "herald_gateway_fetch_options"),
         ("GatewayFetched", "herald_gateway_fetched"),
         ("GatewayFetchedFn", "herald_gateway_fetched_fn"),
+        ("DiscoverOptions", "herald_discover_options"),
+        ("Discovered", "herald_discovered"),
+        ("DiscoveredFn", "herald_discovered_fn"),
     ];
     let rename: HashMap<String, String> =
         names.into_iter().map(|(rust, c)| (rust.to_owned(), c.to_owned())).collect();

@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Take a SIP request's PASSporTs out of SIP to the called side, or back into SIP.
     #[command(subcommand)]
     Gateway(Gateway),
+    /// Look up the Call Placement Services of a number as calls do, by the configuration of an engine. Ends with 1 if there
+    /// is none to be used, 69 if the number could not be looked up.
+    Discover(Discover),
     /// Judge what came with a call: a token, an Identity header field or a SIP request. Ends with 0 if it is
     /// accepted, 1 if it is rejected.
     Verify(Verify),
@@ -200,6 +203,25 @@ pub(crate) struct Check {
 }
 
 #[derive(Args)]
+pub(crate) struct Discover {
+    /// The called number.
+    #[arg(value_name = "NUMBER")]
+    pub number: TelephoneNumber,
+    /// Read properties from this TOML file, such as that of a daemon; those on the command line go before.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Ask as the calling side, which stores.
+    #[arg(long, conflicts_with = "called")]
+    pub calling: bool,
+    /// Ask as the called side, which retrieves; so it is if nothing is said.
+    #[arg(long)]
+    pub called: bool,
+    /// Show what each source said, how long it took, and whose word counts.
+    #[arg(long)]
+    pub explain: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Bench {
     /// How long to measure, in all.
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
@@ -233,11 +255,13 @@ pub(crate) fn setting(text: &str) -> Result<(String, String), &'static str> {
 
 /// The command line with an option for each property of the engine.
 pub(crate) fn with_properties(command: clap::Command) -> clap::Command {
-    command.mut_subcommand("serve", |serve| {
-        serve.args(PROPERTIES.iter().map(|property| {
-            let help = format!("{} [default: {}]", property.meaning, property.default);
-            Arg::new(property.name).long(property.option).value_name(property.form).help(help)
-        }))
+    ["serve", "discover"].into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |subcommand| {
+            subcommand.args(PROPERTIES.iter().map(|property| {
+                let help = format!("{} [default: {}]", property.meaning, property.default);
+                Arg::new(property.name).long(property.option).value_name(property.form).help(help)
+            }))
+        })
     })
 }
 

@@ -8,6 +8,7 @@ mod calls;
 mod case;
 mod demo;
 mod development;
+mod discover;
 mod gateway;
 mod keygen;
 mod keys;
@@ -31,12 +32,10 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let output = Output::new(cli.json);
+    let properties = |name| matches.subcommand_matches(name).map_or_else(Vec::new, args::properties_given);
     let result = match &cli.command {
-        Command::Serve(serve) => {
-            let properties =
-                matches.subcommand_matches("serve").map_or_else(Vec::new, args::properties_given);
-            serve::run(serve, &properties, &output)
-        }
+        Command::Serve(serve) => serve::run(serve, &properties("serve"), &output),
+        Command::Discover(discover) => discover::run(discover, &properties("discover"), &output),
         Command::Keygen(keygen) => keygen::run(keygen, &output),
         Command::Keys(keys) => keys::run(keys, &output),
         Command::Store(store) => calls::store(store, &output),

@@ -19,13 +19,7 @@ pub(crate) fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let file = serve.config.as_deref().map(read_config).transpose()?;
-    let given = |config: &mut Config| -> Result<(), Failure> {
-        if let Some((path, text)) = &file {
-            let named = |error| Failure::usage(format!("{}: {error}", path.display()));
-            config.set_all(text).map_err(named)?;
-        }
-        properties.iter().try_for_each(|(name, value)| config.set(name, value)).map_err(Failure::usage)
-    };
+    let given = |config: &mut Config| set_given(config, file.as_ref(), properties);
     let mut config = Config::default();
     given(&mut config)?;
     let ca = if serve.dev { Some(prepare_development(&mut config)?) } else { None };
@@ -55,7 +49,20 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_config(path: &Path) -> Result<(&Path, String), Failure> {
+/// Sets what is given: the file first, then the command line.
+pub(crate) fn set_given(
+    config: &mut Config,
+    file: Option<&(&Path, String)>,
+    properties: &[(&str, String)],
+) -> Result<(), Failure> {
+    if let Some((path, text)) = file {
+        let named = |error| Failure::usage(format!("{}: {error}", path.display()));
+        config.set_all(text).map_err(named)?;
+    }
+    properties.iter().try_for_each(|(name, value)| config.set(name, value)).map_err(Failure::usage)
+}
+
+pub(crate) fn read_config(path: &Path) -> Result<(&Path, String), Failure> {
     let text = std::fs::read_to_string(path);
     Ok((path, text.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?))
 }

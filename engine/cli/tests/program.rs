@@ -267,3 +267,34 @@ fn an_interrupted_benchmark_leaves_nothing() {
     assert!(is_empty(folder.path()));
     assert!(said.any(|line| line.expect("a line").contains("nothing is left behind")));
 }
+
+#[test]
+fn a_number_is_looked_up_by_the_configuration_of_a_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let entry = "[[destination]]\nnumbers = [\"1202555xxxx\"]\ncps = [\"https://a.example\", \"https://b.example\"]\n";
+    std::fs::write(path("directory.toml"), entry).unwrap();
+    let config = format!(
+        "listen = \"127.0.0.1:0\"\ndata = \"/nowhere\"\ndirectory = \"{}\"\n",
+        path("directory.toml")
+    );
+    std::fs::write(path("herald.toml"), config).unwrap();
+    let config = path("herald.toml");
+    let cases = [
+        (&["+1 (202) 555-0123"][..], 0, "https://a.example\nhttps://b.example\n"),
+        (
+            &["12025550123", "--calling", "--explain"],
+            0,
+            "for the calling side, policy first\n  directory      0 ms  https://a.example https://b.example, proven\n",
+        ),
+        (&["13035550123"], 1, "none: no source knows a Call Placement Service of the number\n"),
+        (&["13035550123", "--json"], 1, "\"said\":\"nothing\""),
+    ];
+    for (arguments, code, words) in cases {
+        let found = herald(&[&["discover", "--config", &config], arguments].concat());
+        let said = String::from_utf8(found.stdout).unwrap();
+        let complaint = String::from_utf8(found.stderr).unwrap();
+        assert_eq!((found.status.code(), complaint), (Some(code), String::new()), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}

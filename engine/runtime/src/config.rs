@@ -584,6 +584,27 @@ impl Config {
         self.arena_bytes
     }
 
+    /// The same settings for an engine that only looks up numbers, as a daemon with these would: it listens nowhere, keeps
+    /// nothing, and neither places nor checks calls.
+    pub fn for_looking_up(mut self) -> Self {
+        let ServiceSettings { looks_up, signing_key, signing_certificate, .. } = &mut self.services;
+        (*looks_up, *signing_key, *signing_certificate) = (true, None, None);
+        self.services.sealing_keys.clear();
+        self.services.key_prefetch.clear();
+        self.services.cover_per_hour = 0;
+        Self {
+            listen: Vec::new(),
+            unix_socket: None,
+            data: None,
+            durability: Durability::Memory,
+            arena_bytes: ARENA_BYTES_MIN,
+            beyond_bytes: 0,
+            key_roots: None,
+            key_bundles: None,
+            ..self
+        }
+    }
+
     /// Whether anything is to be listened on.
     pub const fn has_listeners(&self) -> bool {
         !self.listen.is_empty() || self.unix_socket.is_some()

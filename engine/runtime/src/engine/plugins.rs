@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use herald_plugin_abi::LinkedEntry;
-use herald_stir::services::LookupRequest;
+use herald_stir::services::{LookupRequest, Side};
 
 use super::Engine;
 use crate::discovery::{Discoverer, SourceCounters};
@@ -15,7 +15,7 @@ use crate::worker::CallHandle;
 
 impl Engine {
     /// Looks up the services of a number as calls do (RFC 8816 §10) and returns at once, as [`place`](Self::place): what
-    /// each source said is told too. A deadline of 0 is the configured one for checking calls.
+    /// each source said is told too. A deadline of 0 is the configured one for the side of the call.
     ///
     /// # Errors
     /// As [`place`](Self::place), if neither signer, roots nor discovery are configured.
@@ -26,7 +26,10 @@ impl Engine {
     ) -> Result<CallHandle, EngineError> {
         let calls = self.calls()?;
         if request.deadline_ms == 0 {
-            request.deadline_ms = calls.check_deadline_ms;
+            request.deadline_ms = match request.side {
+                Side::Calling => calls.place_deadline_ms,
+                Side::Called => calls.check_deadline_ms,
+            };
         }
         calls.look_up(request, completion)
     }

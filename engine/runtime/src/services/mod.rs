@@ -33,7 +33,7 @@ use lookup::Configured;
 
 pub(crate) use lookup::LoadedSource;
 
-pub use report::{checked_json, verdict_json};
+pub use report::{checked_json, looked_up_json, verdict_json};
 pub(crate) use settings::{ServiceSettings, set_paths};
 
 /// What a call that was placed came to. [`CallLost`] if an invariant broke.

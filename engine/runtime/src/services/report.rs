@@ -2,7 +2,7 @@
 //!
 //! It names the parties of the call: it goes to who asked, never to a log.
 
-use herald_stir::services::Checked;
+use herald_stir::services::{Checked, CpsUri, LookedUp, Said, SourceReport};
 use herald_stir::{CallVerdict, Claims, Fault, Json, PassportReport, PassportType};
 use serde_json::{Map, Value, json};
 
@@ -25,6 +25,51 @@ pub fn checked_json(checked: &Checked) -> Value {
         members.extend(more.map(|(name, value)| (name.to_owned(), value)));
     }
     value
+}
+
+/// How a number was looked up: `services` (URIs, the preferred one first), `fault` (`null`, or why there is none), `policy`,
+/// `took_ms` and `sources`, in order: `source`, `said` (`found`, `nothing`, `failed`, `waiting` if it had not answered when
+/// the matter was decided, `not asked`), `asked_after_ms`, `took_ms`, `why` of a failure, and of an answer `services`,
+/// `proven`, `kept` (known from before), `fresh_s` and `note`.
+pub fn looked_up_json(found: &LookedUp) -> Value {
+    json!({
+        "services": found.services.as_ref().map_or_else(|_| Vec::new(), |services| texts(services)),
+        "fault": found.services.as_ref().err().map(ToString::to_string),
+        "policy": found.policy.name(),
+        "took_ms": found.took_ms,
+        "sources": found.reports.iter().map(source_json).collect::<Vec<_>>(),
+    })
+}
+
+fn source_json(report: &SourceReport) -> Value {
+    let mut members = Map::new();
+    add(&mut members, "source", report.source.as_str());
+    let said = match &report.said {
+        Said::NotAsked => "not asked",
+        Said::Waiting => "waiting",
+        Said::Failed(_) => "failed",
+        Said::Answered(found) if found.services.is_empty() => "nothing",
+        Said::Answered(_) => "found",
+    };
+    add(&mut members, "said", said);
+    add(&mut members, "asked_after_ms", report.asked_after_ms);
+    add(&mut members, "took_ms", report.took_ms);
+    match &report.said {
+        Said::Failed(fault) => add(&mut members, "why", fault.to_string()),
+        Said::Answered(found) => {
+            add(&mut members, "services", texts(&found.services));
+            add(&mut members, "proven", found.is_proven);
+            add(&mut members, "kept", found.is_kept);
+            add(&mut members, "fresh_s", found.fresh_s);
+            add(&mut members, "note", &*found.note);
+        }
+        Said::NotAsked | Said::Waiting => {}
+    }
+    Value::Object(members)
+}
+
+fn texts(services: &[CpsUri]) -> Vec<String> {
+    services.iter().map(ToString::to_string).collect()
 }
 
 /// The verdict on a call: `verdict` (`accept`, `reject`, or `unknown` if it was not judged), `stage`, `sip_code`, `reason`

@@ -7,7 +7,7 @@ use herald_core::{TelephoneNumber, Timestamp};
 use super::discovery::Side;
 use super::finding::{Finding, FindingFault, SourceReport};
 use super::io::{Answer, Ask, CpsUri, IoFault, Machine, Moment, Ticket, Tickets, Turn};
-use super::sources::CpsSources;
+use super::sources::{CpsPolicy, CpsSources};
 use crate::limits::DISCOVERY_DEADLINE_DEFAULT_MS;
 
 /// Which number is looked up.
@@ -48,8 +48,12 @@ pub struct LookedUp {
     pub services: Result<Vec<CpsUri>, FindingFault>,
     /// What each source said, in their order.
     pub reports: Vec<SourceReport>,
+    /// Which finding is believed.
+    pub policy: CpsPolicy,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// Whether it was cancelled before it was over.
+    pub is_cancelled: bool,
 }
 
 /// One number being looked up.
@@ -92,6 +96,7 @@ impl Machine for LookupCall {
     fn cancel(&mut self) {
         if !self.is_done {
             self.finish(Err(FindingFault::Discovery(IoFault::Busy)), self.begun_at);
+            self.outcome = self.outcome.take().map(|outcome| LookedUp { is_cancelled: true, ..outcome });
         }
     }
 
@@ -114,6 +119,7 @@ impl LookupCall {
     fn finish(&mut self, services: Result<Vec<CpsUri>, FindingFault>, now: Timestamp) {
         self.is_done = true;
         let reports = self.finding.reports(&self.sources, now);
-        self.outcome = Some(LookedUp { services, reports, took_ms: now.millis_since(self.begun_at) });
+        let (policy, took_ms) = (self.sources.policy(), now.millis_since(self.begun_at));
+        self.outcome = Some(LookedUp { services, reports, policy, took_ms, is_cancelled: false });
     }
 }
