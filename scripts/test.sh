@@ -75,6 +75,7 @@ script_step "ThreadSanitizer" tests/tsan.sh 20
 script_step "C API" tests/capi/run.sh
 script_step "switch" tests/switch/run.sh
 script_step "plugins" tests/plugins/run.sh
+script_step "races of tokens" tests/admission/run.sh
 script_step "crash" tests/crash/run.sh
 script_step "HTTP" tests/http/run.sh
 script_step "ENUM" tests/enum/run.sh
