@@ -137,6 +137,40 @@ impl Challenge {
         Ok(Self(parts.concat()))
     }
 
+    /// The challenge in the value of `WWW-Authenticate`, and the public key to have tokens of.
+    ///
+    /// # Errors
+    /// [`WireError`], also for a challenge of another form than [`new`](Self::new) gives: tokens for it cannot be fetched
+    /// ahead, or are good elsewhere.
+    pub fn from_header(value: &str) -> Result<(Self, Vec<u8>), WireError> {
+        if value.len() > HEADER_BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
+        let (scheme, rest) = value.trim().split_once(' ').ok_or(WireError::Scheme)?;
+        if !scheme.eq_ignore_ascii_case("PrivateToken") {
+            return Err(WireError::Scheme);
+        }
+        let bytes = decoded(parameter(rest, "challenge")?)?;
+        let mut reader = Reader(&bytes);
+        let token_type = u16::from_be_bytes(*reader.array()?);
+        let name_bytes = usize::from(u16::from_be_bytes(*reader.array()?));
+        let name = str::from_utf8(reader.slice(name_bytes)?).map_err(|_| WireError::Name)?;
+        let challenge = Self::new(token_type, name)?;
+        let is_ours = challenge.0 == bytes;
+        if is_ours { Ok((challenge, decoded(parameter(rest, "token-key")?)?)) } else { Err(WireError::Name) }
+    }
+
+    /// The type of tokens it asks for.
+    pub fn token_type(&self) -> u16 {
+        self.0.first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes))
+    }
+
+    /// The name of the service.
+    pub fn name(&self) -> &str {
+        let name_bytes = (self.0.len() - 7) / 2;
+        str::from_utf8(&self.0[4..4 + name_bytes]).expect("names are ASCII")
+    }
+
     /// What tokens for it carry.
     pub fn digest(&self) -> [u8; 32] {
         digest_of(&[&self.0])

@@ -33,6 +33,28 @@ fn bearer(token_type: u16, authenticator: usize) -> Credential {
 }
 
 #[test]
+fn a_client_reads_the_challenge_that_a_service_wrote_and_no_other() {
+    let challenge = Challenge::new(5, "cps.example:8443").unwrap();
+    let header = challenge.header(&[0xfb, 1, 2]);
+    let (read, key) = Challenge::from_header(&header).unwrap();
+    assert_eq!((read.token_type(), read.name(), key.as_slice()), (5, "cps.example:8443", &[0xfb, 1, 2][..]));
+    assert_eq!(read, challenge);
+    let of = |bytes: &[u8]| format!("PrivateToken challenge=\"{}\", token-key=AAAA", URL_SAFE.encode(bytes));
+    assert!(Challenge::from_header(&of(&[0, 5, 0, 1, b'a', 0, 0, 1, b'a'])).is_ok());
+    for (wrong, why) in [
+        (of(&[0, 5, 0, 1, b'a', 0, 0, 1, b'b']), WireError::Name),
+        (of(&[0, 5, 0, 1, b'a', 1, 9, 0, 1, b'a']), WireError::Name),
+        (of(&[0, 5, 0, 1, b'a', 0, 0, 0]), WireError::Name),
+        (of(&[0, 5, 0, 9, b'a']), WireError::TooShort),
+        ("Bearer".to_owned(), WireError::Scheme),
+        ("Bearer realm=a".to_owned(), WireError::Scheme),
+        (header.replace("token-key", "key"), WireError::Parameter),
+    ] {
+        assert_eq!(Challenge::from_header(&wrong), Err(why), "{wrong}");
+    }
+}
+
+#[test]
 fn every_form_is_read_as_it_was_written() {
     let continued = Continued { token_id: TokenId([1; 16]), counter: 0x0102_0304, tag: [5; 16] };
     let credentials = [

@@ -39,7 +39,7 @@ impl CpsClient {
     /// # Errors
     /// [`CpsError`]; after [`CpsError::Unreachable`] it may have been stored.
     pub fn store(&self, number: TelephoneNumber, sealed: &[u8]) -> Result<String, CpsError> {
-        let request = cps::store_request(&self.base, number, Bytes::copy_from_slice(sealed))?;
+        let request = cps::store_request(&self.base, number, Bytes::copy_from_slice(sealed), None)?;
         cps::stored(&self.exchange(request)?)
     }
 

@@ -458,6 +458,23 @@ pub const PROPERTIES: &[Property] = &[
         set: |config, value| set_path(&mut config.services.cps_authorities, value),
     },
     Property {
+        name: "token_class",
+        option: "token-class",
+        form: "handset | gateway",
+        default: "handset",
+        meaning: "which tokens calls are placed with where a service wants some: one for each call, or many open at once, \
+                  of which each store takes one at random; needs a rate control plugin and signing_key",
+        set: |config, value| config.services.wallet.set_class(value),
+    },
+    Property {
+        name: "tokens_kept",
+        option: "tokens-kept",
+        form: "COUNT (0 to 1024)",
+        default: "32",
+        meaning: "tokens kept ahead for each service that wants them; 0: none are asked for, and such services refuse calls",
+        set: |config, value| config.services.wallet.set_kept(value),
+    },
+    Property {
         name: "fetch_hosts",
         option: "fetch-hosts",
         form: "HOST[,HOST...]",

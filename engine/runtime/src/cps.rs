@@ -28,17 +28,21 @@ pub struct RetrievedItem {
     pub body: Vec<u8>,
 }
 
-/// Asks for a sealed PASSporT to be stored under the called number.
+/// Asks for a sealed PASSporT to be stored under the called number, with what it is authorised by, if anything.
 pub(crate) fn store_request(
     base: &str,
     number: TelephoneNumber,
     sealed: impl Into<Bytes>,
+    authorization: Option<&str>,
 ) -> Result<Request<Bytes>, CpsError> {
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(Method::POST)
         .uri(format!("{base}{}", list_path(number)))
-        .header(header::CONTENT_TYPE, "application/passport")
-        .body(sealed.into());
+        .header(header::CONTENT_TYPE, "application/passport");
+    if let Some(value) = authorization {
+        request = request.header(header::AUTHORIZATION, value);
+    }
+    let request = request.body(sealed.into());
     request.map_err(|_| CpsError::Url(base.to_owned()))
 }
 
@@ -143,12 +147,14 @@ fn check(response: &Response<Bytes>) -> Result<(), CpsError> {
     if response.status().is_success() {
         return Ok(());
     }
+    Err(CpsError::Refused { status: response.status().as_u16(), detail: reason(response) })
+}
+
+/// Why a service refuses, in its own words.
+pub(crate) fn reason(response: &Response<Bytes>) -> String {
     let body = Some(response.body()).filter(|body| body.len() <= PROBLEM_BYTES_MAX);
     let problem: Option<ProblemText> = body.and_then(|body| serde_json::from_slice(body).ok());
-    Err(CpsError::Refused {
-        status: response.status().as_u16(),
-        detail: printable(problem.as_ref().map_or("it gives no reason", |problem| &problem.detail)),
-    })
+    printable(problem.as_ref().map_or("it gives no reason", |problem| &problem.detail))
 }
 
 /// What is read of a refusal's body (RFC 9457).

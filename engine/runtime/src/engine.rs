@@ -28,7 +28,6 @@ use parking_lot::Mutex;
 use crate::admission::Admitting;
 use crate::clock::{SystemClock, wall_clock};
 use crate::config::{Config, ConfigError};
-use crate::discovery::Discoverer;
 use crate::door::Door;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Supplier;
@@ -38,7 +37,7 @@ use crate::limits::{
     JOURNAL_MODE, REACTORS_MAX, READERS_MIN, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE,
 };
 use crate::plugins::PluginSet;
-use crate::services::{Calls, CheckOutcome, PlaceOutcome, Services, not_configured};
+use crate::services::{Calls, CheckOutcome, Helpers, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
 
@@ -326,17 +325,14 @@ impl Engine {
     /// # Errors
     /// As [`Worker::start`].
     pub fn start_worker(&self, config: WorkerConfig) -> Result<Worker, EngineError> {
-        self.start_worker_with(config, None)
+        self.start_worker_with(config, Helpers::default())
     }
 
-    fn start_worker_with(
-        &self,
-        config: WorkerConfig,
-        discoverer: Option<Arc<Discoverer>>,
-    ) -> Result<Worker, EngineError> {
-        let clock = self.shared.clock.clone();
-        let host = Host { shared: self.shared.clone(), report: self.report.clone(), discoverer };
-        Worker::start_beside(Some(host), WorkerConfig { clock, ..config })
+    fn start_worker_with(&self, config: WorkerConfig, helpers: Helpers) -> Result<Worker, EngineError> {
+        let config = WorkerConfig { clock: self.shared.clock.clone(), ..config };
+        let wallet = self.start_wallet(&config, helpers.tokens)?;
+        let (shared, report, discoverer) = (self.shared.clone(), self.report.clone(), helpers.discoverer);
+        Worker::start_beside(Some(Host { shared, report, discoverer, wallet }), config)
     }
 
     /// Publishes a key bundle, as its owner does over HTTP: it is verified under `key_roots` and shown to callers.
@@ -492,7 +488,7 @@ impl Engine {
     fn start_services(&self) -> Result<Option<Calls>, EngineError> {
         let loaded = self.loaded_sources();
         let start = |services: &Services| {
-            services.start(&loaded, |config, discoverer| self.start_worker_with(config, discoverer))
+            services.start(&loaded, |config, helpers| self.start_worker_with(config, helpers))
         };
         self.services.as_ref().map(start).transpose()
     }

@@ -25,6 +25,7 @@ mod sessions;
 mod shared;
 #[cfg(test)]
 mod still_disk;
+mod wallet;
 mod worker;
 
 pub use client::CpsClient;

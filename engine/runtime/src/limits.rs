@@ -219,3 +219,28 @@ pub const ACCESS_TOKENS_REMEMBERED_MAX: usize = 1 << 17;
 pub const ITEMS_REPORTED_MAX: usize = 1 << 17;
 /// How long clients may keep the issuer directory, in seconds.
 pub const DIRECTORY_FRESH_S: u64 = 60;
+
+/// Tokens kept ahead for each service that wants them, when nothing is configured: calls of some minutes.
+pub(crate) const TOKENS_KEPT_DEFAULT: u32 = 32;
+/// Tokens that may be kept ahead for a service: some 700 KiB of the largest.
+pub(crate) const TOKENS_KEPT_MAX: u32 = 1024;
+/// Services of which tokens are kept. For another one that was not used for longest is forgotten, and asks again.
+pub(crate) const WALLET_PURSES_MAX: usize = 1024;
+/// Stores that wait for one service's tokens, or for one session to open. One more fails.
+pub(crate) const WALLET_WAITERS_MAX: usize = WORKER_CALLS_MAX;
+/// Sessions open at a time with one service, where stores are spread over them.
+pub(crate) const GATEWAY_SESSIONS: usize = 32;
+/// No tokens are fetched for a service that had no store for so long, in ms.
+pub(crate) const WALLET_IDLE_MS: u64 = 1_800_000;
+/// About how often it is looked whether tokens run short, in ms: the moment is random, so that it tells of no call.
+pub(crate) const WALLET_LOOK_MS: u64 = 30_000;
+/// A service's issuer directory is fetched no more often, in ms.
+pub(crate) const ISSUER_GAP_MS: u64 = 1_000;
+/// For how long an issuer that failed is not asked again, in ms, if it does not say.
+pub(crate) const ISSUER_FAILED_MS: u64 = 10_000;
+/// The longest time that an issuer can have itself not asked for, in seconds.
+pub(crate) const ISSUER_WAIT_MAX_S: u64 = 600;
+/// Bytes of an issuer's answer that are read: tokens of the largest batch.
+pub(crate) const TOKENS_ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How long a plugin may take to ask for tokens or to finish them, in ms.
+pub(crate) const TOKENS_DEADLINE_MS: u64 = 5_000;

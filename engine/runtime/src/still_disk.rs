@@ -180,7 +180,8 @@ fn a_lane_does_other_calls_while_one_waits_for_the_disk() {
     let scene = Scene::new();
     let fetcher = Arc::new(Fetcher::new(FetchPolicy::default()).expect("a fetcher"));
     let config = WorkerConfig { clock: scene.clock.clone(), ..WorkerConfig::new(fetcher) };
-    let host = Host { shared: scene.shared.clone(), report: Arc::new(|_, _| ()), discoverer: None };
+    let host =
+        Host { shared: scene.shared.clone(), report: Arc::new(|_, _| ()), discoverer: None, wallet: None };
     let worker = Worker::start_beside(Some(host), config).expect("a worker");
     let read = submit(&worker, Asked::Retrieve { cps: CpsUri::Local, number: victim() });
     scene.wait_until(|| scene.disk.reads_count.load(Ordering::SeqCst) == 1);

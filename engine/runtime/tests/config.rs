@@ -54,6 +54,8 @@ fn a_whole_file_is_taken() {
         cover_per_hour = 120
         cover_numbers = ["12225550100-100", "1222555xxxx"]
         cps_authorities = "cps-roots.pem"
+        token_class = "gateway"
+        tokens_kept = 64
         fetch_hosts = ["*.example.com", "lab.example:8443=10.0.0.0/8"]
         fetch_authorities = "fetch-roots.pem"
         worker_threads = 2

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use herald_plugin_abi::LinkedEntry;
 use herald_stir::services::{LookupRequest, Side};
+use herald_stir::{CertificateReference, SigningKey};
 
 use super::Engine;
 use crate::discovery::{Discoverer, SourceCounters};
 use crate::error::EngineError;
 use crate::plugins::PluginStatus;
 use crate::services::{LoadedSource, LookupOutcome};
-use crate::worker::CallHandle;
+use crate::wallet::{self, Wallet, WalletSettings};
+use crate::worker::{CallHandle, WorkerConfig, https_routes};
 
 impl Engine {
     /// Looks up the services of a number as calls do (RFC 8816 §10) and returns at once, as [`place`](Self::place): what
@@ -84,6 +86,30 @@ impl Engine {
         if let Some(discoverer) = self.discoverer() {
             discoverer.forget();
         }
+    }
+
+    /// A wallet, if tokens can be had: a plugin makes them, somebody is known to ask, and services are asked over HTTPS.
+    pub(super) fn start_wallet(
+        &self,
+        worker: &WorkerConfig,
+        tokens: Option<(WalletSettings, SigningKey, CertificateReference)>,
+    ) -> Result<Option<Arc<Wallet>>, EngineError> {
+        let Some((settings, key, certificate)) = tokens.filter(|_| self.plugins.has_rate_control()) else {
+            return Ok(None);
+        };
+        let Some(routes) = https_routes(&worker.cps_roots_pem)? else { return Ok(None) };
+        let wallet = Wallet::start(wallet::Surroundings {
+            settings,
+            key,
+            certificate,
+            plugins: self.plugins.clone(),
+            routes,
+            clock: worker.clock.clone(),
+            wall: worker.wall,
+            random: self.shared.random.clone(),
+            network: worker.surroundings.clone(),
+        })?;
+        Ok(Some(Arc::new(wallet)))
     }
 
     /// The discovery plugins, to be asked when numbers are looked up.

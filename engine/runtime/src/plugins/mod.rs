@@ -185,6 +185,20 @@ impl PluginSet {
         matches!(plugin.kind(), Kind::RateControl(_)).then(|| RateControlPlugin::of(plugin))
     }
 
+    /// A rate control plugin for tokens of this type: the first that was loaded.
+    pub(crate) fn rate_control_of_type(&self, token_type: u16) -> Option<RateControlPlugin> {
+        let speaks = |plugin: &&Arc<Plugin>| match plugin.kind() {
+            Kind::RateControl(scheme) => scheme.token_type == token_type,
+            Kind::Discovery => false,
+        };
+        self.plugins.read().iter().find(speaks).cloned().map(RateControlPlugin::of)
+    }
+
+    /// Whether there is a rate control plugin.
+    pub(crate) fn has_rate_control(&self) -> bool {
+        self.plugins.read().iter().any(|plugin| matches!(plugin.kind(), Kind::RateControl(_)))
+    }
+
     /// What they are and do.
     pub(crate) fn list(&self) -> Vec<PluginStatus> {
         self.plugins.read().iter().map(|plugin| plugin.status()).collect()

@@ -27,6 +27,7 @@ use crate::discovery::Discoverer;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::{FetchPolicy, Fetcher, Supplier};
 use crate::files::{read_pem, read_text};
+use crate::wallet::WalletSettings;
 use crate::worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};
 use directory::wrong;
 use lookup::Configured;
@@ -46,6 +47,8 @@ pub type LookupOutcome = Result<LookedUp, CallLost>;
 /// The services that are configured, not yet running.
 pub(crate) struct Services {
     credentials: Vec<Credential>,
+    /// Who asks for tokens: the signer, with its chain inline.
+    asker: Option<(SigningKey, CertificateReference)>,
     trust: Option<TrustStore>,
     /// With roots.
     policy: Option<VerificationPolicy>,
@@ -90,6 +93,7 @@ impl Services {
         let sealing_keys = settings.sealing_keys.iter().map(|path| read_sealing_key(path));
         Ok(Some(Self {
             credentials,
+            asker: asker(settings)?,
             policy: trust.clone().map(|trust| policy(trust, settings)).transpose()?,
             sealing_keys: sealing_keys.collect::<Result<_, _>>()?,
             directory: settings.directory.as_deref().map(directory::read).transpose()?.map(Arc::new),
@@ -158,7 +162,7 @@ impl Services {
     pub(crate) fn start(
         &self,
         loaded: &[LoadedSource],
-        start: impl FnOnce(WorkerConfig, Option<Arc<Discoverer>>) -> Result<Worker, EngineError>,
+        start: impl FnOnce(WorkerConfig, Helpers) -> Result<Worker, EngineError>,
     ) -> Result<Calls, EngineError> {
         let parts = self.assemble(loaded)?;
         let cps_roots_pem = self.settings.cps_authorities.as_deref().map(read_pem).transpose()?;
@@ -168,7 +172,9 @@ impl Services {
             named_cps: parts.named_cps,
             ..WorkerConfig::new(self.fetcher.clone())
         };
-        let worker = start(config, parts.discoverer.clone())?;
+        let asker = self.asker.clone().filter(|_| self.settings.wallet.kept > 0);
+        let tokens = asker.map(|(key, certificate)| (self.settings.wallet, key, certificate));
+        let worker = start(config, Helpers { discoverer: parts.discoverer.clone(), tokens })?;
         if let Some(plan) = &self.cover {
             let storer = parts.authentication.clone().cover(plan.clone());
             let storer = storer.map_err(|error| contradiction(error.to_string()))?;
@@ -192,6 +198,14 @@ impl Services {
             check_deadline_ms: millis(self.settings.check_deadline),
         })
     }
+}
+
+/// What the services' worker has beside it.
+#[derive(Default)]
+pub(crate) struct Helpers {
+    pub(crate) discoverer: Option<Arc<Discoverer>>,
+    /// How tokens are got, and who asks for them.
+    pub(crate) tokens: Option<(WalletSettings, SigningKey, CertificateReference)>,
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -296,6 +310,16 @@ fn credential(settings: &ServiceSettings) -> Result<Option<Credential>, EngineEr
         }
     };
     Credential::new(key, reference, &chain_pem).map(Some).map_err(|fault| wrong(chain_path, fault))
+}
+
+/// Who signs, as issuers are shown it.
+fn asker(settings: &ServiceSettings) -> Result<Option<(SigningKey, CertificateReference)>, EngineError> {
+    let (Some(key_path), Some(chain_path)) = (&settings.signing_key, &settings.signing_certificate) else {
+        return Ok(None);
+    };
+    let key = SigningKey::from_pem(&read_text(key_path)?).map_err(|error| wrong(key_path, error))?;
+    let chain = CertificateReference::inline_from_pem(&read_pem(chain_path)?);
+    Ok(Some((key, chain.map_err(|fault| wrong(chain_path, fault))?)))
 }
 
 fn trust(roots: &Path, settings: &ServiceSettings) -> Result<TrustStore, EngineError> {

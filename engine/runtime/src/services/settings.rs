@@ -13,6 +13,7 @@ use herald_stir::services::CpsPolicy;
 
 use crate::fetch::AllowedHost;
 use crate::limits::{SERVICE_FILES_MAX, WORKER_THREADS_MAX};
+use crate::wallet::WalletSettings;
 
 /// Everything that placing and checking calls needs. Empty, an engine has none of the services.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) fetch_authorities: Option<PathBuf>,
     pub(crate) fetch_hosts: Vec<AllowedHost>,
     pub(crate) worker_threads: usize,
+    pub(crate) wallet: WalletSettings,
     /// Numbers are looked up, even if no call is placed or checked.
     pub(crate) looks_up: bool,
 }
@@ -69,6 +71,7 @@ impl Default for ServiceSettings {
             fetch_authorities: None,
             fetch_hosts: Vec::new(),
             worker_threads: 1,
+            wallet: WalletSettings::default(),
             looks_up: false,
         }
     }

@@ -16,6 +16,7 @@ use herald_stir::services::{Answer, Ask, Asked, CpsUri, IoFault, Moment, Ticket}
 use parking_lot::Mutex;
 
 use super::call::{Call, Progress, Step};
+use super::store::Storing;
 use super::{CallId, Common};
 use crate::cps::{self, CpsError};
 use crate::discovery::Wanted;
@@ -27,6 +28,7 @@ use crate::limits::{
 };
 use crate::readers::Reading;
 use crate::shared::Retrieved;
+use crate::wallet::Held;
 
 /// What other threads tell a lane.
 pub(super) enum Message {
@@ -36,6 +38,8 @@ pub(super) enum Message {
     Answer(CallId, Ticket, Answer),
     /// The engine in process has got on with an ask.
     GotOn(CallId, Ticket),
+    /// There is a token for a store that waits, or none to wait for.
+    StoreNow(CallId, Ticket),
 }
 
 /// Where messages to a lane are left. Bounded by the calls under way, each with the few asks a machine makes.
@@ -103,21 +107,31 @@ pub(super) struct Lane {
     calls: HashMap<CallId, Running>,
     exchanges: HashMap<ExchangeId, Purpose>,
     local: HashMap<(CallId, Ticket), Local>,
+    /// Stores that wait for a token.
+    pub(super) parked: HashMap<(CallId, Ticket), Box<Storing>>,
     wakes: BTreeSet<(Timestamp, CallId)>,
     unix_routes: HashMap<Arc<str>, Arc<Route>>,
 }
 
 /// A call under way on this lane.
-struct Running {
+pub(super) struct Running {
     call: Box<dyn Call>,
     wake_at: Option<Timestamp>,
     exchanges: Vec<ExchangeId>,
+    /// What its stores are authorised with.
+    pub(super) sessions: Held,
+}
+
+impl Running {
+    fn new(call: Box<dyn Call>) -> Self {
+        Self { call, wake_at: None, exchanges: Vec::new(), sessions: Held::new() }
+    }
 }
 
 /// What an exchange is for.
-enum Purpose {
+pub(super) enum Purpose {
     Retrieve(CallId, Ticket),
-    Store(CallId, Ticket),
+    Store(CallId, Ticket, Box<Storing>),
     Fetch(Box<FetchJob>),
 }
 
@@ -150,6 +164,7 @@ impl Lane {
             calls: HashMap::new(),
             exchanges: HashMap::new(),
             local: HashMap::new(),
+            parked: HashMap::new(),
             wakes: BTreeSet::new(),
             unix_routes: HashMap::new(),
         })
@@ -189,11 +204,12 @@ impl Lane {
     fn obey(&mut self, message: Message) {
         match message {
             Message::Submit(id, call) => {
-                self.calls.insert(id, Running { call, wake_at: None, exchanges: Vec::new() });
+                self.calls.insert(id, Running::new(call));
                 self.advance(id, Step::Begin);
             }
             Message::Cancel(id) => self.advance(id, Step::Cancel),
             Message::Answer(id, ticket, answer) => self.advance(id, Step::Answer(ticket, answer)),
+            Message::StoreNow(id, ticket) => self.store_now(id, ticket),
             Message::GotOn(id, ticket) => {
                 if let Some(local) = self.local.remove(&(id, ticket))
                     && let Some(answer) = self.await_local(id, ticket, local)
@@ -212,17 +228,46 @@ impl Lane {
                     job.finish(answered, self.common.clock.now());
                 }
                 Some(Purpose::Retrieve(id, ticket)) => self.answer(id, exchange, ticket, retrieved(answered)),
-                Some(Purpose::Store(id, ticket)) => self.answer(id, exchange, ticket, stored(answered)),
+                Some(Purpose::Store(id, ticket, storing)) => {
+                    if let Some(answer) = self.take_stored(id, ticket, storing, answered) {
+                        self.answer(id, exchange, ticket, answer);
+                    } else {
+                        self.forget_exchange(id, exchange);
+                    }
+                }
                 None => {}
             }
         }
     }
 
     fn answer(&mut self, id: CallId, exchange: ExchangeId, ticket: Ticket, answer: Answer) {
-        if let Some(running) = self.calls.get_mut(&id) {
-            running.exchanges.retain(|&other| other != exchange);
+        if self.forget_exchange(id, exchange) {
             self.advance(id, Step::Answer(ticket, answer));
         }
+    }
+
+    /// Whether its call is under way.
+    fn forget_exchange(&mut self, id: CallId, exchange: ExchangeId) -> bool {
+        let Some(running) = self.calls.get_mut(&id) else { return false };
+        running.exchanges.retain(|&other| other != exchange);
+        true
+    }
+
+    /// Takes a call aside, to be put back.
+    pub(super) fn take_running(&mut self, id: CallId) -> Option<Running> {
+        self.calls.remove(&id)
+    }
+
+    pub(super) fn put_running(&mut self, id: CallId, running: Running) {
+        self.calls.insert(id, running);
+    }
+
+    pub(super) fn common(&self) -> &Common {
+        &self.common
+    }
+
+    pub(super) fn is_named(&self, cps: &CpsUri) -> bool {
+        self.common.is_named(cps)
     }
 
     fn wake_the_due(&mut self) {
@@ -234,7 +279,7 @@ impl Lane {
     }
 
     /// Takes a call through `step` and all that can be answered at once.
-    fn advance(&mut self, id: CallId, step: Step) {
+    pub(super) fn advance(&mut self, id: CallId, step: Step) {
         let Some(mut running) = self.calls.remove(&id) else { return };
         if let Some(at) = running.wake_at.take() {
             self.wakes.remove(&(at, id));
@@ -269,6 +314,7 @@ impl Lane {
             self.outbound.cancel(exchange);
         }
         self.local.retain(|(owner, _), _| *owner != id);
+        self.parked.retain(|(owner, _), _| *owner != id);
         let panics = usize::from(progress == Progress::Panicked) + usize::from(running.call.tell().is_err());
         self.common.count_panics(panics);
     }
@@ -295,10 +341,7 @@ impl Lane {
                     .map(Answer::Failed)
             }
             Asked::Store { cps, number, body } => {
-                let request = |base: &str| cps::store_request(base, number, body);
-                self.ask_elsewhere(running, &cps, request, Purpose::Store(id, ticket))
-                    .err()
-                    .map(Answer::Failed)
+                self.store_elsewhere(id, running, ticket, Storing::new(cps, number, body))
             }
             Asked::Get { url, kind } => {
                 let (waiter, now) = (self.waiting(id, ticket), self.common.clock.now());
@@ -372,7 +415,7 @@ impl Lane {
         }
     }
 
-    fn ask_elsewhere(
+    pub(super) fn ask_elsewhere(
         &mut self,
         running: &mut Running,
         cps: &CpsUri,
@@ -457,7 +500,7 @@ impl Lane {
         let left = self.inbox.close();
         for message in left {
             if let Message::Submit(id, call) = message {
-                self.calls.insert(id, Running { call, wake_at: None, exchanges: Vec::new() });
+                self.calls.insert(id, Running::new(call));
             }
         }
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
@@ -509,7 +552,7 @@ fn shown(items: Vec<Item>) -> Answer {
     Answer::Items(items.into_iter().map(|item| item.body).collect())
 }
 
-fn stored(answered: Answered) -> Answer {
+pub(super) fn stored(answered: Answered) -> Answer {
     match answered.map_err(CpsError::from).and_then(|response| cps::stored(&response)) {
         Ok(location) => Answer::Stored { location },
         Err(error) => Answer::Failed(error.into()),

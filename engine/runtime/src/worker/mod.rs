@@ -6,6 +6,7 @@
 
 mod call;
 mod lane;
+mod store;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +27,7 @@ use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Fetcher;
 use crate::limits::{WORKER_CALLS_MAX, WORKER_THREADS_MAX};
 use crate::shared::{Shared, Stage};
+use crate::wallet::Wallet;
 use call::Work;
 use lane::{Inbox, Lane, Message};
 
@@ -101,6 +103,8 @@ pub(crate) struct Host {
     pub(crate) report: Report,
     /// Asks sources of services that machines name, if there are some.
     pub(crate) discoverer: Option<Arc<Discoverer>>,
+    /// Has tokens for services that want some, if there are any to be had.
+    pub(crate) wallet: Option<Arc<Wallet>>,
 }
 
 /// What the lanes of a worker share.
@@ -118,11 +122,11 @@ struct Common {
 }
 
 /// The ways to services elsewhere over HTTPS.
-struct HttpsRoutes {
+pub(crate) struct HttpsRoutes {
     /// To those the operator has named.
-    named: Arc<Route>,
+    pub(crate) named: Arc<Route>,
     /// To those that were found.
-    found: Arc<Route>,
+    pub(crate) found: Arc<Route>,
 }
 
 /// Names a call for the life of its worker.
@@ -274,6 +278,9 @@ impl Worker {
         }
         self.common.is_stopping.store(true, Ordering::SeqCst);
         self.lanes.iter().for_each(|lane| lane.nudge());
+        if let Some(wallet) = self.common.host.as_ref().and_then(|host| host.wallet.as_ref()) {
+            wallet.stop();
+        }
         if self.thread_ids.contains(&thread::current().id()) {
             return;
         }
@@ -358,7 +365,8 @@ fn stopped() -> EngineError {
     EngineError::new(EngineErrorKind::State, "the worker was stopped; start another")
 }
 
-fn https_routes(roots_pem: &[u8]) -> Result<Option<HttpsRoutes>, EngineError> {
+/// Ways of their own: connections are not shared with others to the same services. `None` without roots.
+pub(crate) fn https_routes(roots_pem: &[u8]) -> Result<Option<HttpsRoutes>, EngineError> {
     if roots_pem.is_empty() {
         return Ok(None);
     }

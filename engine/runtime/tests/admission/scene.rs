@@ -34,7 +34,7 @@ pub(crate) fn body(fill: u8) -> Vec<u8> {
 /// Files of one service, which outlive its engines.
 pub(crate) struct Scene {
     folder: TempDir,
-    tls_pem: String,
+    pub(crate) tls_pem: String,
     authority: DevelopmentAuthority,
     validity: Validity,
     properties: Vec<(&'static str, String)>,
@@ -44,7 +44,7 @@ pub(crate) struct Scene {
 pub(crate) struct Service {
     pub(crate) engine: Engine,
     pub(crate) client: Client,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Scene {
@@ -87,10 +87,16 @@ impl Scene {
     }
 
     pub(crate) fn open_in(&self, environment: Environment) -> Service {
+        self.open_with(environment, 0)
+    }
+
+    /// On a port that was free a moment ago, or any with 0.
+    pub(crate) fn open_with(&self, environment: Environment, port: u16) -> Service {
         let mut config = Config::default();
         for (name, value) in &self.properties {
             config.set(name, value).expect("a property");
         }
+        config.set("listen", &format!("127.0.0.1:{port}")).expect("a property");
         let engine = Engine::open(config, environment).expect("an engine");
         engine.register_plugin(rate_control_entry::<RateVoprf>).expect("a plugin");
         engine.start().expect("a start");
@@ -132,7 +138,7 @@ impl Scene {
 }
 
 /// Somebody with a certificate.
-pub(crate) struct Holder(Issued);
+pub(crate) struct Holder(pub(crate) Issued);
 
 impl Holder {
     pub(crate) fn access(&self, path: &str) -> String {

@@ -1,0 +1,127 @@
+//! Stores at services elsewhere, with tokens where a service wants them.
+
+use std::sync::Arc;
+
+use herald_core::TelephoneNumber;
+use herald_net::header::WWW_AUTHENTICATE;
+use herald_net::{Answered, Bytes};
+use herald_stir::services::{Answer, CpsUri, IoFault, Ticket};
+
+use super::CallId;
+use super::call::Step;
+use super::lane::{Lane, Message, Purpose, Running, stored};
+use crate::cps;
+use crate::wallet::{Paid, Payment, Store, Wallet};
+
+/// A store at a service elsewhere, until it is answered.
+pub(super) struct Storing {
+    cps: CpsUri,
+    number: TelephoneNumber,
+    body: Bytes,
+    payment: Option<Payment>,
+    /// It was sent before, and the service wanted a token, or another one.
+    is_second: bool,
+}
+
+impl Storing {
+    pub(super) fn new(cps: CpsUri, number: TelephoneNumber, body: Vec<u8>) -> Box<Self> {
+        Box::new(Self { cps, number, body: body.into(), payment: None, is_second: false })
+    }
+}
+
+impl Lane {
+    /// Sends a store, or has it wait for a token. `Some` if there is an answer already.
+    pub(super) fn store_elsewhere(
+        &mut self,
+        id: CallId,
+        running: &mut Running,
+        ticket: Ticket,
+        mut storing: Box<Storing>,
+    ) -> Option<Answer> {
+        match self.pay(id, running, ticket, &storing) {
+            Paid::Free => {}
+            Paid::With(payment) => storing.payment = Some(payment),
+            Paid::Later => {
+                self.parked.insert((id, ticket), storing);
+                return None;
+            }
+            Paid::Not(why) => return Some(Answer::Failed(no_token(&why))),
+        }
+        let (cps, number, body) = (storing.cps.clone(), storing.number, storing.body.clone());
+        let authorization = storing.payment.as_ref().map(|payment| payment.header().to_owned());
+        let request = |base: &str| cps::store_request(base, number, body, authorization.as_deref());
+        self.ask_elsewhere(running, &cps, request, Purpose::Store(id, ticket, storing))
+            .err()
+            .map(Answer::Failed)
+    }
+
+    fn pay(&self, id: CallId, running: &mut Running, ticket: Ticket, storing: &Storing) -> Paid {
+        let (Some(wallet), CpsUri::Https(service)) = (self.wallet(), &storing.cps) else { return Paid::Free };
+        let inbox = self.inbox();
+        let waiter = Box::new(move || {
+            // A lane that has closed has ended its calls.
+            let _ = inbox.push(Message::StoreNow(id, ticket));
+        });
+        let store = Store { number: storing.number, body: &storing.body };
+        wallet.pay(service, &mut running.sessions, store, waiter)
+    }
+
+    /// Sends a store that waited for a token.
+    pub(super) fn store_now(&mut self, id: CallId, ticket: Ticket) {
+        if let Some(storing) = self.parked.remove(&(id, ticket)) {
+            self.store_again(id, ticket, storing);
+        }
+    }
+
+    fn store_again(&mut self, id: CallId, ticket: Ticket, storing: Box<Storing>) {
+        // A call that is over has no stores to send.
+        let Some(mut running) = self.take_running(id) else { return };
+        let answer = self.store_elsewhere(id, &mut running, ticket, storing);
+        self.put_running(id, running);
+        if let Some(answer) = answer {
+            self.advance(id, Step::Answer(ticket, answer));
+        }
+    }
+
+    /// Takes in what a service answered to a store: the machine's answer, unless it is worth sending again.
+    pub(super) fn take_stored(
+        &mut self,
+        id: CallId,
+        ticket: Ticket,
+        mut storing: Box<Storing>,
+        answered: Answered,
+    ) -> Option<Answer> {
+        let was_refused = storing.payment.take().is_some_and(|payment| payment.settle(&answered));
+        let challenged = self.take_challenge(&storing.cps, &answered);
+        if storing.is_second || !(was_refused || challenged.is_some()) {
+            return Some(stored(answered));
+        }
+        if let Some(Err(why)) = challenged {
+            return Some(Answer::Failed(no_token(&why)));
+        }
+        storing.is_second = true;
+        self.store_again(id, ticket, storing);
+        None
+    }
+
+    /// Shows the wallet what a service wants. `None` if that is nothing.
+    fn take_challenge(&self, cps: &CpsUri, answered: &Answered) -> Option<Result<(), String>> {
+        let (wallet, CpsUri::Https(service), Ok(response)) = (self.wallet()?, cps, answered) else {
+            return None;
+        };
+        if response.status().as_u16() != 401 {
+            return None;
+        }
+        let challenge = response.headers().get(WWW_AUTHENTICATE)?.to_str().ok()?;
+        Some(wallet.challenged(service, self.is_named(cps), challenge))
+    }
+
+    fn wallet(&self) -> Option<&Arc<Wallet>> {
+        self.common().host.as_ref()?.wallet.as_ref()
+    }
+}
+
+#[cold]
+fn no_token(why: &str) -> IoFault {
+    IoFault::NotAllowed(format!("the service wants a token, and there is none: {why}"))
+}
