@@ -328,20 +328,13 @@ impl Work {
             Err(trouble) => return self.fail(service, trouble),
         };
         let (now, class) = (self.core.now(), self.core.around.settings.class.name());
-        let has_key = self
-            .core
-            .purses
-            .lock()
-            .get_mut(service)
-            .is_none_or(|purse| purse.put_directory(found, class, now));
-        if has_key {
-            self.end(service, |_| Vec::new());
-        } else {
-            self.fail(
-                service,
-                Trouble::new(format!("it has no key in force for tokens of the class {class}")),
-            );
-        }
+        let until = now.steady.plus_millis(ISSUER_FAILED_MS);
+        self.end(service, |purse| {
+            if purse.put_directory(found, class, now) {
+                return Vec::new();
+            }
+            purse.fail(format!("it has no key in force for tokens of the class {class}"), until, false)
+        });
     }
 
     fn take_tokens(&self, order: Order, state: Secret, answered: Answered) {
@@ -363,12 +356,11 @@ impl Work {
 
     /// Ends what a purse is busy with, and tells those who wait, with nothing locked.
     fn end(&self, service: &Arc<str>, change: impl FnOnce(&mut super::Purse) -> Vec<Waiter>) {
-        let waiters = match self.core.purses.lock().get_mut(service) {
-            Some(purse) => {
-                purse.is_busy = false;
-                change(purse)
-            }
-            None => Vec::new(),
+        let now = self.core.around.clock.now();
+        let waiters = {
+            let mut purses = self.core.purses.lock();
+            let purse = purses.get_mut(service).and_then(|purse| purse.end(now).then_some(purse));
+            purse.map(change).unwrap_or_default()
         };
         waiters.into_iter().for_each(|waiter| waiter());
     }

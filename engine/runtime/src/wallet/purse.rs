@@ -26,6 +26,8 @@ pub(super) struct Purse {
     pub(super) is_named: bool,
     /// Somebody asks its issuer now.
     pub(super) is_busy: bool,
+    /// What it is asked for is of keys that are forgotten: the answer is of no use.
+    is_outdated: bool,
     /// When it is to be seen to.
     pub(super) look_at: Timestamp,
     directory: Option<Directory>,
@@ -62,6 +64,7 @@ impl Purse {
             challenge,
             is_named,
             is_busy: false,
+            is_outdated: false,
             look_at: now,
             directory: None,
             directory_at: None,
@@ -87,7 +90,19 @@ impl Purse {
             self.directory = None;
             self.stock.clear();
             self.sessions.clear();
+            self.failure = None;
+            self.is_outdated = self.is_busy;
         }
+    }
+
+    /// Takes note that its issuer has answered, or will not. False if that is of no use and it is to be asked again.
+    pub(super) fn end(&mut self, now: Timestamp) -> bool {
+        self.is_busy = false;
+        let is_of_use = !core::mem::take(&mut self.is_outdated);
+        if !is_of_use {
+            self.look_at = now;
+        }
+        is_of_use
     }
 
     /// A session for a call of its own: one token serves all its copies.
@@ -218,14 +233,17 @@ impl Purse {
         core::mem::take(&mut self.waiters)
     }
 
-    /// Notes that no tokens are to be had until then, and why. Those who wait come back.
+    /// Notes that no tokens are to be had until then, and why. Those who wait come back; if nobody does, it was asked ahead,
+    /// and the next who needs a token may try.
     #[must_use]
     pub(super) fn fail(&mut self, why: String, until: Timestamp, forgets_keys: bool) -> Vec<Waiter> {
         if forgets_keys {
             self.directory = None;
         }
         self.look_at = until;
-        self.failure = Some((why, until));
+        if !self.waiters.is_empty() {
+            self.failure = Some((why, until));
+        }
         core::mem::take(&mut self.waiters)
     }
 }
@@ -315,10 +333,18 @@ mod tests {
         assert_eq!(purse.fail("full".to_owned(), Timestamp::from_millis(500), false).len(), 1);
         assert_eq!(purse.wait(waiter(), Timestamp::from_millis(499)), Err("full".to_owned()));
         assert_eq!(purse.wait(waiter(), Timestamp::from_millis(500)), Ok(()));
+        assert_eq!(purse.fail("full".to_owned(), Timestamp::from_millis(900), false).len(), 1);
+        assert_eq!(put(&mut purse, 10, 3, now), 0);
+        assert!(purse.fail("asked ahead".to_owned(), Timestamp::from_millis(900), false).is_empty());
+        purse.wait(waiter(), Timestamp::from_millis(501)).expect("it may try");
         let challenge = purse.challenge.clone();
+        purse.is_busy = true;
         purse.challenged(challenge.clone(), &[10], true);
         assert!(purse.pick(now, &chance).is_some(), "a key that is known changes nothing");
+        assert!(purse.end(now.steady));
+        purse.is_busy = true;
         purse.challenged(challenge, &[99], true);
+        assert!(!purse.end(now.steady) && !purse.is_busy, "what was asked of the old keys is of no use");
         assert!(purse.pick(now, &chance).is_none());
         assert_eq!(put(&mut purse, 10, 3, now), 1, "tokens of old keys that come late are not kept");
         assert!(purse.take(now).is_none());
