@@ -1,4 +1,4 @@
-//! What tokens cost in bare multiplications of the same run: `cargo run --release --example ratios
+//! What tokens cost in bare multiplications of the same run: `cargo run --release --example voprf_ratios
 //! -p herald-rate-voprf`. Prints Markdown.
 //!
 //! Each round times every operation and the multiplication of an element that is not fixed by a scalar, one after the

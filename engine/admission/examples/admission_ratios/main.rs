@@ -1,5 +1,5 @@
 //! What admitting stores costs on one core, against what CRYPTO's model says it may cost, in one run:
-//! `cargo run --release -p herald-admission --example ratios`.
+//! `cargo run --release -p herald-admission --example admission_ratios`.
 //!
 //! Redemption is a stub here that takes as long as it is told; [`measure`] takes any other.
 
