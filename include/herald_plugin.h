@@ -148,7 +148,7 @@ typedef struct herald_question {
 struct herald_answer {
     size_t struct_size;
     uint32_t flags;
-    uint32_t fresh_s;       /* for how long the host may remember this, also that there is nothing; 0: not at all */
+    uint32_t fresh_s;       /* for how long the host may remember this, also that there is nothing; 0: not at all, see find */
     uint32_t note_len;
     uint32_t uris_len;
     char note[256];         /* how it was found, for `herald discover --explain` */
@@ -156,12 +156,16 @@ struct herald_answer {
 };
 
 /* What a discovery plugin may be shown: herald_discovery.observe. */
-#define HERALD_OBSERVED_CERTIFICATE 1u /* DER of a signer's certificate, after its chain was verified */
+/* DER of a signer's certificate, after its chain was verified: up to the root each list of numbers (TNAuthList) holds every
+ * entry of its own list, so it speaks for all of them. It may be revoked later, without another word; one that is still
+ * good is shown again when a call comes with it. */
+#define HERALD_OBSERVED_CERTIFICATE 1u
 
 typedef struct herald_discovery {
     herald_plugin plugin;
-    /* OK with `answer` filled in, NOT_FOUND (`answer` may say for how long), PENDING or FAILED. Must not wait for
-     * anything: what takes time is PENDING. `answer` comes empty. [plugin thread] */
+    /* OK with `answer` filled in, NOT_FOUND (`answer` says for how long), PENDING or FAILED. Must not wait for
+     * anything: what takes time is PENDING. NOT_FOUND with fresh_s 0 is no knowledge that there is nothing: the source
+     * could not find out, as when servers are down. `answer` comes empty. [plugin thread] */
     int32_t (*find)(void *self, const herald_question *question, herald_answer *answer);
     /* The question of `ticket` is over; an answer would come too late. May be NULL. [plugin thread] */
     void (*cancel)(void *self, uint64_t ticket);

@@ -15,9 +15,11 @@
 //! one whose were not (RFC 8224 §6.2.2 has 436 for calls where that failed for all), and the one that came
 //! furthest.
 
+use std::sync::Arc;
+
 use herald_core::Timestamp;
 
-use crate::certificate::{Authority, CertificateSource};
+use crate::certificate::{Authority, CertificateChain, CertificateSource};
 use crate::context::{CallContext, IdentityValue, compact_of, type_of};
 use crate::error::{Fault, Stage};
 use crate::identity_header::IdentityHeader;
@@ -34,6 +36,8 @@ pub struct PassportReport {
     /// The type that the header of a PASSporT names that could not be read.
     unread_ppt: Option<String>,
     outcome: Result<Authority, Fault>,
+    /// The chain it was verified with, if it was good by itself.
+    signer: Option<Arc<CertificateChain>>,
     within: Vec<Passport>,
     earlier_index: Option<usize>,
     /// Whether a good `div` leads on from it.
@@ -44,6 +48,11 @@ impl PassportReport {
     /// By what right it was signed, or why it is not to be believed.
     pub const fn outcome(&self) -> Result<&Authority, &Fault> {
         self.outcome.as_ref()
+    }
+
+    /// The chain that its signature, trust and authority were checked with; `None` if one of them failed.
+    pub(crate) fn signer(&self) -> Option<&CertificateChain> {
+        self.signer.as_deref()
     }
 
     /// The PASSporT, if it could be read. To be believed only if the outcome is good.
@@ -89,6 +98,7 @@ impl PassportReport {
             ppi: compact_of(value),
             unread_ppt: type_of(value),
             outcome: Err(fault),
+            signer: None,
             within: Vec::new(),
             earlier_index: None,
             is_inner: false,
@@ -224,7 +234,10 @@ impl VerificationPolicy {
             let (before, rest) = reports.split_at_mut(index);
             let report = &mut rest[0];
             match same_token(before, report) {
-                Some(same) => (report.outcome, report.within) = (same.outcome.clone(), same.within.clone()),
+                Some(same) => {
+                    (report.outcome, report.within) = (same.outcome.clone(), same.within.clone());
+                    report.signer = same.signer.clone();
+                }
                 None => self.judge(report, is_diverted, context, certificates, now),
             }
         }
@@ -282,6 +295,7 @@ impl VerificationPolicy {
                 unread_ppt: None,
                 passport: Some(passport),
                 outcome: Err(Fault::NoPassport),
+                signer: None,
                 within: Vec::new(),
                 earlier_index: None,
                 is_inner: false,
@@ -351,7 +365,9 @@ impl VerificationPolicy {
         let was_diverted = is_diverted && passport.claims().kind.diverter().is_none();
         let freshness_s = if was_diverted { self.diverted_freshness_s } else { self.freshness_s };
         match self.check(passport, target, freshness_s, certificates, context, now) {
-            Ok(Checked { authority, within }) => (report.outcome, report.within) = (Ok(authority), within),
+            Ok(Checked { authority, signer, within }) => {
+                (report.outcome, report.signer, report.within) = (Ok(authority), Some(signer), within);
+            }
             Err(fault) => report.outcome = Err(fault),
         }
     }

@@ -130,7 +130,7 @@ impl VerificationPolicy {
         if !target.is_met(&claims.dest) {
             return Err(Fault::DestMismatch);
         }
-        let authority = self.check_signer(passport, certificates, now)?;
+        let (authority, signer) = self.check_signer(passport, certificates, now)?;
         let within = self.follow_diversions(passport, certificates, context.carrier, now)?;
         content::check(claims, self.content, context)?;
         if let Some((memory, call)) = context.seen {
@@ -138,7 +138,7 @@ impl VerificationPolicy {
                 memory.note(seen, call, self.fresh_until(seen, now), now)?;
             }
         }
-        Ok(Checked { authority, within })
+        Ok(Checked { authority, signer, within })
     }
 
     /// Checks what needs neither call nor certificate.
@@ -204,7 +204,7 @@ impl VerificationPolicy {
         passport: &Passport,
         certificates: &dyn CertificateSource,
         now: Timestamp,
-    ) -> Result<Authority, Fault> {
+    ) -> Result<(Authority, Arc<CertificateChain>), Fault> {
         let chain = self.chain(passport, certificates, now)?;
         let key = chain.signer_key()?;
         let claims = || passport.claims().payload();
@@ -221,7 +221,7 @@ impl VerificationPolicy {
         let authority = |party| verified.authority(party, certificates, now);
         match signed_for.map_or(Ok(Authority::Unjudged), authority)? {
             Authority::OnlyBySpc(_) if !self.accept_only_by_spc => Err(Fault::OnlyBySpc),
-            authority => Ok(authority),
+            authority => Ok((authority, chain)),
         }
     }
 
@@ -261,6 +261,8 @@ impl VerificationPolicy {
 /// What [`check`](VerificationPolicy::check) found.
 pub(crate) struct Checked {
     pub(crate) authority: Authority,
+    /// The chain of its signer.
+    pub(crate) signer: Arc<CertificateChain>,
     /// The PASSporTs within a `div-o`, outermost first.
     pub(crate) within: Vec<Passport>,
 }

@@ -6,9 +6,10 @@ mod common;
 #[path = "common/world.rs"]
 mod world;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::{at_s, identity, number};
+use herald_core::Timestamp;
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::services::{
     Answer, Asked, CheckRequest, Checked, CollectionFault, CpsSources, Destination, Directory, Fetched,
@@ -16,7 +17,7 @@ use herald_stir::services::{
 };
 use herald_stir::{
     Attestation, CallFacts, CallToken, CertificateChain, CertificateReference, CertificateSource, ChainCache,
-    Claims, Fault, PassportType, ReplayMemory, SealingKey, Suite, SystemRandom, TnAuthList, TnEntry,
+    Claims, Fault, Json, PassportType, ReplayMemory, SealingKey, Suite, SystemRandom, TnAuthList, TnEntry,
     TrustStore, VerificationPolicy, seal,
 };
 use world::{Manners, World};
@@ -348,4 +349,81 @@ fn a_list_of_numbers_that_a_certificate_names_is_fetched_once_for_many_calls() {
     assert_eq!(run(&service(), Some(vec![0x30, 0])), (missing(), both()), "it is no list");
     let others = list(vec![one("12155550000")]).to_der();
     assert_eq!(run(&service(), Some(others)), (Some(Fault::NotCovered), both()));
+}
+
+/// The certificates that were shown, DER.
+type Shown = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A service that trusts the root of `made` and shows signers.
+fn showing(house: &House, made: &common::pki::Made) -> (VerificationService, Shown) {
+    let mut service = Arc::into_inner(house.service()).unwrap();
+    let shown = Shown::default();
+    let heard = shown.clone();
+    service.policy.trust = made.trust();
+    service.witness = Some(Arc::new(move |der: &[u8]| heard.lock().unwrap().push(der.to_vec())));
+    (service, shown)
+}
+
+#[test]
+fn a_signer_is_shown_only_if_its_issuers_lists_hold_all_of_its_own() {
+    use common::pki::{Made, elsewhere, issuer, numbers, one, range, signer, spc};
+    let anything = vec![];
+    let block = vec![numbers(vec![range("12155550000", 10_000)])];
+    let code = vec![numbers(vec![spc("1234")])];
+    let code_and_one = vec![numbers(vec![spc("1234"), one(CALLER)])];
+    let by_reference = vec![elsewhere(&["https://lists.example.net/numbers"])];
+    let rph = || {
+        let auth = Json::Array(vec![Json::Text("ets.0".into())]);
+        let extra = [("rph".to_owned(), Json::Object([("auth".to_owned(), auth)].into()))].into();
+        Claims { kind: PassportType::Rph, extra, ..shaken(CALLER, T0) }
+    };
+    let call = || shaken(CALLER, T0);
+    let house = House::new();
+    let cases = [
+        ("the issuer may give any number", &anything, call(), true),
+        ("they are the issuer's", &block, call(), true),
+        ("the issuer has a code only", &code, call(), false),
+        ("the issuer has one of them", &code_and_one, call(), false),
+        ("a priority, and the numbers are the issuer's", &block, rph(), true),
+        ("a priority, and nobody gave it the numbers", &code, rph(), false),
+        ("a priority, and the issuer's numbers are elsewhere", &by_reference, rph(), false),
+    ];
+    for (name, above, claims, is_shown) in cases {
+        let own = vec![numbers(vec![one(CALLER), one(OTHER)])];
+        let made = Made::new(vec![issuer(vec![]), issuer(above.clone()), signer(own)]);
+        let (service, shown) = showing(&house, &made);
+        let mut world = World::at(at_s(T0));
+        world.serve(X5U, made.chain_pem.clone());
+        let token = claims.sign(&CertificateReference::Url(X5U.into()), &made.key).unwrap();
+        world.keep(FIRST, number(CALLED), house.sealed(&token));
+        let checked = world.run(&mut Arc::new(service).check(request()));
+        assert_eq!(checked.verdict.outcome().err(), None, "{name}");
+        let expected = if is_shown { vec![made.chain().signer_der().to_vec()] } else { vec![] };
+        assert_eq!(*shown.lock().unwrap(), expected, "{name}");
+    }
+}
+
+/// Serves each chain once, the last for ever.
+struct InTurn(Mutex<Vec<Arc<CertificateChain>>>);
+
+impl CertificateSource for InTurn {
+    fn chain(&self, _: &str, _: Timestamp) -> Result<Arc<CertificateChain>, Fault> {
+        let mut chains = self.0.lock().unwrap();
+        Ok(if chains.len() > 1 { chains.remove(0) } else { chains[0].clone() })
+    }
+}
+
+#[test]
+fn the_certificate_that_is_shown_is_the_one_that_was_verified() {
+    use common::pki::{Made, issuer, numbers, one, signer};
+    let made = Made::new(vec![issuer(vec![]), signer(vec![numbers(vec![one(CALLER)])])]);
+    let house = House::new();
+    let (mut service, shown) = showing(&house, &made);
+    let other = CertificateChain::from_pem(house.signer.chain_pem.as_bytes()).unwrap();
+    service.certificates = Some(Arc::new(InTurn(Mutex::new(vec![Arc::new(made.chain()), Arc::new(other)]))));
+    let mut world = World::at(at_s(T0));
+    let token = shaken(CALLER, T0).sign(&CertificateReference::Url(X5U.into()), &made.key).unwrap();
+    world.keep(FIRST, number(CALLED), house.sealed(&token));
+    world.run(&mut Arc::new(service).check(request())).verdict.outcome().unwrap();
+    assert_eq!(*shown.lock().unwrap(), [made.chain().signer_der().to_vec()]);
 }

@@ -110,6 +110,12 @@ impl VerifiedChain<'_> {
         Ok(stands)
     }
 
+    /// Whether [`stands_for`](Self::stands_for) is true of each entry of the signer's own list, and can be told from the
+    /// certificates alone. O(1).
+    pub fn stands_for_own(&self) -> bool {
+        self.path.stands_for_own
+    }
+
     /// Whether the certificates let their holder sign `claims`. RFC 8226 §8 and RFC 9118 §3 put constraints into
     /// the signer's certificate; those of an issuer bind as well, since it cannot give away more than it has.
     ///
@@ -195,6 +201,14 @@ impl Scope {
         self.urls.is_empty()
             && self.list.as_ref().is_none_or(|list| coverage(list, party) == Coverage::NotCovered)
     }
+}
+
+/// Whether every list above the first holds all of it. One that is elsewhere holds nothing that is known.
+pub(super) fn stands_for_own<'a>(mut certificates: impl Iterator<Item = &'a CertificateFacts>) -> bool {
+    let Some(Ok(Some(own))) = certificates.next().map(CertificateFacts::list) else { return false };
+    let holds =
+        |list: Option<&TnAuthList>| list.is_none_or(|list| own.encompassed_by(list) == Encompassed::Yes);
+    certificates.all(|issuer| issuer.list().is_ok_and(holds))
 }
 
 /// Whether each list lies within the next above it, as far as the certificates themselves say.

@@ -24,6 +24,8 @@ pub(super) struct Path {
     root: Arc<CertificateFacts>,
     /// Whether each list of numbers lies within the next above it.
     pub(super) is_encompassed: bool,
+    /// Whether each list holds all of the signer's own.
+    pub(super) stands_for_own: bool,
     /// When a certificate of the way or a revocation list runs out.
     until: Timestamp,
 }
@@ -101,7 +103,7 @@ pub(super) fn find(
     let anchor_index = trust.0.roots.iter().position(|root| core::ptr::eq(root, path.anchor()));
     let root = trust.0.root_facts[anchor_index.expect("the path ends in one of the roots")].clone();
     let issuers = path.intermediate_certificates().map(|issuer| index_of(issuer.der())).collect();
-    let mut path = Path { issuers, root, is_encompassed: false, until: NEVER };
+    let mut path = Path { issuers, root, is_encompassed: false, stands_for_own: false, until: NEVER };
     check_hierarchy(&path, facts)?;
     let pairs = || path.certificates(facts).zip(path.certificates(facts).skip(1));
     let until = pairs().try_fold(NEVER, |until, (below, issuer)| {
@@ -109,6 +111,7 @@ pub(super) fn find(
         Ok(until.min(below.not_after).min(known_until))
     })?;
     let is_encompassed = authority::is_encompassed(path.certificates(facts));
+    path.stands_for_own = is_encompassed && authority::stands_for_own(path.certificates(facts));
     (path.until, path.is_encompassed) = (until, is_encompassed);
     Ok(Arc::new(path))
 }

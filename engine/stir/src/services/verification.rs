@@ -21,7 +21,6 @@ use crate::certificate::{CertificateChain, CertificateSource, ChainCache, Held, 
 use crate::context::{CallContext, CallFacts, IdentityValue};
 use crate::error::{Fault, Stage};
 use crate::limits::{CALL_PASSPORTS_MAX, CHECK_DEADLINE_DEFAULT_MS};
-use crate::passport::CertificateReference;
 use crate::replay::{CallToken, ReplayMemory};
 use crate::seal::{SealingKey, open};
 use crate::verify::VerificationPolicy;
@@ -45,7 +44,8 @@ pub struct VerificationService {
     pub witness: Option<Arc<Witness>>,
 }
 
-/// Is shown the signer's certificate, DER, of each PASSporT that held, when its call has been checked. Must not block.
+/// Is shown the signer's certificate, DER, of each PASSporT that held, when its call has been checked: if the lists of all
+/// its issuers hold each entry of its own. Must not block.
 pub type Witness = dyn Fn(&[u8]) + Send + Sync;
 
 /// A call to be checked.
@@ -395,16 +395,14 @@ impl CheckCall {
         tokens
     }
 
+    /// A certificate is believed for all of its numbers, so one that was given more than its issuers have is not shown,
+    /// nor one of which only other sources can tell.
     fn show_signers(&self, verdict: &CallVerdict, now: Moment) {
         let Some(witness) = &self.service.witness else { return };
         let good = verdict.reports().iter().filter(|report| report.outcome().is_ok());
-        for passport in good.filter_map(PassportReport::passport) {
-            let source = Noting::new(&self.service, &self.gathering);
-            let chain = match passport.certificate() {
-                CertificateReference::Url(url) => source.chain(url, now.wall),
-                CertificateReference::Inline(chain) => source.carried_chain(chain, now.wall),
-            };
-            if let Ok(chain) = chain {
+        for chain in good.filter_map(PassportReport::signer) {
+            let verified = chain.verify(&self.service.policy.trust, now.wall);
+            if verified.is_ok_and(|verified| verified.stands_for_own()) {
                 witness(chain.signer_der());
             }
         }
