@@ -4,6 +4,9 @@
 pub const FILES_MAX: usize = 65_536;
 /// Certificates that were shown and are kept, some 1 KiB each. At the bound the one kept longest is forgotten.
 pub const OBSERVED_MAX: usize = 4096;
+/// Seconds for which a certificate is believed after it was last shown: one that is revoked is shown no more, and is
+/// forgotten after a day; the host shows those in use again several times an hour.
+pub const OBSERVED_S: u64 = 24 * 3600;
 /// Entries of those certificates in all, some 200 bytes each: so long it takes milliseconds to index them anew. Beyond it
 /// those kept longest are forgotten.
 pub const OBSERVED_ENTRIES_MAX: usize = 16_384;

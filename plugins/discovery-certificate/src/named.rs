@@ -40,6 +40,13 @@ impl Named {
     }
 }
 
+impl Named {
+    /// Whether it still holds.
+    pub(crate) fn holds(&self, now_s: u64) -> bool {
+        self.service.until_s.is_none_or(|until_s| now_s <= until_s)
+    }
+}
+
 /// All of them to be looked up.
 pub(crate) fn table<'a>(all: impl IntoIterator<Item = &'a Named>) -> Result<Table<Vec<u8>>, BuildFault> {
     let mut builder = TableBuilder::new();

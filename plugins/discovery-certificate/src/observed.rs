@@ -1,29 +1,44 @@
 //! Certificates that the host showed.
 
 use core::hash::BuildHasher;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::RandomState;
 
 use herald_core::Timestamp;
 use herald_stir::{CertificateChain, CpsUriExtension, Fault};
 
-use crate::limits::{OBSERVED_ENTRIES_MAX, OBSERVED_MAX};
+use crate::limits::{OBSERVED_ENTRIES_MAX, OBSERVED_MAX, OBSERVED_S};
 use crate::named::Named;
 
 /// Those that name services, in the order in which they were first shown.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
-    kept: VecDeque<(u64, Named)>,
-    /// Hashes of the certificates: with a key that nobody knows, so that nobody can choose two alike.
-    known: HashSet<u64>,
+    kept: VecDeque<Kept>,
     hasher: RandomState,
     entries_count: usize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// Of the certificate: with a key that nobody knows, so that nobody can choose two alike.
+    hash: u64,
+    /// It holds until the certificate runs out, or has not been shown for long.
+    named: Named,
+    runs_out_s: Option<u64>,
+}
+
+impl Kept {
+    /// It was shown: whoever showed it has verified it just now.
+    fn touch(&mut self, now: Timestamp) {
+        let shown_until_s = seconds(now) + OBSERVED_S;
+        self.named.service.until_s = Some(self.runs_out_s.map_or(shown_until_s, |s| s.min(shown_until_s)));
+    }
 }
 
 impl Observed {
     /// Takes a certificate whose chain was verified. Returns whether it is new and names services.
     ///
-    /// The host vouches for the whole chain, so for all of its entries.
+    /// The host vouches for all of its entries (`HERALD_OBSERVED_CERTIFICATE`).
     pub(crate) fn take(
         &mut self,
         der: &[u8],
@@ -31,7 +46,8 @@ impl Observed {
         now: Timestamp,
     ) -> Result<bool, Fault> {
         let hash = self.hasher.hash_one(der);
-        if self.known.contains(&hash) {
+        if let Some(known) = self.kept.iter_mut().find(|kept| kept.hash == hash) {
+            known.touch(now);
             return Ok(false);
         }
         let chain = CertificateChain::from_der(&[der.to_vec()])?;
@@ -41,31 +57,34 @@ impl Observed {
             return Ok(false);
         };
         self.entries_count += named.entries.len();
-        self.known.insert(hash);
-        self.kept.push_back((hash, named));
+        let mut kept = Kept { hash, runs_out_s: named.service.until_s, named };
+        kept.touch(now);
+        self.kept.push_back(kept);
         self.drop_run_out(now);
         while self.kept.len() > OBSERVED_MAX || self.entries_count > OBSERVED_ENTRIES_MAX {
-            let Some((hash, named)) = self.kept.pop_front() else { break };
-            self.known.remove(&hash);
-            self.entries_count -= named.entries.len();
+            let Some(kept) = self.kept.pop_front() else { break };
+            self.entries_count -= kept.named.entries.len();
         }
         Ok(true)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Named> {
-        self.kept.iter().map(|(_, named)| named)
+        self.kept.iter().map(|kept| &kept.named)
     }
 
-    fn drop_run_out(&mut self, now: Timestamp) {
-        let now_s = now.as_millis() / 1000;
-        let (known, entries_count) = (&mut self.known, &mut self.entries_count);
-        self.kept.retain(|(hash, named)| {
-            let holds = named.service.until_s.is_none_or(|until_s| now_s <= until_s);
+    /// Forgets those that no longer hold.
+    pub(crate) fn drop_run_out(&mut self, now: Timestamp) {
+        let entries_count = &mut self.entries_count;
+        self.kept.retain(|Kept { named, .. }| {
+            let holds = named.holds(seconds(now));
             if !holds {
-                known.remove(hash);
                 *entries_count -= named.entries.len();
             }
             holds
         });
     }
+}
+
+const fn seconds(now: Timestamp) -> u64 {
+    now.as_millis() / 1000
 }

@@ -58,7 +58,11 @@ impl Discovery for Enum {
         };
         if !is_e164(number) {
             let note = "ENUM is for numbers of digits only".to_owned();
-            return Find::Answer(Answer { fresh_s: self.config.cache_s_max, note, ..Answer::default() });
+            return Find::Answer(Answer {
+                fresh_s: self.config.cache_s_max.max(1),
+                note,
+                ..Answer::default()
+            });
         }
         if let Some(finding) = self.shared.cache.lock().find(number, self.host.steady_ms()) {
             return Find::Answer(thread::answer(Outcome::Known(finding)));

@@ -211,7 +211,11 @@ impl Worker {
 /// The answer to a call. That servers are down is no fault of the plugin: it knows of nothing, and not for how long.
 pub(crate) fn answer(outcome: Outcome) -> Answer {
     match outcome {
-        Outcome::Known(Finding { uris, fresh_s, note }) => Answer { uris, fresh_s, note, is_proven: false },
+        Outcome::Known(Finding { uris, fresh_s, note }) => {
+            // With 0, that there is nothing would be no knowledge.
+            let fresh_s = fresh_s.max(u32::from(uris.is_empty()));
+            Answer { uris, fresh_s, note, is_proven: false }
+        }
         Outcome::Unknown(why) => Answer { note: why.to_owned(), ..Answer::default() },
     }
 }

@@ -92,7 +92,8 @@ impl DiscoveryStatic {
     }
 
     fn nothing(&self, note: &str) -> Answer {
-        Answer { fresh_s: self.fresh_s, note: note.to_owned(), ..Answer::default() }
+        // With 0 it would be no knowledge.
+        Answer { fresh_s: self.fresh_s.max(1), note: note.to_owned(), ..Answer::default() }
     }
 }
 
