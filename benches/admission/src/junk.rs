@@ -106,7 +106,7 @@ fn redeem_us(scheme: &Scheme, tokens: &[Token]) -> Result<f64, AnyError> {
     let mut waiting = Vec::new();
     for (call, token) in tokens.iter().enumerate() {
         let opening = Holder::new(token, scheme.mode, Suite::HmacSha256).opening(call, &bodies);
-        waiting.extend(rig.present(opening.credential, opening.number, opening.body, &bodies));
+        waiting.extend(rig.present(opening.credential, opening.number, opening.body, &bodies, true));
     }
     let (us, waiting) = busy_us(|| rig.redeem_alone(waiting));
     let each_us = us / waiting.len() as f64;
@@ -173,7 +173,9 @@ impl Course<'_> {
             self.calls += 1;
             let opening = holder.opening(self.calls, self.bodies);
             let (us, ()) = busy_us(|| {
-                let waiting = self.rig.present(opening.credential, opening.number, opening.body, self.bodies);
+                let is_room = self.queue.takes(HONEST);
+                let (number, body) = (opening.number, opening.body);
+                let waiting = self.rig.present(opening.credential, number, body, self.bodies, is_room);
                 self.wait(HONEST, waiting);
             });
             self.pass(us);
@@ -224,7 +226,8 @@ impl Course<'_> {
         let header = &self.junk[self.taken.junk % self.junk.len()];
         self.taken.junk += 1;
         let credential = Credential::from_header(header).expect("it looks like a token");
-        let waiting = self.rig.present(credential, number_of(self.taken.junk), 0, self.bodies);
+        let is_room = self.queue.takes(FLOODER);
+        let waiting = self.rig.present(credential, number_of(self.taken.junk), 0, self.bodies, is_room);
         self.wait(FLOODER, waiting);
     }
 

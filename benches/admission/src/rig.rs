@@ -51,16 +51,21 @@ impl<'a> Rig<'a> {
         })
     }
 
-    /// Judges a token as far as that goes without its plugin. None if it is refused or goes no further.
+    /// Judges a token as far as that goes without its plugin. None if it is refused or goes no further, as where
+    /// there is no room for it to wait.
     pub(crate) fn present(
         &mut self,
         credential: Credential,
         number: TelephoneNumber,
         body: usize,
         bodies: &[Vec<u8>],
+        is_room: bool,
     ) -> Option<Waiting> {
         let judgement = self.judge.judge(credential, Some(number), &bodies[body], NOW);
         let Judgement::Redeem(redemption) = judgement else { return None };
+        if !is_room {
+            return None;
+        }
         self.admission.reserve(&redemption, NOW).ok()?;
         Some(Waiting { redemption: *redemption, number, body })
     }
@@ -108,7 +113,7 @@ impl<'a> Rig<'a> {
     pub(crate) fn open(&mut self, openings: Vec<Opening>, bodies: &[Vec<u8>]) -> usize {
         let mut waiting = Vec::with_capacity(openings.len());
         for Opening { credential, number, body } in openings {
-            waiting.extend(self.present(credential, number, body, bodies));
+            waiting.extend(self.present(credential, number, body, bodies, true));
         }
         let mut kept = 0;
         while !waiting.is_empty() {

@@ -126,7 +126,7 @@ fn run(scheme: &Scheme, suite: Suite, stores: u32, tokens: &[Token]) -> Result<C
 fn redemption_us(rig: &mut Rig<'_>, openings: Vec<Opening>, bodies: &[Vec<u8>]) -> f64 {
     let mut waiting = Vec::new();
     for Opening { credential, number, body } in openings {
-        waiting.extend(rig.present(credential, number, body, bodies));
+        waiting.extend(rig.present(credential, number, body, bodies, true));
     }
     assert_eq!(waiting.len(), OPEN_TOKENS, "all are new");
     let (us, waiting) = busy_us(|| rig.redeem_alone(waiting));

@@ -113,6 +113,12 @@ impl<T> RedemptionQueue<T> {
         Ok(gave_way)
     }
 
+    /// Whether [`push`](Self::push) would take an item of `source` now: cheap, to refuse before anything is done for it.
+    pub fn takes(&self, source: u64) -> bool {
+        let ours = || self.by_source.get(&source).map_or(0, VecDeque::len);
+        self.count < self.count_max || self.longest().is_some_and(|(_, waiting)| waiting > ours() + 1)
+    }
+
     /// The next one: sources take turns.
     pub fn pop(&mut self) -> Option<T> {
         let source = self.turns.pop_front()?;
@@ -185,6 +191,7 @@ mod tests {
         for index in 0..100 {
             assert_eq!(queue.push(1, (1, index)), Ok(None));
         }
+        assert!(!queue.takes(1) && queue.takes(2));
         assert_eq!(queue.push(1, (1, 100)), Err((1, 100)), "full of its own");
         assert_eq!(queue.push(2, (2, 0)), Ok(Some((1, 99))), "the flood gives way");
         assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some((1, 0)), Some((2, 0)), Some((1, 1))));

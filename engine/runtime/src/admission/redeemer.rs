@@ -103,6 +103,9 @@ impl Redeemer {
         if state.is_closed {
             return Err(Refusal::Unavailable);
         }
+        if !state.waiting.takes(source) {
+            return Err(state.waiting.refusal(state.each_us, 10 * self.share_percent));
+        }
         self.books.admission.reserve(&token.redemption, now)?;
         let pushed = state.waiting.push(source, Waiting { token, giver });
         let full = state.waiting.refusal(state.each_us, 10 * self.share_percent);
