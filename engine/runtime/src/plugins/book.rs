@@ -154,22 +154,22 @@ impl Book {
         call
     }
 
-    /// The plugin answers a call that was asked and is open. Who is in the plugin with it stays on the books.
-    pub(crate) fn answer(&self, ticket: u64) -> Option<Arc<dyn Awaited>> {
+    /// The plugin answers a call that was asked, is open, and waits for a `T`. Who is in the plugin with it stays on the
+    /// books.
+    pub(crate) fn answer<T: 'static>(&self, ticket: u64) -> Option<Arc<Promise<T>>> {
         let mut calls = self.calls.lock();
         let call = calls.by_ticket.get_mut(&ticket)?;
+        let awaited: Arc<dyn Any + Send + Sync> = call.awaited.clone();
+        let promise = awaited.downcast().ok()?;
         match call.stage {
-            Stage::Waiting | Stage::Answered(_) => None,
-            Stage::Inside(thread) => {
-                call.stage = Stage::Answered(thread);
-                Some(call.awaited.clone())
-            }
+            Stage::Waiting | Stage::Answered(_) => return None,
+            Stage::Inside(thread) => call.stage = Stage::Answered(thread),
             Stage::Pending => {
-                let call = calls.remove(ticket);
+                calls.remove(ticket);
                 self.tell_if_empty(&calls);
-                call.map(|call| call.awaited)
             }
         }
+        Some(promise)
     }
 
     /// Takes out the calls whose deadline is over.

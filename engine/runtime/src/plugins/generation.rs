@@ -1,7 +1,6 @@
 //! One instance of a plugin at work: its queue, its threads, and what becomes of both when the plugin does what it must
 //! not. Replacing a plugin makes another generation; this one does what it was asked, closes, and ends.
 
-use core::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread;
@@ -300,8 +299,7 @@ impl Generation {
 
     /// The plugin answers a question. Whether anybody wants to know.
     fn answer(&self, ticket: u64, result: i32, answer: Option<&abi::Answer>) -> bool {
-        let Some(awaited) = self.book.answer(ticket) else { return false };
-        let awaited: Arc<dyn Any + Send + Sync> = awaited;
+        let Some(promise) = self.book.answer::<Found>(ticket) else { return false };
         let came = match answered(result, answer) {
             Ok(found) => {
                 self.settle(Ok(()));
@@ -313,9 +311,7 @@ impl Generation {
                 Err(NotDone::Failed(why))
             }
         };
-        if let Ok(promise) = awaited.downcast::<Promise<Found>>() {
-            promise.tell(came);
-        }
+        promise.tell(came);
         true
     }
 

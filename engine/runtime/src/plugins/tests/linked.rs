@@ -54,6 +54,15 @@ impl Discovery for Obedient {
         }
     }
 
+    /// Answers tickets that it can guess, among them that of this very call.
+    fn reload(&self) -> Result<(), String> {
+        for ticket in 1..=4 {
+            let other = self.0.answer(Ticket(ticket), Some(&found("https://other.example")));
+            assert!(other.is_err(), "no question has this ticket");
+        }
+        Ok(())
+    }
+
     fn cancel(&self, ticket: Ticket) {
         self.0.log(Level::Info, "was cancelled");
         let late = self.0.answer(ticket, Some(&found("https://late.example")));
@@ -91,6 +100,17 @@ fn questions_are_answered_at_once_later_and_not_at_all() {
     assert!(matches!(ask("16", LONG_MS), Outcome::Failed(_)));
     assert!(is_found(ask("17", LONG_MS), "https://17.example"), "it serves whatever it did");
     assert_eq!(stage.status("obedient").state, PluginState::Serving);
+}
+
+#[test]
+fn an_answer_to_what_is_no_question_is_late_and_the_call_ends() {
+    let stage = Arc::new(stage());
+    let (sender, receiver) = mpsc::channel();
+    let reloads = stage.clone();
+    thread::spawn(move || sender.send(reloads.set.reload()).expect("it is awaited"));
+    receiver.recv_timeout(Duration::from_secs(20)).expect("every call ends").expect("it is reloaded");
+    assert_eq!(stage.heard_count("answered a question that is over"), 3, "the 1st, 2nd and 4th are told");
+    assert_eq!(stage.status("obedient").late, 4);
 }
 
 #[test]
