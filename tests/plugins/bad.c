@@ -93,6 +93,7 @@ static int32_t find(void *self, const herald_question *question, herald_answer *
 
     switch (number) {
     case 20: /* loops */
+        host->log(host->context, HERALD_LOG_INFO, "it is asked", 11);
         for (;;)
             sleep_ms(1000);
     case 21: /* never answers */
@@ -145,6 +146,10 @@ static int32_t find(void *self, const herald_question *question, herald_answer *
     case 34: /* takes longer than its deadline, and comes back */
         sleep_ms(200);
         return HERALD_RESULT_NOT_FOUND;
+    case 35: /* takes its time, and never answers */
+        host->log(host->context, HERALD_LOG_INFO, "it is asked", 11);
+        sleep_ms(300);
+        return HERALD_RESULT_PENDING;
     default:
         fill(answer, "https://good.example");
         answer->fresh_s = 60;

@@ -186,6 +186,15 @@ impl Book {
         overdue
     }
 
+    /// Takes out all calls.
+    pub(crate) fn clear(&self) -> Vec<Call> {
+        let mut calls = self.calls.lock();
+        calls.by_deadline.clear();
+        let all = calls.by_ticket.drain().map(|(_, call)| call).collect();
+        self.tell_if_empty(&calls);
+        all
+    }
+
     /// Takes out the calls that no thread is in the plugin with.
     pub(crate) fn give_up(&self) -> Vec<Call> {
         let mut calls = self.calls.lock();

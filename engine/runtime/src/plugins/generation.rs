@@ -45,6 +45,8 @@ struct State {
     jobs: VecDeque<Job>,
     /// Nothing comes in any more; threads end when they have done what waits.
     is_retired: bool,
+    /// Nobody waits for what is pending any more.
+    is_abandoned: bool,
     /// The instance is closed, or left behind for good.
     is_over: bool,
     disabled: Option<String>,
@@ -204,11 +206,14 @@ impl Generation {
         });
         // It was made just now.
         let _ = side.generation.set(Arc::downgrade(&generation));
-        surroundings.watch.over(&generation);
+        let is_watched = surroundings.watch.over(&generation);
+        if !is_watched {
+            generation.abandon();
+        }
         for _ in 0..if table.may_share { threads_count } else { 1 } {
             generation.start_thread()?;
         }
-        Ok(generation)
+        if is_watched { Ok(generation) } else { Err("the engine was stopped meanwhile".to_owned()) }
     }
 
     /// Has a thread do `work` by `deadline_ms`. `Err` gives it back if this generation takes nothing any more.
@@ -258,8 +263,17 @@ impl Generation {
 
     /// Takes nothing any more and gives up what waits.
     pub(crate) fn abandon(&self) {
+        self.state.lock().is_abandoned = true;
         self.retire();
         self.give_up_all(&NotDone::Stopped);
+    }
+
+    /// Abandons it, and gives up also the calls that are in the plugin: nobody watches over their deadlines any more.
+    pub(crate) fn leave_behind(&self) {
+        self.abandon();
+        for call in self.book.clear() {
+            call.awaited.lose(NotDone::Stopped);
+        }
     }
 
     /// Waits until the instance is closed, `patience` at most. Whether it is.
@@ -429,6 +443,9 @@ impl Generation {
             Verdict::Pending => {
                 if self.book.pend(ticket).is_none() {
                     self.cancel(ticket);
+                }
+                if self.state.lock().is_abandoned {
+                    self.give_up_all(&NotDone::Stopped);
                 }
                 return;
             }

@@ -129,10 +129,15 @@ impl Plugin {
             };
             match generation.submit(work, deadline_ms) {
                 Ok(()) => return,
+                Err(back) if self.serves(&generation) => return back.awaited().lose(NotDone::Stopped),
                 // It was replaced just now: the next one takes it.
                 Err(back) => work = back,
             }
         }
+    }
+
+    fn serves(&self, generation: &Arc<Generation>) -> bool {
+        self.serving.read().as_ref().is_some_and(|serving| Arc::ptr_eq(serving, generation))
     }
 
     /// Loads `path` and serves with it from now on. What was asked before is done by what was there before; if anything is

@@ -50,11 +50,12 @@ impl Watch {
         self.clock.now().as_millis()
     }
 
-    /// Watches over `generation` too.
-    pub(crate) fn over(&self, generation: &Arc<Generation>) {
+    /// Watches over `generation` too. `false` if the watch has ended.
+    pub(crate) fn over(&self, generation: &Arc<Generation>) -> bool {
         let mut state = self.state.lock();
         state.generations.retain(|known| known.strong_count() > 0);
         state.generations.push(Arc::downgrade(generation));
+        !state.is_over
     }
 
     /// There is a call with this deadline.
@@ -66,13 +67,17 @@ impl Watch {
         }
     }
 
-    /// Ends its thread.
+    /// Ends its thread, and every call it watched over.
     pub(crate) fn stop(&self) {
         self.state.lock().is_over = true;
         self.changed.notify_one();
         if let Some(thread) = self.thread.lock().take() {
             // It has nothing to tell.
             let _ = thread.join();
+        }
+        let generations = core::mem::take(&mut self.state.lock().generations);
+        for generation in generations.iter().filter_map(Weak::upgrade) {
+            generation.leave_behind();
         }
     }
 

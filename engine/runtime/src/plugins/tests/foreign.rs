@@ -219,6 +219,25 @@ fn a_plugin_that_hangs_is_given_up_and_disabled_and_the_other_plugins_serve() {
 }
 
 #[test]
+fn a_stop_ends_the_calls_that_are_in_a_plugin_still() {
+    let workshop = Workshop::new();
+    // One never returns; one returns while the stop waits, and says that it answers later.
+    for number in ["20", "35"] {
+        let stage = stage(&[workshop.make("bad.so", "tests/plugins/bad.c", &[])]);
+        let (sender, receiver) = mpsc::channel();
+        stage.begin("bad-in-c", number, 3_600_000, move |outcome| {
+            sender.send(outcome).expect("it is awaited");
+        });
+        stage.wait_until_heard("plugin bad-in-c: it is asked");
+        stage.set.stop();
+        let outcome = receiver.recv_timeout(Duration::from_secs(20)).expect("every question ends");
+        assert!(matches!(outcome, Outcome::Disabled(_)), "{number}: {outcome:?}");
+        let is_left_behind = stage.heard_count("its threads are left behind") == 1;
+        assert_eq!(is_left_behind, number == "20", "{:?}", stage.heard());
+    }
+}
+
+#[test]
 fn what_cpp_throws_is_a_failure_in_its_own_words() {
     let workshop = Workshop::new();
     let object = workshop.make("throws.so", "tests/plugins/throws.cpp", &[]);
