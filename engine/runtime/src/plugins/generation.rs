@@ -54,6 +54,8 @@ struct State {
     threads_started: usize,
     /// Threads that take jobs, or would if they came back.
     threads_count: usize,
+    /// The tickets that threads are in the plugin with.
+    inside: HashMap<usize, u64>,
     /// Threads stuck in the plugin, and whether another has taken the place.
     lost: HashMap<usize, bool>,
 }
@@ -299,7 +301,7 @@ impl Generation {
                 // Too much was asked of it at once; that is not its fault.
                 Stage::Waiting => {}
                 Stage::Inside(thread) | Stage::Answered(thread) => {
-                    self.lose_thread(thread);
+                    self.lose_thread(thread, ticket);
                     self.settle(Err(format!("{name} has not returned by its deadline")));
                 }
                 Stage::Pending => {
@@ -370,9 +372,13 @@ impl Generation {
         }
     }
 
-    /// A thread is stuck in the plugin; another takes its place if the plugin lets several in.
-    fn lose_thread(self: &Arc<Self>, thread: usize) {
+    /// A thread is stuck in the plugin with this ticket, if it has not come back just now; another takes its place if the
+    /// plugin lets several in.
+    fn lose_thread(self: &Arc<Self>, thread: usize, ticket: u64) {
         let mut state = self.state.lock();
+        if state.inside.get(&thread) != Some(&ticket) {
+            return;
+        }
         let replaced_count = state.lost.values().filter(|&&is_replaced| is_replaced).count();
         let is_replaced = self.may_share && replaced_count < PLUGIN_LOST_THREADS_MAX;
         state.lost.insert(thread, is_replaced);
@@ -403,13 +409,12 @@ impl Generation {
 
     fn serve(&self, thread: usize) {
         while let Some(mut job) = self.next() {
-            if !self.book.begin(job.ticket, thread) {
-                continue;
+            self.state.lock().inside.insert(thread, job.ticket);
+            if self.book.begin(job.ticket, thread) {
+                let verdict = job.work.call(&self.instance, job.ticket);
+                self.conclude(job, verdict);
             }
-            let verdict = job.work.call(&self.instance, job.ticket);
-            self.conclude(job, verdict);
-            let is_replaced = self.state.lock().lost.remove(&thread);
-            if is_replaced == Some(true) {
+            if self.came_out(thread) {
                 return;
             }
         }
@@ -421,6 +426,13 @@ impl Generation {
         if is_last {
             self.close();
         }
+    }
+
+    /// A thread is in the plugin no more. Whether another has taken its place.
+    fn came_out(&self, thread: usize) -> bool {
+        let mut state = self.state.lock();
+        state.inside.remove(&thread);
+        state.lost.remove(&thread) == Some(true)
     }
 
     /// The next job; `None` when there is nothing more to do for ever.
