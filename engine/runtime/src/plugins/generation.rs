@@ -66,6 +66,28 @@ pub(crate) struct Job {
     work: Box<dyn Work>,
 }
 
+/// Work that a generation does not take. Whoever has it tells.
+pub(crate) struct NotTaken {
+    work: Box<dyn Work>,
+    /// [`NotDone::Stopped`]: this generation takes nothing any more.
+    why: NotDone,
+}
+
+impl NotTaken {
+    pub(crate) fn tell(self) {
+        self.work.awaited().lose(self.why);
+    }
+
+    /// The work, if another generation may take it.
+    pub(crate) fn for_another(self) -> Result<Box<dyn Work>, Self> {
+        if self.why == NotDone::Stopped { Ok(self.work) } else { Err(self) }
+    }
+
+    pub(crate) const fn stopped(work: Box<dyn Work>) -> Self {
+        Self { work, why: NotDone::Stopped }
+    }
+}
+
 /// What a call into a plugin came to.
 pub(crate) enum Came<T> {
     To(T),
@@ -218,12 +240,12 @@ impl Generation {
         if is_watched { Ok(generation) } else { Err("the engine was stopped meanwhile".to_owned()) }
     }
 
-    /// Has a thread do `work` by `deadline_ms`. `Err` gives it back if this generation takes nothing any more.
-    pub(crate) fn submit(&self, work: Box<dyn Work>, deadline_ms: u64) -> Result<(), Box<dyn Work>> {
+    /// Has a thread do `work` by `deadline_ms`, or gives it back, and nobody has been told yet. Never waits.
+    pub(crate) fn submit(&self, work: Box<dyn Work>, deadline_ms: u64) -> Result<(), NotTaken> {
         let refused = {
             let mut state = self.state.lock();
             if state.is_retired {
-                return Err(work);
+                return Err(NotTaken { work, why: NotDone::Stopped });
             }
             count(&self.identity.tally.calls);
             match &state.disabled {
@@ -243,8 +265,7 @@ impl Generation {
         if refused == NotDone::Busy {
             count(&self.identity.tally.busy);
         }
-        work.awaited().lose(refused);
-        Ok(())
+        Err(NotTaken { work, why: refused })
     }
 
     /// Why it serves nobody, if it does not.
@@ -338,7 +359,7 @@ impl Generation {
             Ok(_) => Came::To(()),
             Err(why) => Came::ToNothing(NotDone::Failed(why)),
         });
-        // A plugin that is being closed need not know.
+        // Nobody waits for it, and a plugin that is being closed need not know.
         let _ = self.submit(work, self.watch.now_ms() + PLUGIN_CHORE_MS);
     }
 

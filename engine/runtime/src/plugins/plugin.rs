@@ -14,7 +14,7 @@ use crate::limits::{PLUGIN_CHORE_MS, PLUGIN_LOADS_MAX, PLUGIN_THREADS_MAX};
 use crate::plugin_loader::{self, Kind, Table};
 use crate::plugins::book::{NotDone, Promise};
 use crate::plugins::files::{self, Stamp};
-use crate::plugins::generation::{Came, Generation, Surroundings, Work, close_patience, work};
+use crate::plugins::generation::{Came, Generation, NotTaken, Surroundings, Work, close_patience, work};
 use crate::plugins::identity::{Identity, Tally};
 use crate::plugins::rate_control::{key_add, key_drop};
 use crate::{Level, PluginState, PluginStatus, Report};
@@ -30,8 +30,11 @@ pub(crate) struct Plugin {
     changing: Mutex<()>,
     serving: RwLock<Option<Arc<Generation>>>,
     /// The keys in use, so that another generation can take them over.
-    keys: Mutex<BTreeMap<u64, Zeroizing<Vec<u8>>>>,
+    keys: Mutex<Keys>,
 }
+
+/// Keys and their secrets, by handle.
+pub(super) type Keys = BTreeMap<u64, Zeroizing<Vec<u8>>>;
 
 /// A plugin's code, checked.
 pub(crate) struct Code {
@@ -121,18 +124,25 @@ impl Plugin {
         is_over
     }
 
-    /// Has `work` done; its end is told in any case.
-    pub(crate) fn submit(&self, mut work: Box<dyn Work>, deadline_ms: u64) {
+    /// Has `work` done; its end is told in any case. Nothing may be locked.
+    pub(crate) fn submit(&self, work: Box<dyn Work>, deadline_ms: u64) {
+        if let Err(not_taken) = self.place(work, deadline_ms) {
+            not_taken.tell();
+        }
+    }
+
+    /// Gives `work` to the generation that serves.
+    fn place(&self, mut work: Box<dyn Work>, deadline_ms: u64) -> Result<(), NotTaken> {
         loop {
             let Some(generation) = self.serving.read().clone() else {
-                return work.awaited().lose(NotDone::Stopped);
+                return Err(NotTaken::stopped(work));
             };
-            match generation.submit(work, deadline_ms) {
-                Ok(()) => return,
-                Err(back) if self.serves(&generation) => return back.awaited().lose(NotDone::Stopped),
-                // It was replaced just now: the next one takes it.
-                Err(back) => work = back,
+            let Err(not_taken) = generation.submit(work, deadline_ms) else { return Ok(()) };
+            work = not_taken.for_another()?;
+            if self.serves(&generation) {
+                return Err(NotTaken::stopped(work));
             }
+            // It was replaced just now: the next one takes it.
         }
     }
 
@@ -209,10 +219,20 @@ impl Plugin {
         }
     }
 
-    pub(super) fn keep_key(&self, key: u64, secret: Zeroizing<Vec<u8>>) {
-        self.keys.lock().insert(key, secret);
+    /// Changes the keys in use, and has the generation that serves do so by `work`. No generation takes over in between: the
+    /// next one has each key once.
+    pub(super) fn change_keys(&self, change: impl FnOnce(&mut Keys), work: Box<dyn Work>, deadline_ms: u64) {
+        let placed = {
+            let mut keys = self.keys.lock();
+            change(&mut keys);
+            self.place(work, deadline_ms)
+        };
+        if let Err(not_taken) = placed {
+            not_taken.tell();
+        }
     }
 
+    /// A key is not in use after all.
     pub(super) fn forget_key(&self, key: u64) {
         self.keys.lock().remove(&key);
     }
@@ -282,8 +302,8 @@ impl Plugin {
             let _ = sender.send(came);
         }));
         let work = make(promise);
-        if let Err(work) = generation.submit(work, self.now_ms() + PLUGIN_CHORE_MS) {
-            work.awaited().lose(NotDone::Stopped);
+        if let Err(not_taken) = generation.submit(work, self.now_ms() + PLUGIN_CHORE_MS) {
+            not_taken.tell();
         }
         match receiver.recv() {
             Ok(Ok(())) => Ok(()),

@@ -10,7 +10,7 @@ use crate::limits::{PLUGIN_CHORE_MS, PLUGIN_REDEMPTIONS_MAX};
 use crate::plugin_loader::{Instance, Judged, Kind, Scheme};
 use crate::plugins::book::{Done, NotDone, Promise};
 use crate::plugins::generation::{Came, Work, work};
-use crate::plugins::plugin::Plugin;
+use crate::plugins::plugin::{Keys, Plugin};
 
 pub(crate) use crate::plugin_loader::{
     MadeKey as NewKey, Obtained as Token, Presented as Redemption, Wanted as Want,
@@ -43,21 +43,25 @@ impl RateControlPlugin {
 
     /// Takes a key into use under a handle that is never used again, until it is dropped.
     pub(crate) fn key_add(&self, key: u64, secret: &Secret, deadline_ms: u64, done: Done<()>) {
-        let plugin = self.0.clone();
-        plugin.clone().keep_key(key, secret.clone());
+        let (plugin, kept) = (self.0.clone(), secret.clone());
         let done: Done<()> = Box::new(move |came| {
             if came.is_err() {
                 plugin.forget_key(key);
             }
             done(came);
         });
-        self.0.submit(key_add(key, secret.clone(), done), deadline_ms);
+        let keep = |keys: &mut Keys| {
+            keys.insert(key, kept);
+        };
+        self.0.change_keys(keep, key_add(key, secret.clone(), done), deadline_ms);
     }
 
     /// Forgets a key.
     pub(crate) fn key_drop(&self, key: u64) {
-        self.0.forget_key(key);
-        self.0.submit(key_drop(key), self.0.now_ms() + PLUGIN_CHORE_MS);
+        let forget = |keys: &mut Keys| {
+            keys.remove(&key);
+        };
+        self.0.change_keys(forget, key_drop(key), self.0.now_ms() + PLUGIN_CHORE_MS);
     }
 
     /// How many tokens a request asks for; 0 if it is malformed.

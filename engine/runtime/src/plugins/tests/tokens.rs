@@ -84,6 +84,41 @@ fn tokens_of_a_key_are_redeemed_until_it_is_dropped_also_by_what_replaces_the_pl
 }
 
 #[test]
+fn a_key_that_is_added_while_the_plugin_is_replaced_is_added_once() {
+    let workshop = Workshop::new();
+    let object = workshop.make("tokens.so", "plugins/example-c/tokens.c", &[]);
+    let stage = Arc::new(stage(core::slice::from_ref(&object)));
+    let plugin = stage.set.rate_control("example-tokens").expect("it is there");
+    let key = wait(|by, done| plugin.key_make(by, done)).expect("a key");
+    let secret = key.secret.clone();
+
+    let (replaced, is_replaced) = mpsc::channel();
+    let (replaces, newer) = (stage.clone(), altered(&object, 1));
+    let keep = move |keys: &mut super::super::plugin::Keys| {
+        keys.insert(5, secret);
+        std::thread::spawn(move || replaced.send(replaces.set.replace("example-tokens", &newer)));
+        let early = is_replaced.recv_timeout(Duration::from_millis(500));
+        assert!(early.is_err(), "the other takes over when the key was handed out");
+    };
+    let own = stage.set.named("example-tokens").expect("it is there");
+    let added = wait(|by, done| {
+        let add = super::super::rate_control::key_add(5, key.secret.clone(), done);
+        own.change_keys(keep, add, by);
+    });
+    assert_eq!(added, Ok(()));
+    let began = Instant::now();
+    while stage.status("example-tokens").generation < 2 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is replaced");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let issued = tokens(&plugin, 5, &key.public_key, 4).expect("tokens");
+    assert_eq!(redeemed(&plugin, 5, &issued), [true; 4]);
+    // The example takes a key twice where it is added twice, and drops it once.
+    plugin.key_drop(5);
+    assert_eq!(redeemed(&plugin, 5, &issued), [false; 4]);
+}
+
+#[test]
 fn a_check_tries_every_function_of_the_examples_and_finds_what_is_wrong() {
     let workshop = Workshop::new();
     let report: Report = Arc::new(|_, _| {});
