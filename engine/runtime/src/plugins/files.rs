@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, open};
 use toml::de::{DeTable, DeValue};
 
 use crate::config::line_of;
@@ -54,22 +54,26 @@ pub(crate) fn objects(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     Ok(objects)
 }
 
-/// A copy of the file in memory that nobody can change, and what the file was then.
+/// A copy of the file in memory that nobody can change, and what the file was then. It is opened once: what was checked is
+/// what is copied.
 pub(crate) fn sealed(path: &Path) -> Result<(File, Stamp), String> {
-    trustworthy(path)?;
-    let copy = || -> io::Result<(File, Metadata, u64)> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
-        let mut sealed: File =
-            memfd_create("herald-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?.into();
-        let size = io::copy(&mut io::Read::take(&mut file, PLUGIN_FILE_BYTES_MAX + 1), &mut sealed)?;
-        fcntl_add_seals(&sealed, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
-        Ok((sealed, metadata, size))
-    };
-    let (sealed, metadata, size) = copy().map_err(|error| error.to_string())?;
+    let words = |error: io::Error| error.to_string();
+    // A named pipe that nobody writes would keep us here.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file: File = open(path, flags, Mode::empty()).map_err(|error| words(error.into()))?.into();
+    let metadata = file.metadata().map_err(words)?;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut sealed: File = memfd_create("herald-plugin", flags).map_err(|error| words(error.into()))?.into();
+    // What we make is of the user we run as.
+    let own = sealed.metadata().map_err(words)?.uid();
+    trustworthy(&metadata, own)?;
+    trustworthy_folders(path)?;
+    let size = io::copy(&mut io::Read::take(&mut file, PLUGIN_FILE_BYTES_MAX + 1), &mut sealed).map_err(words)?;
     if size > PLUGIN_FILE_BYTES_MAX {
         return Err(format!("larger than {PLUGIN_FILE_BYTES_MAX} bytes; strip it"));
     }
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&sealed, seals).map_err(|error| words(error.into()))?;
     Ok((sealed, stamp_of(&metadata)))
 }
 
@@ -87,20 +91,33 @@ fn stamp_of(metadata: &Metadata) -> Stamp {
     }
 }
 
-/// Whoever can write the file, or put another into its place, is the host.
-fn trustworthy(path: &Path) -> Result<(), String> {
-    let mode = |path: &Path| {
-        let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok::<_, String>(metadata.permissions().mode())
-    };
+/// Whoever can write the file is the host, so only root and the user `own`, whom we run as, may.
+fn trustworthy(file: &Metadata, own: u32) -> Result<(), String> {
+    const WRITTEN_BY_OTHERS: u32 = 0o022;
+    if !file.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    if ![0, own].contains(&file.uid()) {
+        return Err(format!("it belongs to user {}; give it to root or to the user we run as", file.uid()));
+    }
+    if file.mode() & WRITTEN_BY_OTHERS != 0 {
+        return Err("its group or everybody may write it; take that right away (chmod go-w)".to_owned());
+    }
+    Ok(())
+}
+
+/// Whoever can write a folder above the file can put another one into its place, such as an older one of root's. In a sticky
+/// folder only the owners of files can.
+fn trustworthy_folders(path: &Path) -> Result<(), String> {
     const WRITTEN_BY_ALL: u32 = 0o002;
     const STICKY: u32 = 0o1000;
-    if mode(path)? & WRITTEN_BY_ALL != 0 {
-        return Err("everybody may write it; take that right away".to_owned());
-    }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    if mode(folder)? & (WRITTEN_BY_ALL | STICKY) == WRITTEN_BY_ALL {
-        return Err(format!("everybody may write its folder {}; take that right away", folder.display()));
+    let named = |error: io::Error| format!("{}: {error}", path.display());
+    let real = fs::canonicalize(path).map_err(named)?;
+    for folder in path.ancestors().chain(real.ancestors()).filter(|folder| *folder != path && *folder != real) {
+        let mode = fs::metadata(folder).map_err(|error| format!("{}: {error}", folder.display()))?.mode();
+        if mode & (WRITTEN_BY_ALL | STICKY) == WRITTEN_BY_ALL {
+            return Err(format!("everybody may write its folder {}; take that right away", folder.display()));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Plugins in C and C++ from `tests/plugins`, compiled here: the header has no barrier, and promises nothing.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::*;
@@ -44,6 +45,8 @@ impl Workshop {
             .output()
             .expect("a compiler");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        // Whatever the umask is here.
+        allow(&object, 0o755);
         object
     }
 
@@ -53,6 +56,10 @@ impl Workshop {
         std::fs::write(&path, text).expect("it is written");
         path
     }
+}
+
+fn allow(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("it is ours");
 }
 
 pub(super) fn stage(objects: &[PathBuf]) -> Stage {
@@ -108,21 +115,42 @@ fn tables_that_are_wrong_are_refused_and_the_error_says_which_plugin_and_why() {
 }
 
 #[test]
-fn a_plugin_that_anybody_may_write_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
-
+fn a_plugin_that_somebody_else_may_write_is_refused() {
     let workshop = Workshop::new();
-    let object = workshop.make("open.so", "tests/plugins/bad.c", &[]);
-    let allow = |path: &Path, mode| {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("it is ours");
+    let folder = workshop.0.path().join("folder");
+    std::fs::create_dir(&folder).expect("it is made");
+    let object = workshop.make("folder/open.so", "tests/plugins/bad.c", &[]);
+    let loaded = |path: &Path| {
+        let stage = Stage::new(&[path.to_owned()], None);
+        stage.err().map_or(String::new(), |error| error.to_string())
     };
-    allow(&object, 0o757);
-    let refused =
-        || Stage::new(core::slice::from_ref(&object), None).err().expect("it is refused").to_string();
-    assert!(refused().contains("everybody may write it"), "{}", refused());
-    allow(&object, 0o755);
-    allow(workshop.0.path(), 0o777);
-    assert!(refused().contains("everybody may write its folder"), "{}", refused());
+    for (path, mode, why) in [
+        (&*object, 0o757, "its group or everybody may write it"),
+        (&object, 0o775, "its group or everybody may write it"),
+        (&folder, 0o777, "everybody may write its folder"),
+        (workshop.0.path(), 0o777, "everybody may write its folder"),
+    ] {
+        let was = std::fs::metadata(path).expect("it is there").permissions().mode();
+        allow(path, mode);
+        assert!(loaded(&object).contains(why), "{mode:o}: {:?}", loaded(&object));
+        // What is true of the file is true of a link to it.
+        let link = Workshop::new();
+        std::os::unix::fs::symlink(&object, link.0.path().join("link.so")).expect("it is made");
+        assert!(loaded(&link.0.path().join("link.so")).contains(why), "{mode:o}");
+        allow(path, was);
+        assert_eq!(loaded(&object), "", "the control");
+    }
+    // In a sticky folder only its owner can move a file.
+    allow(&folder, 0o1777);
+    assert_eq!(loaded(&object), "");
+
+    let pipe = folder.join("pipe.so");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("it is made");
+    assert!(loaded(&pipe).contains("it is no regular file"), "{}", loaded(&pipe));
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(&object, Some(65534), None).is_ok() {
+        assert!(loaded(&object).contains("it belongs to user 65534"), "{}", loaded(&object));
+    }
 }
 
 #[test]
