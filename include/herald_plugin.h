@@ -86,7 +86,8 @@ typedef struct herald_host {
 
     /* Says something to the operator. */
     void (*log)(void *context, uint32_t level, const char *text, size_t len);
-    /* Fills `out` with randomness for keys. Never fails. */
+    /* Fills `out` with randomness for keys. Where there is none, or `context` is NULL, it does not return: the process
+     * ends with a line on standard error, so that no key is made of what was not drawn. */
     void (*random)(void *context, uint8_t *out, size_t len);
     /* Milliseconds since the Unix epoch. */
     uint64_t (*wall_ms)(void *context);

@@ -1,9 +1,10 @@
 //! What a plugin may call, and the engine behind it.
 
 use core::ffi::{c_char, c_void};
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
 use std::sync::Arc;
+use std::{process, slice};
 
 use herald_plugin_abi as abi;
 
@@ -73,7 +74,15 @@ unsafe extern "C" fn host_random(context: *mut c_void, out: *mut u8, len: usize)
     }
     // SAFETY: the header's contract: `len` bytes of the plugin's.
     let out = unsafe { slice::from_raw_parts_mut(out, len) };
-    with_services(context, (), |services| services.random(out));
+    let is_filled = with_services(context, false, |services| {
+        services.random(out);
+        true
+    });
+    if !is_filled {
+        // The plugin takes what is there for random, and its keys would be known: nothing may come of that.
+        let _ = io::stderr().write_all(b"herald: there is no randomness for a plugin; the process ends\n");
+        process::abort();
+    }
 }
 
 unsafe extern "C" fn host_wall_ms(context: *mut c_void) -> u64 {

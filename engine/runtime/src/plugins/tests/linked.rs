@@ -46,6 +46,11 @@ impl Discovery for Obedient {
                 assert!(first.is_ok() && second.is_err(), "one answer counts");
                 Find::Answer(found("https://third.example"))
             }
+            "18" => {
+                let mut out = [0; 32];
+                host.random(&mut out);
+                Find::Answer(Answer { note: format!("{}", out != [0; 32]), ..found("https://random.example") })
+            }
             "16" => {
                 let _ = host.answer(Ticket(ticket.0 + 1000), Some(&found("https://other.example")));
                 Find::Failed("out of order".to_owned())
@@ -111,6 +116,39 @@ fn an_answer_to_what_is_no_question_is_late_and_the_call_ends() {
     receiver.recv_timeout(Duration::from_secs(20)).expect("every call ends").expect("it is reloaded");
     assert_eq!(stage.heard_count("answered a question that is over"), 3, "the 1st, 2nd and 4th are told");
     assert_eq!(stage.status("obedient").late, 4);
+}
+
+/// The randomness of a system that has none.
+struct Dry;
+
+impl Random for Dry {
+    fn fill(&self, _: &mut [u8]) {
+        panic!("there is no randomness")
+    }
+}
+
+#[test]
+fn where_there_is_no_randomness_the_process_ends_before_a_plugin_takes_what_is_there_for_random() {
+    const WHICH: &str = "HERALD_TEST_RANDOMNESS";
+    if let Ok(which) = std::env::var(WHICH) {
+        let random: Arc<dyn Random> = if which == "dry" { Arc::new(Dry) } else { Arc::new(SystemRandom) };
+        let stage = Stage::with_random(&[], None, random).expect("an empty stage");
+        stage.set.register(discovery_entry::<Obedient>).expect("it is whole");
+        stage.set.start().expect("it opens");
+        let outcome = stage.ask("obedient", "18", LONG_MS);
+        assert!(matches!(outcome, Outcome::Found(found) if found.note == "true"));
+        return;
+    }
+    let name = thread::current().name().expect("tests have names").to_owned();
+    let run = |which: &str| {
+        let mut child = std::process::Command::new(std::env::current_exe().expect("it runs"));
+        child.args(["--exact", &name, "--nocapture"]).env(WHICH, which).output().expect("it runs")
+    };
+    let dry = run("dry");
+    let said = String::from_utf8_lossy(&dry.stderr).into_owned();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&dry.status), Some(libc::SIGABRT), "{said}");
+    assert!(said.contains("herald: there is no randomness for a plugin"), "{said}");
+    assert!(run("sound").status.success(), "the control");
 }
 
 #[test]

@@ -25,11 +25,19 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(paths: &[PathBuf], settings: Option<&Path>) -> Result<Self, EngineError> {
+        Self::with_random(paths, settings, Arc::new(SystemRandom))
+    }
+
+    pub(super) fn with_random(
+        paths: &[PathBuf],
+        settings: Option<&Path>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, EngineError> {
         let (heard, clock) =
             (Arc::<Mutex<Vec<_>>>::default(), Arc::new(SystemClock::starting_at(Timestamp::default())));
         let hears = heard.clone();
         let report: Report = Arc::new(move |_, line: &str| hears.lock().push(line.to_owned()));
-        let set = PluginSet::load(paths, settings, clock.clone(), Arc::new(SystemRandom), report)?;
+        let set = PluginSet::load(paths, settings, clock.clone(), random, report)?;
         Ok(Self { set, clock, heard })
     }
 
