@@ -107,8 +107,8 @@ typedef struct herald_plugin {
     uint32_t kind;
     uint32_t flags;
     const char *name;    /* NUL-terminated: lower-case letters, digits and hyphens, up to 32 */
-    const char *version; /* NUL-terminated */
-    const char *summary; /* NUL-terminated: one line for `herald plugin list` */
+    const char *version; /* NUL-terminated UTF-8, up to 256 bytes, without control characters */
+    const char *summary; /* the same: one line for `herald plugin list` */
 
     /* Makes an instance. On failure `*self` is left alone and `reason` may say why. [plugin thread] */
     int32_t (*open)(const herald_host *host, const herald_setting *settings, size_t count, void **self,

@@ -15,6 +15,9 @@
 #ifndef VERSION
 #define VERSION "1"
 #endif
+#ifndef SUMMARY
+#define SUMMARY "does what it must not"
+#endif
 
 static const herald_host *host;
 static unsigned closed_count;
@@ -195,7 +198,7 @@ static const herald_discovery table = {
             .name = NAME,
 #endif
             .version = VERSION,
-            .summary = "does what it must not",
+            .summary = SUMMARY,
 #ifndef NO_OPEN
             .open = open_plugin,
 #endif

@@ -169,7 +169,7 @@ fn part<T: Copy>(found: *const abi::Plugin, size: usize) -> Result<T, String> {
     Ok(unsafe { found.cast::<T>().read() })
 }
 
-/// A NUL-terminated text of a table.
+/// A NUL-terminated text of a table, in one line.
 fn text(text: *const c_char, of: &str, bytes_max: usize) -> Result<String, String> {
     if text.is_null() {
         return Err(format!("its {of} is NULL"));
@@ -179,7 +179,11 @@ fn text(text: *const c_char, of: &str, bytes_max: usize) -> Result<String, Strin
         // SAFETY: the text goes on until its NUL, which has not come yet.
         let byte = unsafe { text.wrapping_add(index).read() };
         if byte == 0 {
-            return String::from_utf8(bytes).map_err(|_| format!("its {of} is not UTF-8"));
+            let text = String::from_utf8(bytes).map_err(|_| format!("its {of} is not UTF-8"))?;
+            if text.chars().any(char::is_control) {
+                return Err(format!("its {of} has control characters in it"));
+            }
+            return Ok(text);
         }
         bytes.push(byte.cast_unsigned());
     }

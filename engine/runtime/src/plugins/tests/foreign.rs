@@ -84,6 +84,8 @@ fn tables_that_are_wrong_are_refused_and_the_error_says_which_plugin_and_why() {
         ("-DNO_FIND", "its find is NULL"),
         ("-DNO_NAME", "its name is NULL"),
         ("-DBAD_NAME", "its name \"../Bad\" is not made of lower-case letters"),
+        ("-DVERSION=\"1\\n\"", "its version has control characters in it"),
+        ("-DSUMMARY=\"\\033[2J\"", "its summary has control characters in it"),
         ("-DLONG_NAME", "its name is longer than 32 bytes"),
         ("-DNO_TABLE", "its table is NULL"),
         ("-DNO_ENTRY", "it exports no herald_plugin_entry"),
