@@ -230,7 +230,7 @@ fn judge(outcome: Outcome, is_own: bool) -> Result<Discovered, IoFault> {
 }
 
 /// The different services among `uris`; no source names this engine or a socket.
-fn https_services(uris: &[String]) -> Vec<CpsUri> {
+pub(crate) fn https_services(uris: &[String]) -> Vec<CpsUri> {
     let mut services: Vec<CpsUri> = Vec::new();
     for uri in uris {
         if let Ok(service @ CpsUri::Https(_)) = uri.parse()

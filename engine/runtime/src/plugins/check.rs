@@ -16,9 +16,10 @@ use super::{
 use crate::Report;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::discovery::https_services;
 use crate::error::EngineError;
 use crate::limits::PLUGIN_CHECK_MS;
-use crate::plugin_loader::Kind;
+use crate::plugin_loader::{Kind, plain};
 use crate::plugins::plugin::Code;
 
 /// What was tried, and what came of it.
@@ -111,14 +112,12 @@ impl Trials {
     }
 
     fn discovery(&mut self, plugin: &DiscoveryPlugin, numbers: &[TelephoneNumber]) {
-        let (began, late) = (Instant::now(), plugin.clone());
-        plugin.observe_certificate(&JUNK);
-        self.add("observe a certificate that is none", began, Ok("shown".to_owned()));
+        self.wait("observe a certificate that is none", |by, done| plugin.observe(&JUNK, by, done));
         for &number in numbers {
             for side in [Side::Calling, Side::Called] {
                 let (began, (sender, receiver)) = (Instant::now(), mpsc::channel());
                 let question = Question { number, side, spc: None, deadline_ms: self.deadline_ms() };
-                late.ask(question, move |outcome| {
+                plugin.ask(question, move |outcome| {
                     // The other end waits.
                     let _ = sender.send(outcome);
                 });
@@ -185,7 +184,7 @@ impl Trials {
             let Some(tokens) = self.wait_for(in_mode("finish"), finish, is_good) else { continue };
             self.redeem(plugin, &in_mode("redeem"), mode, &tokens);
         }
-        plugin.key_drop(KEY);
+        self.wait("key_drop", |by, done| plugin.drop_key(KEY, by, done));
     }
 
     /// Redeems the tokens, and one that is spoilt beside them.
@@ -283,8 +282,16 @@ impl Trials {
 fn shown(outcome: Outcome) -> Result<String, String> {
     match outcome {
         Outcome::Found(found) => {
+            let uris = plain(found.uris.join(" ").as_bytes());
+            let left_out = match (https_services(&found.uris).len(), found.uris.len()) {
+                (0, _) => {
+                    return Err(format!("an engine takes none of these, as they are no https URIs: {uris}"));
+                }
+                (taken, all) if taken < all => format!("an engine takes {taken} of {all}; "),
+                _ => String::new(),
+            };
             let proven = if found.is_proven { "proven, " } else { "" };
-            Ok(format!("{} ({proven}fresh for {} s; {})", found.uris.join(" "), found.fresh_s, found.note))
+            Ok(format!("{uris} ({left_out}{proven}fresh for {} s; {})", found.fresh_s, found.note))
         }
         Outcome::Nothing { fresh_s, note } => Ok(format!("nothing (for {fresh_s} s; {note})")),
         Outcome::Failed(why) | Outcome::Disabled(why) => Err(why),

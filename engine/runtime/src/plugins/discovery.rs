@@ -8,7 +8,7 @@ use herald_stir::services::Side;
 
 use crate::limits::{PLUGIN_CHORE_MS, PLUGIN_URIS_MAX};
 use crate::plugin_loader::{Asked, empty_answer, plain};
-use crate::plugins::book::{NotDone, Promise};
+use crate::plugins::book::{Done, NotDone, Promise};
 use crate::plugins::generation::{Came, work};
 use crate::plugins::plugin::Plugin;
 
@@ -100,14 +100,19 @@ impl DiscoveryPlugin {
 
     /// Shows it a signer's certificate, DER, whose chain was verified. Returns at once.
     pub(crate) fn observe_certificate(&self, der: &[u8]) {
-        let (promise, der) = (Promise::<()>::new(Box::new(|_| {})), der.to_vec());
+        self.observe(der, self.0.now_ms() + PLUGIN_CHORE_MS, Box::new(|_| {}));
+    }
+
+    /// Shows it a certificate, and tells when it has seen it.
+    pub(super) fn observe(&self, der: &[u8], deadline_ms: u64, done: Done<()>) {
+        let (promise, der) = (Promise::new(done), der.to_vec());
         let observe = work("observe", promise, move |instance, _| {
             match instance.observe(abi::OBSERVED_CERTIFICATE, &der) {
                 Ok(_) => Came::To(()),
                 Err(why) => Came::ToNothing(NotDone::Failed(why)),
             }
         });
-        self.0.submit(observe, self.0.now_ms() + PLUGIN_CHORE_MS);
+        self.0.submit(observe, deadline_ms);
     }
 }
 

@@ -68,7 +68,8 @@ pub(crate) fn sealed(path: &Path) -> Result<(File, Stamp), String> {
     let own = sealed.metadata().map_err(words)?.uid();
     trustworthy(&metadata, own)?;
     trustworthy_folders(path)?;
-    let size = io::copy(&mut io::Read::take(&mut file, PLUGIN_FILE_BYTES_MAX + 1), &mut sealed).map_err(words)?;
+    let size =
+        io::copy(&mut io::Read::take(&mut file, PLUGIN_FILE_BYTES_MAX + 1), &mut sealed).map_err(words)?;
     if size > PLUGIN_FILE_BYTES_MAX {
         return Err(format!("larger than {PLUGIN_FILE_BYTES_MAX} bytes; strip it"));
     }
@@ -113,7 +114,8 @@ fn trustworthy_folders(path: &Path) -> Result<(), String> {
     const STICKY: u32 = 0o1000;
     let named = |error: io::Error| format!("{}: {error}", path.display());
     let real = fs::canonicalize(path).map_err(named)?;
-    for folder in path.ancestors().chain(real.ancestors()).filter(|folder| *folder != path && *folder != real) {
+    for folder in path.ancestors().chain(real.ancestors()).filter(|folder| *folder != path && *folder != real)
+    {
         let mode = fs::metadata(folder).map_err(|error| format!("{}: {error}", folder.display()))?.mode();
         if mode & (WRITTEN_BY_ALL | STICKY) == WRITTEN_BY_ALL {
             return Err(format!("everybody may write its folder {}; take that right away", folder.display()));

@@ -270,7 +270,7 @@ impl Plugin {
                         return Err("the engine was stopped meanwhile".to_owned());
                     };
                     for key in dropped {
-                        self.submit(key_drop(key), self.now_ms() + PLUGIN_CHORE_MS);
+                        self.submit(key_drop(key, Box::new(|_| {})), self.now_ms() + PLUGIN_CHORE_MS);
                     }
                     old.retire();
                     return Ok(());

@@ -58,10 +58,15 @@ impl RateControlPlugin {
 
     /// Forgets a key.
     pub(crate) fn key_drop(&self, key: u64) {
+        self.drop_key(key, self.0.now_ms() + PLUGIN_CHORE_MS, Box::new(|_| {}));
+    }
+
+    /// Forgets a key, and tells when the plugin has.
+    pub(super) fn drop_key(&self, key: u64, deadline_ms: u64, done: Done<()>) {
         let forget = |keys: &mut Keys| {
             keys.remove(&key);
         };
-        self.0.change_keys(forget, key_drop(key), self.0.now_ms() + PLUGIN_CHORE_MS);
+        self.0.change_keys(forget, key_drop(key, done), deadline_ms);
     }
 
     /// How many tokens a request asks for; 0 if it is malformed.
@@ -139,8 +144,8 @@ pub(super) fn key_add(key: u64, secret: Secret, done: Done<()>) -> Box<dyn Work>
 }
 
 /// Has an instance forget a key.
-pub(super) fn key_drop(key: u64) -> Box<dyn Work> {
-    work("key_drop", Promise::new(Box::new(|_| {})), move |instance, _| came(instance.key_drop(key)))
+pub(super) fn key_drop(key: u64, done: Done<()>) -> Box<dyn Work> {
+    work("key_drop", Promise::new(done), move |instance, _| came(instance.key_drop(key)))
 }
 
 fn came<T>(judged: Judged<T>) -> Came<T> {

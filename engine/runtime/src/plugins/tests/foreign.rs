@@ -147,7 +147,8 @@ fn a_plugin_that_somebody_else_may_write_is_refused() {
     assert_eq!(loaded(&object), "");
 
     let pipe = folder.join("pipe.so");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("it is made");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .expect("it is made");
     assert!(loaded(&pipe).contains("it is no regular file"), "{}", loaded(&pipe));
     // Only root can give a file away.
     if std::os::unix::fs::chown(&object, Some(65534), None).is_ok() {

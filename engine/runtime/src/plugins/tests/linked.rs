@@ -49,7 +49,10 @@ impl Discovery for Obedient {
             "18" => {
                 let mut out = [0; 32];
                 host.random(&mut out);
-                Find::Answer(Answer { note: format!("{}", out != [0; 32]), ..found("https://random.example") })
+                Find::Answer(Answer {
+                    note: format!("{}", out != [0; 32]),
+                    ..found("https://random.example")
+                })
             }
             "16" => {
                 let _ = host.answer(Ticket(ticket.0 + 1000), Some(&found("https://other.example")));

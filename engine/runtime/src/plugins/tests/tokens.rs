@@ -94,7 +94,7 @@ fn a_key_that_is_added_while_the_plugin_is_replaced_is_added_once() {
 
     let (replaced, is_replaced) = mpsc::channel();
     let (replaces, newer) = (stage.clone(), altered(&object, 1));
-    let keep = move |keys: &mut super::super::plugin::Keys| {
+    let keep = move |keys: &mut plugin::Keys| {
         keys.insert(5, secret);
         std::thread::spawn(move || replaced.send(replaces.set.replace("example-tokens", &newer)));
         let early = is_replaced.recv_timeout(Duration::from_millis(500));
@@ -102,7 +102,7 @@ fn a_key_that_is_added_while_the_plugin_is_replaced_is_added_once() {
     };
     let own = stage.set.named("example-tokens").expect("it is there");
     let added = wait(|by, done| {
-        let add = super::super::rate_control::key_add(5, key.secret.clone(), done);
+        let add = rate_control::key_add(5, key.secret.clone(), done);
         own.change_keys(keep, add, by);
     });
     assert_eq!(added, Ok(()));
@@ -138,7 +138,7 @@ fn a_check_tries_every_function_of_the_examples_and_finds_what_is_wrong() {
     };
     let object = workshop.make("tokens.so", "plugins/example-c/tokens.c", &[]);
     let checked = check(&object, &[]).expect("it opens");
-    assert_eq!((wrong(&checked), checked.trials.len()), (vec![], 11), "{:?}", checked.trials);
+    assert_eq!((wrong(&checked), checked.trials.len()), (vec![], 12), "{:?}", checked.trials);
 
     let object = workshop.make("prefix.so", "plugins/example-c/prefix.c", &[]);
     let checked = check(&object, &[("uri", "https://a.example"), ("prefix", "1202")]).expect("it opens");
@@ -149,6 +149,9 @@ fn a_check_tries_every_function_of_the_examples_and_finds_what_is_wrong() {
         .filter(|trial| trial.outcome.as_ref().is_ok_and(|text| text.contains("a.example")));
     assert_eq!(found.count(), 2, "both sides: {:?}", checked.trials);
     assert!(check(&object, &[]).unwrap_err().to_string().contains("set uri"));
+
+    let checked = check(&object, &[("uri", "http://a.example"), ("prefix", "1202")]).expect("it opens");
+    assert_eq!(wrong(&checked).len(), 2, "an engine takes no such URI: {:?}", checked.trials);
 
     // The control: a plugin that answers badly does not pass.
     let object = workshop.make("bad.so", "tests/plugins/bad.c", &[]);
