@@ -158,9 +158,13 @@ pub const PLUGIN_THREADS_MAX: usize = 8;
 /// Threads of a plugin that are stuck in it and were replaced. At the bound no other takes the place, and its calls time
 /// out.
 pub const PLUGIN_LOST_THREADS_MAX: usize = 4;
-/// How long a plugin may take to open, in ms: it may read large files. Then it is refused.
+/// Threads that work in one discovery plugin that lets several in: a second one, so that questions do not wait while it
+/// reads its files again.
+pub const PLUGIN_DISCOVERY_THREADS: usize = 2;
+/// How long a plugin may take to open, or to read its files again, in ms: they may be large. Then it is refused, or has
+/// failed.
 pub const PLUGIN_OPEN_MS: u64 = 30_000;
-/// How long a plugin may take to read its files again, to forget a question or to see a certificate, in ms.
+/// How long a plugin may take to take over or forget a key, to forget a question or to see a certificate, in ms.
 pub const PLUGIN_CHORE_MS: u64 = 10_000;
 /// How long a stop waits for a plugin to close, in ms. Then its threads are left behind, and reported.
 pub const PLUGIN_CLOSE_MS: u64 = 2_000;

@@ -10,7 +10,9 @@ use herald_plugin_abi as abi;
 use parking_lot::{Mutex, RwLock};
 use zeroize::Zeroizing;
 
-use crate::limits::{PLUGIN_CHORE_MS, PLUGIN_LOADS_MAX, PLUGIN_THREADS_MAX};
+use crate::limits::{
+    PLUGIN_CHORE_MS, PLUGIN_DISCOVERY_THREADS, PLUGIN_LOADS_MAX, PLUGIN_OPEN_MS, PLUGIN_THREADS_MAX,
+};
 use crate::plugin_loader::{self, Kind, Table};
 use crate::plugins::book::{NotDone, Promise};
 use crate::plugins::files::{self, Stamp};
@@ -187,7 +189,7 @@ impl Plugin {
             return self.replace(&path);
         }
         let Some(generation) = self.serving.read().clone() else { return Ok(()) };
-        self.wait_for(&generation, |promise| {
+        self.wait_for(&generation, PLUGIN_OPEN_MS, |promise| {
             work("reload", promise, |instance, _| match instance.reload() {
                 Ok(()) => Came::To(()),
                 Err(why) => Came::ToNothing(NotDone::Failed(why)),
@@ -240,7 +242,7 @@ impl Plugin {
     fn open(&self, table: &Table) -> Result<Arc<Generation>, String> {
         let threads_count = match self.kind {
             // It answers at once or says that it answers later.
-            Kind::Discovery => 1,
+            Kind::Discovery => PLUGIN_DISCOVERY_THREADS,
             Kind::RateControl(_) => {
                 let cores = thread::available_parallelism().map_or(1, usize::from);
                 (cores / 2).clamp(1, PLUGIN_THREADS_MAX)
@@ -278,7 +280,7 @@ impl Plugin {
                 missing
             };
             for (key, secret) in missing {
-                let taken = self.wait_for(&generation, |promise| {
+                let taken = self.wait_for(&generation, PLUGIN_CHORE_MS, |promise| {
                     key_add(key, secret, Box::new(move |came| promise.tell(came)))
                 });
                 if let Err(why) = taken {
@@ -294,6 +296,7 @@ impl Plugin {
     fn wait_for(
         &self,
         generation: &Generation,
+        patience_ms: u64,
         make: impl FnOnce(Arc<Promise<()>>) -> Box<dyn Work>,
     ) -> Result<(), String> {
         let (sender, receiver) = mpsc::channel();
@@ -302,7 +305,7 @@ impl Plugin {
             let _ = sender.send(came);
         }));
         let work = make(promise);
-        if let Err(not_taken) = generation.submit(work, self.now_ms() + PLUGIN_CHORE_MS) {
+        if let Err(not_taken) = generation.submit(work, self.now_ms() + patience_ms) {
             not_taken.tell();
         }
         match receiver.recv() {

@@ -1,6 +1,7 @@
 //! Plugins in Rust, linked into the test: what the SDK lets them do.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use herald_plugin_sdk::{Answer, Discovery, Find, Host, Level, Question, Settings, Ticket, discovery_entry};
@@ -78,6 +79,36 @@ impl Discovery for Obedient {
     }
 }
 
+/// Reads its files again until it is asked.
+struct Patient(Host, AtomicBool);
+
+impl Discovery for Patient {
+    const NAME: &'static CStr = c"patient";
+    const VERSION: &'static CStr = c"1.0";
+    const SUMMARY: &'static CStr = c"takes its time to reload";
+
+    fn open(host: Host, _: &Settings<'_>) -> Result<Self, String> {
+        Ok(Self(host, AtomicBool::new(false)))
+    }
+
+    fn find(&self, _: &Question<'_>) -> Find {
+        self.1.store(true, Ordering::Release);
+        Find::Answer(found("https://a.example"))
+    }
+
+    fn reload(&self) -> Result<(), String> {
+        self.0.log(Level::Info, "reads again");
+        let began = Instant::now();
+        while !self.1.load(Ordering::Acquire) {
+            if began.elapsed() > Duration::from_secs(5) {
+                return Err("it was not asked meanwhile".to_owned());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+}
+
 fn stage() -> Stage {
     let stage = Stage::new(&[], None).expect("an empty stage");
     stage.set.register(discovery_entry::<Obedient>).expect("it is whole");
@@ -119,6 +150,19 @@ fn an_answer_to_what_is_no_question_is_late_and_the_call_ends() {
     receiver.recv_timeout(Duration::from_secs(20)).expect("every call ends").expect("it is reloaded");
     assert_eq!(stage.heard_count("answered a question that is over"), 3, "the 1st, 2nd and 4th are told");
     assert_eq!(stage.status("obedient").late, 4);
+}
+
+#[test]
+fn questions_do_not_wait_while_a_plugin_reads_its_files_again() {
+    let stage = Stage::new(&[], None).expect("an empty stage");
+    stage.set.register(discovery_entry::<Patient>).expect("it is whole");
+    stage.set.start().expect("it opens");
+    thread::scope(|scope| {
+        let reloaded = scope.spawn(|| stage.set.reload());
+        stage.wait_until_heard("plugin patient: reads again");
+        assert!(matches!(stage.ask("patient", "10", LONG_MS), Outcome::Found(_)));
+        reloaded.join().expect("it ends").expect("it was asked meanwhile");
+    });
 }
 
 /// The randomness of a system that has none.
