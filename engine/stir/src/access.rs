@@ -27,6 +27,8 @@ pub const TYPE: &str = "stir-access+jwt";
 #[derive(Clone, Debug)]
 pub struct Holder {
     list: TnAuthList,
+    /// Those of the certificates above it that have one.
+    above: Vec<TnAuthList>,
 }
 
 impl Holder {
@@ -37,10 +39,8 @@ impl Holder {
     /// [`Fault`] of the stage cert.
     pub fn of_chain(chain: &CertificateChain, trust: &TrustStore, now: Timestamp) -> Result<Self, Fault> {
         let verified = chain.verify(trust, now)?;
-        for list in verified.lists() {
-            list?;
-        }
-        Ok(Self { list: chain.signer_numbers()?.clone() })
+        let lists = verified.lists().map(|list| list.cloned()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { list: chain.signer_numbers()?.clone(), above: lists.into_iter().skip(1).collect() })
     }
 
     /// Names the holder among all: a hash of what its certificate stands for, whichever certificate it is.
@@ -53,9 +53,16 @@ impl Holder {
         *hash.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
     }
 
-    /// Whether its certificate names the number. A service provider code does not.
+    /// Whether its certificate names the number, and each one above that has a list does as well. A service provider code
+    /// does not: whose numbers it stands for is not known here, so it gives nobody below it any (RFC 9060 §4).
     pub fn has_number(&self, number: TelephoneNumber) -> bool {
-        self.list.coverage(number) == Coverage::Covered
+        let mut lists = core::iter::once(&self.list).chain(&self.above);
+        lists.all(|list| list.coverage(number) == Coverage::Covered)
+    }
+
+    /// Whether its certificate stands for more than single numbers: a service provider code or a range.
+    pub fn has_many(&self) -> bool {
+        self.list.entries().iter().any(|entry| !matches!(entry, TnEntry::One(_)))
     }
 }
 

@@ -1,9 +1,12 @@
 //! Who an access token is from, and every way in which it is not to be believed.
 
+mod common;
+
+use common::pki::{Made, issuer, numbers, one, range, signer, spc};
 use herald_core::{TelephoneNumber, Timestamp};
 use herald_stir::issue::{DevelopmentAuthority, Issued, Validity};
 use herald_stir::{
-    ACCESS_TYPE, AccessFault, AccessToken, CallToken, CertificateReference, Fault, ReplayMemory,
+    ACCESS_TYPE, AccessFault, AccessToken, CallToken, CertificateReference, Fault, Holder, ReplayMemory,
     SystemRandom, TnAuthList, TnEntry, TnRange, TrustStore,
 };
 
@@ -119,6 +122,31 @@ fn one_holder_is_one_identity_whichever_certificate_it_has() {
     let range = TnRange::new(number("12155551212"), 2).expect("a range");
     let range = TnAuthList::new(vec![TnEntry::Range(range)]).expect("a list");
     assert_ne!(identity(&range), same, "the same numbers in other words count for themselves");
+}
+
+#[test]
+fn a_number_is_its_holder_s_where_every_list_above_names_it() {
+    // What the issuer and the signer have in their certificates, whether the number counts as the signer's, and whether
+    // it has more than single numbers.
+    let (number_of, code) = (|| one("12155551212"), || spc("709J"));
+    let cases = [
+        (vec![], vec![number_of()], Some(true), false),
+        (vec![range("12155551000", 1000)], vec![number_of()], Some(true), false),
+        (vec![range("12155551000", 1000), code()], vec![number_of(), code()], Some(true), true),
+        (vec![code()], vec![number_of()], Some(false), false),
+        (vec![code()], vec![code()], Some(false), true),
+        (vec![], vec![range("12155551212", 2)], Some(true), true),
+        (vec![one("12155551213")], vec![number_of()], None, false),
+    ];
+    for (above, below, has_number, has_many) in cases {
+        let case = format!("{above:?} {below:?}");
+        let above = if above.is_empty() { vec![] } else { vec![numbers(above)] };
+        let made = Made::new(vec![issuer(vec![]), issuer(above), signer(vec![numbers(below)])]);
+        let holder = Holder::of_chain(&made.chain(), &made.trust(), at(NOW_S));
+        let told = holder.as_ref().map(|holder| holder.has_number(number("12155551212"))).ok();
+        assert_eq!(told, has_number, "{case}");
+        assert_eq!(holder.is_ok_and(|holder| holder.has_many()), has_many, "{case}");
+    }
 }
 
 #[test]
