@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{MappedRwLockReadGuard, Mutex, RwLockReadGuard};
 use rocksdb::{BottommostLevelCompaction, CompactOptions, FlushOptions, Options, WriteBatch, WriteOptions};
+use zeroize::Zeroizing;
 
 use crate::folder::Folder;
 use crate::keeper::{Db, SharedDb};
@@ -35,7 +36,7 @@ pub struct KeptKey {
     /// Whose it is.
     pub class: u8,
     /// The key, with its secret.
-    pub bytes: Vec<u8>,
+    pub bytes: Zeroizing<Vec<u8>>,
 }
 
 /// The keys and spent marks in a journal's database, for as long as its store is open. Any thread; calls may wait for the
@@ -103,7 +104,7 @@ impl Vault {
         let mut keys = Vec::new();
         self.for_each(KEYS_FAMILY, &mut |name, bytes| {
             let (epoch, class) = key_of(name).ok_or_else(damaged)?;
-            keys.push(KeptKey { epoch, class, bytes: bytes.to_vec() });
+            keys.push(KeptKey { epoch, class, bytes: Zeroizing::new(bytes.to_vec()) });
             Ok(())
         })?;
         Ok(keys)
@@ -127,7 +128,8 @@ impl Vault {
     /// # Errors
     /// If the disk refuses; none of them counts as kept.
     pub fn put_keys(&self, keys: &[KeptKey]) -> Result<(), Fault> {
-        let db = self.db_with(KEYS_FAMILY)?;
+        let db = self.db()?;
+        make_family(&db, KEYS_FAMILY)?;
         let family = db.cf_handle(KEYS_FAMILY).ok_or_else(|| missing(KEYS_FAMILY))?;
         let mut batch = WriteBatch::default();
         for key in keys {
@@ -144,22 +146,20 @@ impl Vault {
     /// If the disk refuses; none of the tokens counts as spent, and what was to follow must not happen.
     pub fn spend(&self, marks: &[SpentMark]) -> Result<(), Fault> {
         let epochs: BTreeSet<u64> = marks.iter().map(|mark| mark.epoch).collect();
-        for &epoch in &epochs {
-            let _ = self.db_with(&spent_family(epoch))?;
-        }
         let db = self.db()?;
+        // Until the marks are written: no family of them goes meanwhile.
+        let mut known = self.epochs.lock();
         let mut batch = WriteBatch::with_capacity_bytes(64 * (marks.len() + 1));
         for epoch in &epochs {
             let name = spent_family(*epoch);
+            make_family(&db, &name)?;
             let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
             for mark in marks.iter().filter(|mark| mark.epoch == *epoch) {
                 batch.put_cf(&family, mark.token, mark.digest);
             }
         }
-        let mut known = self.epochs.lock();
         known.kept.extend(&epochs);
         known.unsettled.extend(&epochs);
-        drop(known);
         self.write(&db, batch)
     }
 
@@ -167,15 +167,17 @@ impl Vault {
     /// they hold only once nothing else in them is needed, so call it now and then.
     ///
     /// # Errors
-    /// If the disk refuses; marks stay where they are.
+    /// If the disk refuses; marks stay where they are, for the next call.
     pub fn settle(&self) -> Result<(), Fault> {
         let db = self.db()?;
         let mut options = FlushOptions::default();
         options.set_wait(false);
-        for epoch in core::mem::take(&mut self.epochs.lock().unsettled) {
+        let mut known = self.epochs.lock();
+        while let Some(&epoch) = known.unsettled.first() {
             if let Some(family) = db.cf_handle(&spent_family(epoch)) {
                 db.flush_cf_opt(&family, &options).map_err(fault)?;
             }
+            known.unsettled.remove(&epoch);
         }
         Ok(())
     }
@@ -185,7 +187,8 @@ impl Vault {
     /// # Errors
     /// If the disk refuses; call it again.
     pub fn drop_before(&self, first: u64) -> Result<(), Fault> {
-        let over: Vec<_> = self.keys()?.into_iter().filter(|key| key.epoch < first).collect();
+        let keys = self.keys()?.into_iter().filter(|key| key.epoch < first);
+        let over: Vec<_> = keys.map(|key| (key.epoch, key.class)).collect();
         let db = self.db()?;
         let mut known = self.epochs.lock();
         while let Some(&oldest) = known.kept.first().filter(|&&epoch| epoch < first) {
@@ -197,10 +200,20 @@ impl Vault {
             known.unsettled.remove(&oldest);
         }
         drop(known);
-        let Some(family) = db.cf_handle(KEYS_FAMILY).filter(|_| !over.is_empty()) else { return Ok(()) };
+        drop(db);
+        self.drop_keys(&over)
+    }
+
+    /// Drops keys, each by epoch and class, also from the files.
+    ///
+    /// # Errors
+    /// If the disk refuses; call it again.
+    pub fn drop_keys(&self, keys: &[(u64, u8)]) -> Result<(), Fault> {
+        let db = self.db()?;
+        let Some(family) = db.cf_handle(KEYS_FAMILY).filter(|_| !keys.is_empty()) else { return Ok(()) };
         let mut batch = WriteBatch::default();
-        for key in &over {
-            batch.delete_cf(&family, key_name(key.epoch, key.class));
+        for &(epoch, class) in keys {
+            batch.delete_cf(&family, key_name(epoch, class));
         }
         self.write(&db, batch)?;
         db.flush_cf(&family).map_err(fault)?;
@@ -212,19 +225,6 @@ impl Vault {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.doubt.watch(db.write_opt(batch, &options).map_err(fault))
-    }
-
-    /// The database with a family of this name.
-    fn db_with(&self, name: &str) -> Result<MappedRwLockReadGuard<'_, Db>, Fault> {
-        let db = self.db()?;
-        if db.cf_handle(name).is_none() {
-            match db.create_cf(name, &vault_options()) {
-                // Another thread may have made it meanwhile.
-                Err(error) if db.cf_handle(name).is_none() => return Err(fault(error)),
-                _ => {}
-            }
-        }
-        Ok(db)
     }
 
     fn db(&self) -> Result<MappedRwLockReadGuard<'_, Db>, Fault> {
@@ -244,6 +244,18 @@ impl Vault {
         }
         records.status().map_err(fault)
     }
+}
+
+/// Makes a family of this name if there is none.
+fn make_family(db: &Db, name: &str) -> Result<(), Fault> {
+    if db.cf_handle(name).is_none() {
+        match db.create_cf(name, &vault_options()) {
+            // Another thread may have made it meanwhile.
+            Err(error) if db.cf_handle(name).is_none() => return Err(fault(error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a column family is one of these.

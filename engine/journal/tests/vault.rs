@@ -26,7 +26,7 @@ fn mark(epoch: u64, index: u64) -> SpentMark {
 }
 
 fn key(epoch: u64, class: u8) -> KeptKey {
-    KeptKey { epoch, class, bytes: [&[class], SECRET].concat() }
+    KeptKey { epoch, class, bytes: [&[class], SECRET].concat().into() }
 }
 
 fn spent(vault: &Vault, epoch: u64) -> Vec<SpentMark> {
@@ -82,7 +82,7 @@ fn marks_survive_a_process_that_ends_without_closing() {
 fn the_end_of_an_epoch_takes_its_marks_and_the_secrets_of_its_keys_off_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, vault) = open(folder.path());
-    vault.put_keys(&[key(7, 1), KeptKey { bytes: b"another".to_vec(), ..key(8, 1) }]).unwrap();
+    vault.put_keys(&[key(7, 1), KeptKey { bytes: b"another".to_vec().into(), ..key(8, 1) }]).unwrap();
     vault.spend(&[mark(7, 1), mark(8, 2)]).unwrap();
     assert!(holds(folder.path(), SECRET));
     vault.drop_before(8).unwrap();
@@ -97,6 +97,26 @@ fn the_end_of_an_epoch_takes_its_marks_and_the_secrets_of_its_keys_off_the_disk(
         std::thread::yield_now();
     }
     assert!(!holds(folder.path(), SECRET), "the secret of a key that is over is still on disk");
+}
+
+#[test]
+fn marks_are_kept_while_other_epochs_end_and_keys_go_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, vault) = open(folder.path());
+    vault.put_keys(&[key(7, 1), key(7, 2), key(8, 1)]).unwrap();
+    vault.drop_keys(&[(7, 2), (9, 1)]).unwrap();
+    assert!(vault.keys().unwrap() == [key(7, 1), key(8, 1)]);
+    // Marks of the very epoch that ends, too: none is lost that was acknowledged, and no write fails.
+    std::thread::scope(|scope| {
+        let spending = scope.spawn(|| {
+            (0..100).for_each(|index| vault.spend(&[mark(1, index), mark(2, index)]).expect("kept"));
+        });
+        while !spending.is_finished() {
+            vault.drop_before(2).unwrap();
+            vault.settle().unwrap();
+        }
+    });
+    assert_eq!(spent(&vault, 2).len(), 100);
 }
 
 #[test]

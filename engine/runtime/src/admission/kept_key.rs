@@ -16,12 +16,16 @@ const VERSION: u8 = 1;
 
 impl KeptBytes {
     /// `None` if a part has more bytes than a plugin may give.
-    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
-        let mut bytes = vec![VERSION];
+    pub(super) fn to_bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let parts = [&self.public_key, &self.agreement_key, &*self.secret];
+        // At once as long as it will be: what grows leaves copies behind.
+        let length = 43 + parts.iter().map(|part| 4 + part.len()).sum::<usize>();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
+        bytes.push(VERSION);
         bytes.extend(self.token_type.to_be_bytes());
         bytes.extend(self.epoch_ms.to_be_bytes());
         bytes.extend(self.id);
-        for part in [&self.public_key, &self.agreement_key, &*self.secret] {
+        for part in parts {
             bytes.extend(u32::try_from(part.len()).ok()?.to_be_bytes());
             bytes.extend(part);
         }

@@ -29,12 +29,12 @@ impl Books {
     pub(super) fn take_up(&self, vault: &Vault) -> Result<(), EngineError> {
         let now = self.now();
         let settings = self.admission.settings();
-        let mut kept = BTreeSet::new();
+        let (mut kept, mut useless) = (BTreeSet::new(), Vec::new());
         for key in vault.keys()? {
-            let bytes = Zeroizing::new(key.bytes);
-            let Some(found) = KeptBytes::from_bytes(&bytes).filter(|found| {
+            let Some(found) = KeptBytes::from_bytes(&key.bytes).filter(|found| {
                 found.token_type == settings.token_type && found.epoch_ms == settings.epoch_ms
             }) else {
+                useless.push((key.epoch, key.class));
                 continue;
             };
             let issuer_key = IssuerKey {
@@ -52,8 +52,10 @@ impl Books {
                 kept.insert(key.epoch);
             } else {
                 self.plugin.key_drop(handle);
+                useless.push((key.epoch, key.class));
             }
         }
+        vault.drop_keys(&useless)?;
         let mut spent_count = 0;
         for epoch in vault.epochs() {
             if kept.contains(&epoch) {
