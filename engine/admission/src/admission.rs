@@ -11,7 +11,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
 use crate::NewError;
 use crate::epoch::{Epochs, IssuerKey, KeyBook, KeyError, KeysAtHand};
-use crate::item_id::{ItemIds, Origin};
+use crate::item_id::{ItemIds, Maker};
 use crate::limits::SECRET_BYTES_MIN;
 use crate::mac::{MacKey, StoreInput, tags_are_equal};
 use crate::policy::{Class, ClassPolicy, Settings};
@@ -39,6 +39,13 @@ struct Books {
     keys: KeyBook,
     at_hand: Arc<KeysAtHand>,
     spent: Vec<(u64, Arc<SpentTokens>)>,
+}
+
+/// Tells issuer directories of one service apart that say different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryState {
+    version: u64,
+    epoch: u64,
 }
 
 /// A token that is to be redeemed, with the first store it came with.
@@ -102,6 +109,7 @@ pub struct Settled {
     epoch: u64,
     token_id: TokenId,
     first_store: [u8; TAG_BYTES],
+    number: Option<TelephoneNumber>,
 }
 
 #[derive(Debug)]
@@ -110,7 +118,7 @@ enum SettledKind {
     Session(Place, u32),
     /// The token is good for this one store.
     Alone,
-    /// It was spent before a restart: the store is tried once more.
+    /// It was spent on this store, which is tried once more: it was not kept, or was before a restart.
     Again,
     /// The signature was that of an open session; the counter is used.
     Signed(Place, u32),
@@ -206,6 +214,16 @@ impl Admission {
         self.books.read().keys.published(now)
     }
 
+    /// What the issuer directory depends on: while it is the same, so are [`published_keys`](Self::published_keys).
+    pub fn directory_state(&self, now: Timestamp) -> DirectoryState {
+        DirectoryState { version: self.version(), epoch: self.epoch_at(now) }
+    }
+
+    /// The key that a refusal names: of the first class, which is open to every holder, in the current epoch.
+    pub fn challenge_key(&self, now: Timestamp) -> Option<Arc<IssuerKey>> {
+        self.books.read().keys.of(self.epoch_at(now), Class(0))
+    }
+
     /// The key to issue with, by what a token request says of it.
     pub fn issuing_key(&self, truncated_id: u8, now: Timestamp) -> Option<Arc<IssuerKey>> {
         self.published_keys(now).into_iter().find(|key| key.truncated_id() == truncated_id)
@@ -214,17 +232,19 @@ impl Admission {
     /// Forgets every epoch that is over: its keys, which are returned for the plugin and the journal to drop as well, its
     /// sessions and its spent tokens. To be called about once a second.
     pub fn advance(&self, now: Timestamp) -> Vec<Arc<IssuerKey>> {
-        let (dropped, is_anything_over) = {
+        let (dropped, spent_over) = {
             let mut books = self.books.write();
             let dropped = books.keys.drop_over(now);
             if !dropped.is_empty() {
                 self.keys_changed(&mut books);
             }
-            let spent_before = books.spent.len();
-            books.spent.retain(|(epoch, _)| !self.epochs.is_over(*epoch, now));
-            let is_anything_over = !dropped.is_empty() || books.spent.len() < spent_before;
-            (dropped, is_anything_over)
+            let is_over = |(epoch, _): &mut (u64, _)| self.epochs.is_over(*epoch, now);
+            let spent_over: Vec<_> = books.spent.extract_if(.., is_over).collect();
+            (dropped, spent_over)
         };
+        let is_anything_over = !dropped.is_empty() || !spent_over.is_empty();
+        // Millions of ids, freed without the lock.
+        drop(spent_over);
         if is_anything_over {
             self.for_parts_of_sessions(|part| self.sessions.end(part, |about| self.is_over(about, now)));
         }
@@ -258,7 +278,7 @@ impl Admission {
     pub fn restore(&self, record: &SpentRecord, now: Timestamp) {
         if let Some(spent) = self.spent_of(record.epoch, now) {
             spent.spend(record.token_id);
-            spent.remember(record.token_id, record.first_store, FirstStore::Restored);
+            spent.remember(record.token_id, record.first_store, FirstStore::Retry);
         }
     }
 
@@ -281,7 +301,7 @@ impl Admission {
         if let Some(spent) = find(&books) {
             return Some(spent);
         }
-        let spent = Arc::new(SpentTokens::new(self.settings.spent_max, &self.spent_secret));
+        let spent = Arc::new(SpentTokens::new(self.settings.spent_max, &self.spent_secret, self.ids));
         books.spent.push((epoch, spent.clone()));
         Some(spent)
     }
@@ -351,6 +371,7 @@ impl Admission {
                 epoch: redemption.key.epoch,
                 token_id: redemption.token_id,
                 first_store: redemption.first_store,
+                number,
             }),
             Err(refusal) => {
                 self.release(redemption);
@@ -376,9 +397,9 @@ impl Admission {
         let store = StoreInput { key_id: &key.id, token_id: *token_id, counter: token.counter, number, body };
         let mac_key = self.verify(token, secret, &store)?;
         if let Some(place) = session {
-            return self.take_signed(*place, token.counter, policy);
+            return self.take_signed(*place, token.counter, policy, number);
         }
-        if spent.first_store(*token_id, first_store) == Some(FirstStore::Restored) {
+        if spent.first_store(*token_id, first_store) == Some(FirstStore::Retry) {
             return Ok(SettledKind::Again);
         }
         let Some(mac_key) = mac_key else { return Ok(SettledKind::Alone) };
@@ -417,19 +438,48 @@ impl Admission {
         }
     }
 
-    fn take_signed(&self, place: Place, counter: u32, policy: &ClassPolicy) -> Result<SettledKind, Refusal> {
+    fn take_signed(
+        &self,
+        place: Place,
+        counter: u32,
+        policy: &ClassPolicy,
+        number: Option<TelephoneNumber>,
+    ) -> Result<SettledKind, Refusal> {
+        let is_new = self.take(place, counter, policy, number)?;
+        Ok(if is_new { SettledKind::Signed(place, counter) } else { SettledKind::Repeated(place, counter) })
+    }
+
+    /// Uses a counter of a session for a store under a number. False if it was used before.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        place: Place,
+        counter: u32,
+        policy: &ClassPolicy,
+        number: Option<TelephoneNumber>,
+    ) -> Result<bool, Refusal> {
         match self.sessions.take(place, counter, limit_of(policy)) {
-            Taken::Now => Ok(SettledKind::Signed(place, counter)),
-            Taken::Before => Ok(SettledKind::Repeated(place, counter)),
-            Taken::Beyond => Err(Refusal::Used),
-            Taken::Gone => Err(Refusal::NoSession),
+            Taken::Now => {}
+            Taken::Before => return Ok(false),
+            Taken::Beyond => return Err(Refusal::Used),
+            Taken::Gone => return Err(Refusal::NoSession),
         }
+        if let Some(number) = number
+            && policy.counts_numbers()
+        {
+            if self.sessions.number_is_at(place, number, policy.stores_per_number) {
+                self.sessions.give_back(place, counter);
+                return Err(Refusal::NumberUsed);
+            }
+            self.sessions.count_number(place, number);
+        }
+        Ok(true)
     }
 
     /// Spends a token and opens its session; its record is durable. The verdict is that on its first store.
     pub fn commit(&self, settled: Settled) -> Verdict {
-        let Settled { kind, epoch, token_id, first_store } = settled;
-        let id = |place: Place, counter| self.ids.id(place.origin(counter), &first_store);
+        let Settled { kind, epoch, token_id, first_store, number } = settled;
+        let id = |place: Place, counter| self.ids.id(place.origin(counter), &first_store, number);
         match kind {
             SettledKind::Signed(place, counter) => return Verdict::Accept(Some(id(place, counter))),
             SettledKind::Repeated(place, counter) => return Verdict::Repeat(id(place, counter)),
@@ -442,16 +492,13 @@ impl Admission {
                 let place = self.sessions.publish(place, counter);
                 Verdict::Accept(place.map(|place| id(place, counter)))
             }
-            SettledKind::Alone => Verdict::Accept(Some(self.id_of_alone(&first_store))),
-            _ => Verdict::Accept(None),
+            _ => Verdict::Accept(Some(self.ids.id_of_alone(token_id, number))),
         };
         let spent =
             self.books.read().spent.iter().find(|(of, _)| *of == epoch).map(|(_, spent)| spent.clone());
         if let Some(spent) = &spent {
-            match kind {
-                SettledKind::Again => spent.forget(token_id),
-                SettledKind::Alone => spent.remember(token_id, first_store, FirstStore::Alone),
-                _ => {}
+            if matches!(kind, SettledKind::Alone | SettledKind::Again) {
+                spent.remember(token_id, first_store, FirstStore::Alone);
             }
             spent.spend(token_id);
         }
@@ -463,7 +510,7 @@ impl Admission {
         match settled.kind {
             SettledKind::Session(place, _) => self.sessions.cancel(place),
             SettledKind::Signed(place, counter) => {
-                self.sessions.give_back(place, counter);
+                self.give_back_counter(place, counter, settled.number);
                 return;
             }
             SettledKind::Repeated(..) => return,
@@ -472,28 +519,38 @@ impl Admission {
         self.free(settled.epoch, settled.token_id);
     }
 
-    /// The id of the one store of a token that opens no session.
-    pub(crate) fn id_of_alone(&self, first_store: &[u8; TAG_BYTES]) -> PlacementId {
-        // No session is ever there: slots have 26 bits.
-        self.ids.id(Origin { slot: u32::MAX, generation: 0, counter: 0 }, first_store)
-    }
-
     // ---- Afterwards ----
 
-    /// Gives back what a store under a number used that was accepted and could then not be kept.
+    /// Gives back what a store under a number used that was accepted and could then not be kept: its counter, or its token
+    /// for exactly this store.
     pub fn give_back(&self, id: PlacementId, number: TelephoneNumber) {
-        if let Some(origin) = self.ids.origin(id)
-            && self.sessions.give_back(origin.into(), u32::from(origin.counter))
-        {
-            self.sessions.discount_number(origin.into(), number);
+        match self.ids.maker(id, number) {
+            Some(Maker::Session(origin)) => {
+                self.give_back_counter(origin.into(), u32::from(origin.counter), Some(number));
+            }
+            Some(Maker::Token(name)) => {
+                self.books.read().spent.iter().for_each(|(_, spent)| spent.let_retry(name));
+            }
+            None => {}
         }
     }
 
-    /// Charges the session that stored an item for a report that it is bogus (RFC 8816 §7.5), while it lives. Nothing is
-    /// kept that would link them afterwards. The caller has seen that who reports has authority over the number, and
-    /// answers the same whether there was anybody to charge.
-    pub fn report(&self, id: PlacementId) -> bool {
-        self.ids.origin(id).is_some_and(|origin| self.sessions.report(origin.into()))
+    fn give_back_counter(&self, place: Place, counter: u32, number: Option<TelephoneNumber>) {
+        if self.sessions.give_back(place, counter)
+            && let Some(number) = number
+        {
+            self.sessions.discount_number(place, number);
+        }
+    }
+
+    /// Charges the session that stored an item under a number for a report that it is bogus (RFC 8816 §7.5), while it
+    /// lives. An item of another number charges nobody. Nothing is kept that would link them afterwards. The caller has
+    /// seen that who reports has authority over the number, and answers the same whether there was anybody to charge.
+    pub fn report(&self, id: PlacementId, number: TelephoneNumber) -> bool {
+        match self.ids.maker(id, number) {
+            Some(Maker::Session(origin)) => self.sessions.report(origin.into()),
+            _ => false,
+        }
     }
 
     pub(crate) fn policy(&self, class: Class) -> Option<&ClassPolicy> {
@@ -505,7 +562,7 @@ impl Admission {
     }
 }
 
-pub(crate) fn limit_of(policy: &ClassPolicy) -> Limit {
+fn limit_of(policy: &ClassPolicy) -> Limit {
     Limit { stores: policy.stores, report_costs: policy.report_costs }
 }
 
@@ -518,7 +575,7 @@ pub(crate) fn first_store(
     let number = number.map_or(0, TelephoneNumber::to_bits).to_be_bytes();
     let hash = match &token.seal {
         Seal::Mac(_, tag) => return *tag,
-        Seal::Bearer => digest_of(&[b"herald-first-store", &number, body]),
+        Seal::Bearer => digest_of(&[b"herald-first-store", &token.input.id().0, &number, body]),
         Seal::Signature(signature) => digest_of(&[b"herald-first-store", signature]),
     };
     core::array::from_fn(|index| hash[index])

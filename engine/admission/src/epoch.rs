@@ -132,6 +132,11 @@ impl KeyBook {
         self.keys.iter().filter(|key| key.epoch >= current).cloned().collect()
     }
 
+    /// The key of a class in an epoch.
+    pub(crate) fn of(&self, epoch: u64, class: Class) -> Option<Arc<IssuerKey>> {
+        self.keys.iter().find(|key| key.epoch == epoch && key.class == class).cloned()
+    }
+
     /// All of them, as judges keep them at hand.
     pub(crate) fn at_hand(&self) -> KeysAtHand {
         let mut at_hand =

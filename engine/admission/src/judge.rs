@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use herald_core::{TelephoneNumber, Timestamp};
 
-use crate::admission::{Admission, Redemption, Verdict, first_store, limit_of, seconds};
+use crate::admission::{Admission, Redemption, Verdict, first_store, seconds};
 use crate::epoch::KeysAtHand;
 use crate::limits::{JUDGED_TOGETHER, MAC_KEYS_READY};
 use crate::mac::{ReadyKey, StoreInput, tags_are_equal};
 use crate::policy::{Class, ClassPolicy};
 use crate::refusal::Refusal;
-use crate::session::{Place, Session, Taken};
+use crate::session::{Place, Session};
 use crate::spent::{FirstStore, Standing};
 use crate::wire::{Continued, Credential, Mode, Presented, Seal, commits_to};
 
@@ -158,25 +158,12 @@ impl Judge {
         if !tags_are_equal(&tag, &key.tag(&input, &mut self.scratch)) {
             return Verdict::Refuse(Refusal::Proof);
         }
-        let sessions = &self.admission.sessions;
-        match sessions.take(session.place, counter, limit_of(policy)) {
-            Taken::Now => {}
-            Taken::Before => {
-                return Verdict::Repeat(self.admission.ids.id(session.place.origin(counter), &tag));
-            }
-            Taken::Beyond => return Verdict::Refuse(Refusal::Used),
-            Taken::Gone => return Verdict::Refuse(Refusal::NoSession),
+        let id = || self.admission.ids.id(session.place.origin(counter), &tag, store.number);
+        match self.admission.take(session.place, counter, policy, store.number) {
+            Ok(true) => Verdict::Accept(Some(id())),
+            Ok(false) => Verdict::Repeat(id()),
+            Err(refusal) => Verdict::Refuse(refusal),
         }
-        if let Some(number) = store.number
-            && policy.counts_numbers()
-        {
-            if sessions.number_is_at(session.place, number, policy.stores_per_number) {
-                sessions.give_back(session.place, counter);
-                return Verdict::Refuse(Refusal::NumberUsed);
-            }
-            sessions.count_number(session.place, number);
-        }
-        Verdict::Accept(Some(self.admission.ids.id(session.place.origin(counter), &tag)))
     }
 
     fn judge_presented(
@@ -219,11 +206,11 @@ impl Judge {
             }
             (Some(_), _) => Refusal::Proof.into(),
             (None, _) => match self.admission.standing(&key, token_id, &first_store, now) {
-                Standing::Fresh | Standing::SpentOnThis(FirstStore::Restored) => {
+                Standing::Fresh | Standing::SpentOnThis(FirstStore::Retry) => {
                     Judgement::Redeem(Box::new(Redemption::new(token, token_id, key, first_store, None)))
                 }
                 Standing::SpentOnThis(FirstStore::Alone) => {
-                    Judgement::Verdict(Verdict::Repeat(self.admission.id_of_alone(&first_store)))
+                    Judgement::Verdict(Verdict::Repeat(self.admission.ids.id_of_alone(token_id, number)))
                 }
                 Standing::Reserved => Refusal::Redeeming.into(),
                 Standing::Spent => Refusal::Spent.into(),

@@ -31,7 +31,7 @@ pub mod wire;
 
 use core::fmt;
 
-pub use admission::{Admission, Redemption, Settled, SpentRecord, Verdict};
+pub use admission::{Admission, DirectoryState, Redemption, Settled, SpentRecord, Verdict};
 pub use epoch::{IssuerKey, KeyError};
 pub use judge::{ContinuedStore, Judge, Judgement};
 pub use mac::{MacKey, StoreInput, Suite};

@@ -38,7 +38,9 @@ impl ClassPolicy {
             stores: 4,
             stores_per_number: 4,
             report_costs: 1,
-            tokens_per_identity: 1_000,
+            // 256 stores in an epoch: a number, which has room for 193 at least for a minute, is full for little more than
+            // a minute in ten, whatever one telephone does. 16 would leave room always.
+            tokens_per_identity: 64,
         }
     }
 

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use herald_core::siphash::{SipKey, hash_word};
 use parking_lot::Mutex;
 
+use crate::item_id::ItemIds;
 use crate::limits::{FIRST_STORES_MAX, SPENT_SHARDS};
 use crate::wire::{TAG_BYTES, TokenId};
 
@@ -32,8 +33,9 @@ pub(crate) enum Standing {
 pub(crate) enum FirstStore {
     /// The token opened no session; the store was accepted.
     Alone,
-    /// From the journal after a restart: whether the store was kept is not known, and it may be tried once more.
-    Restored,
+    /// It was not kept, or the record is from the journal after a restart and whether it was is not known: the store may be
+    /// tried once more.
+    Retry,
 }
 
 /// The spent tokens of an epoch. Any thread.
@@ -42,8 +44,9 @@ pub(crate) struct SpentTokens {
     key: SipKey,
     count: AtomicU64,
     count_max: u64,
-    /// What some of them were spent on.
-    first_stores: Mutex<HashMap<TokenId, ([u8; TAG_BYTES], FirstStore), Keyed>>,
+    ids: ItemIds,
+    /// What some of them were spent on, by their [`ItemIds::name_of_token`].
+    first_stores: Mutex<HashMap<u64, ([u8; TAG_BYTES], FirstStore), Keyed>>,
 }
 
 struct Shard {
@@ -52,7 +55,7 @@ struct Shard {
 }
 
 impl SpentTokens {
-    pub(crate) fn new(count_max: u64, secret: &[u8; 32]) -> Self {
+    pub(crate) fn new(count_max: u64, secret: &[u8; 32], ids: ItemIds) -> Self {
         let key = SipKey::from_secret(secret);
         let shard = || {
             let (spent, reserved) = (HashSet::with_hasher(Keyed(key)), HashSet::with_hasher(Keyed(key)));
@@ -63,6 +66,7 @@ impl SpentTokens {
             key,
             count: AtomicU64::new(0),
             count_max,
+            ids,
             first_stores: Mutex::new(HashMap::with_hasher(Keyed(key))),
         }
     }
@@ -97,7 +101,7 @@ impl SpentTokens {
         if shard.reserved.contains(&id) {
             return Err(Standing::Reserved);
         }
-        if shard.spent.contains(&id) && self.first_store(id, first) != Some(FirstStore::Restored) {
+        if shard.spent.contains(&id) && self.first_store(id, first) != Some(FirstStore::Retry) {
             return Err(Standing::Spent);
         }
         shard.reserved.insert(id);
@@ -120,21 +124,25 @@ impl SpentTokens {
 
     /// Remembers on which store a token was spent. Beyond the bound it is only spent.
     pub(crate) fn remember(&self, id: TokenId, first: [u8; TAG_BYTES], kind: FirstStore) {
+        let name = self.ids.name_of_token(id);
         let mut first_stores = self.first_stores.lock();
-        if first_stores.len() < FIRST_STORES_MAX {
-            first_stores.insert(id, (first, kind));
+        if first_stores.len() < FIRST_STORES_MAX || first_stores.contains_key(&name) {
+            first_stores.insert(name, (first, kind));
         }
     }
 
-    /// Forgets on which store a token was spent: it was tried once more.
-    pub(crate) fn forget(&self, id: TokenId) {
-        self.first_stores.lock().remove(&id);
+    /// Lets the store that a token was spent on be tried once more: it was not kept. By [`ItemIds::name_of_token`].
+    pub(crate) fn let_retry(&self, name: u64) {
+        if let Some((_, kind)) = self.first_stores.lock().get_mut(&name) {
+            *kind = FirstStore::Retry;
+        }
     }
 
     /// Whether a token was spent on the store that `first` stands for, and how that is known.
     pub(crate) fn first_store(&self, id: TokenId, first: &[u8; TAG_BYTES]) -> Option<FirstStore> {
+        let name = self.ids.name_of_token(id);
         let first_stores = self.first_stores.lock();
-        first_stores.get(&id).filter(|(spent_on, _)| spent_on == first).map(|(_, kind)| *kind)
+        first_stores.get(&name).filter(|(spent_on, _)| spent_on == first).map(|(_, kind)| *kind)
     }
 
     fn shard(&self, id: TokenId) -> &Mutex<Shard> {
@@ -171,6 +179,10 @@ impl Hasher for KeyedHasher {
         if let Some(&first) = bytes.first_chunk() {
             self.word ^= u64::from_le_bytes(first);
         }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.word ^= word;
     }
 
     fn write_usize(&mut self, _count: usize) {}

@@ -9,6 +9,7 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE as PADDED};
 use base64::engine::{DecodePaddingMode, general_purpose::URL_SAFE_NO_PAD};
 use ring::digest::{SHA256, digest};
+use zeroize::Zeroize;
 
 use crate::limits::{AUTHENTICATOR_BYTES_MAX, HEADER_BYTES_MAX, NAME_BYTES_MAX};
 
@@ -257,6 +258,14 @@ impl Presented {
             Seal::Mac(mode, _) => mode,
             Seal::Signature(_) => Mode::Signed,
         }
+    }
+}
+
+/// A proof may be the key that makes MACs, and an authenticator is worth a store.
+impl Drop for Presented {
+    fn drop(&mut self) {
+        self.authenticator.zeroize();
+        self.proof.zeroize();
     }
 }
 

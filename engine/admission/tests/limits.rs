@@ -124,21 +124,24 @@ fn reports_end_a_session_that_stores_bogus_items_and_say_the_same_of_any_other_i
         is_accepted(store(judge, &holder.continued(counter, number(2), BODY), number(2), BODY, START))
     };
     assert!(accepts(&mut judge, &holder, 200));
-    assert!(admission.report(ids[0]));
+    // Ids are there for everybody to see: the holder of another number charges nobody with one.
+    assert!(!admission.report(ids[0], number(2)), "the item is of another number");
+    assert!(accepts(&mut judge, &holder, 202));
+    assert!(admission.report(ids[0], number(1)));
     assert!(!accepts(&mut judge, &holder, 201), "a quarter less");
     assert!(accepts(&mut judge, &holder, 191));
     for _ in 0..3 {
-        assert!(admission.report(ids[0]));
+        assert!(admission.report(ids[0], number(1)));
     }
     let verdict = store(&mut judge, &holder.continued(1, number(2), BODY), number(2), BODY, START);
     assert_refused(verdict, Refusal::Used);
     assert!(accepts(&mut judge, &innocent, 255), "nobody else pays");
     assert!(
-        !admission.report(herald_core::PlacementId::from_bytes([5; 16])),
+        !admission.report(herald_core::PlacementId::from_bytes([5; 16]), number(1)),
         "cover and unknown items are of nobody"
     );
     admission.advance(START.plus_millis(3 * EPOCH_MS));
-    assert!(!admission.report(ids[0]), "nothing links any more");
+    assert!(!admission.report(ids[0], number(1)), "nothing links any more");
 }
 
 #[test]

@@ -5,7 +5,8 @@ mod common;
 
 use common::*;
 use herald_admission::{
-    Admission, Credential, Judge, Judgement, Presented, Refusal, Seal, StoreInput, TokenInput, Verdict,
+    Admission, Class, ClassPolicy, Credential, Judge, Judgement, Presented, Refusal, Seal, StoreInput,
+    TokenInput, Verdict,
 };
 use herald_core::TelephoneNumber;
 use ring::digest::{SHA256, digest};
@@ -20,11 +21,15 @@ struct Signer {
 
 impl Signer {
     fn new() -> Self {
+        Self::of(HANDSET)
+    }
+
+    fn of(class: Class) -> Self {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let pair =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).unwrap();
-        let mut input = Holder::now(1, HANDSET).input;
+        let mut input = Holder::now(1, class).input;
         input.0[2..34].copy_from_slice(digest(&SHA256, pair.public_key().as_ref()).as_ref());
         Self { pair, input, random }
     }
@@ -97,4 +102,22 @@ fn nobody_else_s_key_signs_for_a_token_and_no_mac_does() {
     assert_refused(store(&mut judge, &continued, number, BODY, START), Refusal::Scheme);
     let opening = holder.opening(1, Some(number), BODY);
     assert_refused(store(&mut judge, &opening, number, BODY, START), Refusal::Spent);
+}
+
+#[test]
+fn a_signer_stores_no_more_under_one_number_than_others_do() {
+    let admission = service();
+    let (mut judge, signer, number) = (Judge::new(admission.clone()), Signer::of(GATEWAY), number(1));
+    let most = ClassPolicy::gateway().stores_per_number;
+    let mut last = None;
+    for counter in 0..most {
+        last = match settle(&admission, &mut judge, signer.signed(counter, number, BODY), BODY).0 {
+            Verdict::Accept(id) => id,
+            verdict => panic!("{counter}: {verdict:?}"),
+        };
+    }
+    let one_more = |judge: &mut Judge| settle(&admission, judge, signer.signed(most, number, BODY), BODY).0;
+    assert_refused(one_more(&mut judge), Refusal::NumberUsed);
+    admission.give_back(last.unwrap(), number);
+    assert!(is_accepted(one_more(&mut judge)), "what was not kept does not count");
 }

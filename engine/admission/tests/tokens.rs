@@ -158,4 +158,21 @@ fn a_bearer_token_is_good_for_one_store() {
     assert_refused(store(&mut judge, &bearer, common::number(2), BODY, START), Refusal::Spent);
     let opening = Holder { mode: Mode::Withheld, ..holder.clone() }.opening(0, Some(number), BODY);
     assert_refused(store(&mut judge, &opening, number, BODY, START), Refusal::Spent);
+    // Another token for the same store is another item.
+    let Credential::Presented(mut other) = bearer.clone() else { panic!() };
+    other.input = Holder::now(2, HANDSET).input;
+    let other = Credential::Presented(other);
+    let Verdict::Accept(Some(other_id)) = store(&mut judge, &other, number, BODY, START) else { panic!() };
+    assert_ne!(other_id, id);
+    // What was not kept may be tried once more, and nothing else.
+    let admission = judge.admission().clone();
+    admission.give_back(id, common::number(2));
+    assert_eq!(store(&mut judge, &bearer, number, BODY, START), Verdict::Repeat(id), "of another number");
+    for _ in 0..2 {
+        admission.give_back(id, number);
+        assert_refused(store(&mut judge, &bearer, number, &[8; 640], START), Refusal::Spent);
+        assert_eq!(store(&mut judge, &bearer, number, BODY, START), Verdict::Accept(Some(id)));
+    }
+    assert_eq!(store(&mut judge, &other, number, BODY, START), Verdict::Repeat(other_id));
+    assert_eq!(admission.spent_count(), 2);
 }

@@ -228,10 +228,12 @@ pub const PROPERTIES: &[Property] = &[
     Property {
         name: "token_classes",
         option: "token-classes",
-        form: "NAME=STORES[,NAME=STORES...]",
+        form: "NAME=STORES[:TOKENS][,...]",
         default: "handset=4,gateway=256",
-        meaning: "the classes of tokens, up to 3, and how many stores a token of each is good for (1 to 1024); each class \
-                  has keys of its own, so a token hides among those of its class",
+        meaning: "the classes of tokens, up to 3, and how many stores a token of each is good for (1 to 1024), and how \
+                  many tokens of it a holder may have of each epoch (handset: 64, gateway: 100000); each class has keys of \
+                  its own, so a token hides among those of its class; the first is for every holder, the others for \
+                  those of a service provider code or a range",
         set: |config, value| config.admission.set_classes(value),
     },
     Property {

@@ -181,8 +181,7 @@ impl Job {
 
 impl<T: Send, W: FnOnce(&mut Session, Timestamp) -> T + Send> Task for Work<T, W> {
     fn is_awaited(&self) -> bool {
-        // The other owner is its `Reading`.
-        Arc::strong_count(&self.giver.0) > 1
+        self.giver.is_awaited()
     }
 
     fn run(self: Box<Self>, session: &mut Session, now: Timestamp) {
@@ -192,6 +191,12 @@ impl<T: Send, W: FnOnce(&mut Session, Timestamp) -> T + Send> Task for Work<T, W
 }
 
 impl<T> Giver<T> {
+    /// Whether anybody waits for the result still.
+    pub(crate) fn is_awaited(&self) -> bool {
+        // The other owner is its `Reading`.
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Gives the result.
     pub(crate) fn give(self, result: T) {
         self.0.lock().result = Some(result);

@@ -27,7 +27,7 @@ fn a_whole_file_is_taken() {
         token_roots = "sti-roots.pem"
         token_epoch = "10m"
         token_epochs_ahead = 6
-        token_classes = ["handset=4", "gateway=256"]
+        token_classes = ["handset=4:20", "gateway=256"]
         token_mac = "aes-128-gmac"
         token_sessions = 1000
         redemption_share = 50

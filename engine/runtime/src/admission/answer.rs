@@ -18,8 +18,8 @@ pub(super) fn bare(status: StatusCode) -> HttpResponse {
 }
 
 /// An answer that is the same for all who ask within `fresh_s`.
-pub(super) fn public(content_type: &str, body: Vec<u8>, fresh_s: u64) -> HttpResponse {
-    let mut answer = with_body(StatusCode::OK, content_type, Bytes::from(body));
+pub(super) fn public(content_type: &str, body: Bytes, fresh_s: u64) -> HttpResponse {
+    let mut answer = with_body(StatusCode::OK, content_type, body);
     put(&mut answer, CACHE_CONTROL, &format!("public, max-age={fresh_s}"));
     answer
 }
@@ -64,12 +64,12 @@ pub(crate) fn refused(books: &Books, refusal: Refusal, now: Timestamp) -> HttpRe
         Some(seconds) => retry_after(answer, u64::from(seconds)),
         None => answer,
     };
-    // Keys of later epochs come first.
-    match books.admission.published_keys(now).last() {
-        Some(key) if status == StatusCode::UNAUTHORIZED => {
-            challenge(answer, &books.admission.challenge().header(&key.public_key))
-        }
-        _ => answer,
+    if status != StatusCode::UNAUTHORIZED {
+        return answer;
+    }
+    match books.admission.challenge_key(now) {
+        Some(key) => challenge(answer, &books.admission.challenge().header(&key.public_key)),
+        None => answer,
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use herald_admission::{Identity, IssuanceQuota, IssuerKey, QuotaRefusal, directory};
+use herald_admission::{Class, Identity, IssuanceQuota, IssuerKey, QuotaRefusal, directory};
 use herald_core::{PlacementId, TelephoneNumber, Timestamp};
 use herald_net::{Bytes, StatusCode};
 use herald_stir::{
@@ -211,7 +211,7 @@ impl Desk {
         let until = now.plus_millis(self.books.admission.settings().session_life_ms);
         if self.note(&self.reported, &id.to_string(), until, now).is_ok() {
             // Whether there was anybody to charge is nobody's business.
-            let _ = self.books.admission.report(id);
+            let _ = self.books.admission.report(id, number);
         }
         bare(StatusCode::NO_CONTENT)
     }
@@ -230,6 +230,9 @@ impl Desk {
         }
         let now = self.books.now();
         let Some(key) = self.key_for(&request, now) else { return giver.give(no_request()) };
+        if key.class != FOR_EVERY_HOLDER && !holder.has_many() {
+            return giver.give(not_of_class());
+        }
         let want = Issue {
             books: self.books.clone(),
             quota: self.quota.clone(),
@@ -252,6 +255,10 @@ impl Desk {
         admission.issuing_key(truncated_id, now).filter(|_| is_ours)
     }
 }
+
+/// The class that every holder may have tokens of. Tokens of the others are good for more stores, and for who has more
+/// than single numbers.
+const FOR_EVERY_HOLDER: Class = Class(0);
 
 /// A request for tokens on its way through the plugin.
 struct Issue {
@@ -290,8 +297,7 @@ impl Issue {
 
 /// What the issuer offers (RFC 9578 §4): byte for byte the same for all.
 pub(crate) fn directory(books: &Books, now: Timestamp) -> HttpResponse {
-    let text = directory::write(books.admission.settings(), &books.admission.published_keys(now));
-    public(directory::MEDIA_TYPE, text.into_bytes(), DIRECTORY_FRESH_S)
+    public(directory::MEDIA_TYPE, books.directory(now), DIRECTORY_FRESH_S)
 }
 
 /// The answer to one too many.
@@ -329,6 +335,12 @@ fn no_more(refusal: &QuotaRefusal) -> HttpResponse {
     };
     let answer = problem(status, "token-quota", "No more tokens", &refusal.to_string());
     retry_after(answer, u64::from(seconds))
+}
+
+fn not_of_class() -> HttpResponse {
+    let detail = "tokens of this class are for holders of a service provider code or a range of numbers; \
+                  ask for the first class";
+    problem(StatusCode::FORBIDDEN, "token-class", "Not of this class", detail)
 }
 
 fn no_request() -> HttpResponse {

@@ -17,10 +17,11 @@ pub(crate) mod settings;
 use std::hash::RandomState;
 use std::sync::{Arc, mpsc};
 
-use herald_admission::{Admission, Refusal, SpentRecord, TokenId, Verdict};
+use herald_admission::{Admission, DirectoryState, Refusal, SpentRecord, TokenId, Verdict, directory};
 use herald_core::{Clock, Random, TelephoneNumber, Timestamp};
 use herald_journal::Vault;
 use herald_net::Bytes;
+use parking_lot::Mutex;
 
 use crate::config::ConfigError;
 use crate::engine::{Level, Report};
@@ -44,6 +45,8 @@ pub(crate) struct Books {
     vault: Option<Arc<Vault>>,
     clock: Arc<dyn Clock>,
     report: Report,
+    /// The issuer directory as it was last written, for as long as it says the same.
+    directory: Mutex<Option<(DirectoryState, Bytes)>>,
 }
 
 /// Admission of one engine, with its threads. Any thread.
@@ -77,8 +80,14 @@ impl Admitting {
             .map_err(|error| ConfigError::new(format!("admission: {error}")))?;
         let trust = settings.trust()?;
         let admission = Arc::new(admission);
-        let books =
-            Arc::new(Books { admission, plugin, vault, clock: clock.clone(), report: report.clone() });
+        let books = Arc::new(Books {
+            admission,
+            plugin,
+            vault,
+            clock: clock.clone(),
+            report: report.clone(),
+            directory: Mutex::default(),
+        });
         let keeper = Keeper::start(books.clone())?;
         let redeemer = Redeemer::start(books.clone(), settings.share_percent)?;
         let issuer = Issuer::start(books.clone(), trust)?;
@@ -127,6 +136,21 @@ impl Books {
 
     fn say(&self, level: Level, what: &str) {
         (self.report)(level, &format!("admission: {what}"));
+    }
+
+    /// The issuer directory. Written anew when keys or the epoch have changed.
+    fn directory(&self, now: Timestamp) -> Bytes {
+        let state = self.admission.directory_state(now);
+        let mut directory = self.directory.lock();
+        if let Some((of, text)) = &*directory
+            && *of == state
+        {
+            return text.clone();
+        }
+        let keys = self.admission.published_keys(now);
+        let text = Bytes::from(directory::write(self.admission.settings(), &keys));
+        *directory = Some((state, text.clone()));
+        text
     }
 
     /// Takes in what was spent before a restart of an epoch that still counts.

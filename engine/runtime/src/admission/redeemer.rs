@@ -60,6 +60,13 @@ struct Waiting {
     giver: Giver<Verdict>,
 }
 
+/// A token whose first store is genuine, and who waits for the verdict.
+struct Genuine {
+    settled: Settled,
+    number: Option<TelephoneNumber>,
+    giver: Giver<Verdict>,
+}
+
 /// What the plugin says of a batch.
 struct Judged {
     batch: Vec<Waiting>,
@@ -162,7 +169,7 @@ impl Work {
     }
 
     fn now_us(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+        micros(self.began.elapsed())
     }
 
     fn next(&mut self) -> Next {
@@ -222,35 +229,52 @@ impl Work {
     /// Judges the first stores of tokens that the plugin has judged, writes down what is spent, and tells.
     fn settle(&mut self, judged: Judged) {
         let Judged { batch, came, took } = judged;
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let (began, count) = (Instant::now(), batch.len() as u64);
+        let genuine = self.genuine(batch, came);
+        // With the MACs and signatures of the stores.
+        let took_us = micros(took + began.elapsed());
         self.pacer.worked(took_us, self.now_us());
-        let full = {
-            let mut state = self.inbox.state.lock();
-            state.each_us = took_us / (batch.len() as u64).max(1);
-            state.waiting.refusal(state.each_us, self.share_permille)
-        };
+        self.inbox.state.lock().each_us = took_us / count.max(1);
+        self.commit(genuine);
+    }
+
+    /// The tokens of a batch that are good and whose first stores are genuine. The others are refused.
+    fn genuine(
+        &self,
+        batch: Vec<Waiting>,
+        came: Result<Vec<Result<Secret, NotDone>>, NotDone>,
+    ) -> Vec<Genuine> {
         let answers = match came {
             Ok(answers) if answers.len() == batch.len() => answers,
-            Ok(_) => return refuse(&self.books, batch, Refusal::Unavailable),
-            Err(NotDone::Busy) => {
-                return refuse(&self.books, batch, full);
+            other => {
+                let refusal = match other {
+                    Err(NotDone::Busy) => self.full(),
+                    _ => Refusal::Unavailable,
+                };
+                refuse(&self.books, batch, refusal);
+                return Vec::new();
             }
-            Err(_) => return refuse(&self.books, batch, Refusal::Unavailable),
         };
         let now = self.books.now();
-        let mut settled = Vec::with_capacity(batch.len());
+        let mut genuine = Vec::with_capacity(batch.len());
         for (waiting, answer) in batch.into_iter().zip(answers) {
             match answer {
-                Ok(secret) => settled.extend(settle_one(&self.books, waiting, &secret, now)),
+                Ok(secret) => genuine.extend(settle_one(&self.books, waiting, &secret, now)),
                 Err(NotDone::Refused) => refuse(&self.books, [waiting], Refusal::Proof),
                 Err(_) => refuse(&self.books, [waiting], Refusal::Unavailable),
             }
         }
-        self.commit(settled);
+        genuine
     }
 
-    fn commit(&mut self, settled: Vec<(Settled, Giver<Verdict>)>) {
-        let records = settled.iter().filter_map(|(settled, _)| settled.record());
+    /// The refusal of a token for which there is no room.
+    fn full(&self) -> Refusal {
+        let state = self.inbox.state.lock();
+        state.waiting.refusal(state.each_us, self.share_permille)
+    }
+
+    fn commit(&mut self, genuine: Vec<Genuine>) {
+        let records = genuine.iter().filter_map(|one| one.settled.record());
         let marks: Vec<_> = records
             .map(|record| SpentMark {
                 epoch: record.epoch,
@@ -271,13 +295,19 @@ impl Work {
             _ => {}
         }
         self.is_failing = kept.is_err();
-        for (settled, giver) in settled {
+        let admission = &self.books.admission;
+        for Genuine { settled, number, giver } in genuine {
             if kept.is_err() && settled.record().is_some() {
-                self.books.admission.withdraw(settled);
+                admission.withdraw(settled);
                 giver.give(Verdict::Refuse(Refusal::Unavailable));
-            } else {
-                giver.give(self.books.admission.commit(settled));
+                continue;
             }
+            let verdict = admission.commit(settled);
+            // Who has gone stores nothing, and may come again with the same store.
+            if let (false, Verdict::Accept(Some(id)), Some(number)) = (giver.is_awaited(), verdict, number) {
+                admission.give_back(id, number);
+            }
+            giver.give(verdict);
         }
     }
 }
@@ -294,20 +324,19 @@ fn presented(redemption: &Redemption) -> Presented {
 }
 
 /// Looks at the first store of a token that is good.
-fn settle_one(
-    books: &Books,
-    waiting: Waiting,
-    secret: &[u8],
-    now: Timestamp,
-) -> Option<(Settled, Giver<Verdict>)> {
+fn settle_one(books: &Books, waiting: Waiting, secret: &[u8], now: Timestamp) -> Option<Genuine> {
     let Waiting { token: Token { redemption, number, body }, giver } = waiting;
     match books.admission.settle(redemption, secret, number, &body, now) {
-        Ok(settled) => Some((settled, giver)),
+        Ok(settled) => Some(Genuine { settled, number, giver }),
         Err(refusal) => {
             giver.give(Verdict::Refuse(refusal));
             None
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn refuse(books: &Books, waiting: impl IntoIterator<Item = Waiting>, refusal: Refusal) {

@@ -75,9 +75,9 @@ impl AdmissionSettings {
         Ok(())
     }
 
-    /// `NAME=STORES[,...]`: a class that has a default keeps the rest of it.
+    /// `NAME=STORES[:TOKENS][,...]`: a class that has a default keeps the rest of it.
     pub(crate) fn set_classes(&mut self, value: &str) -> Result<(), &'static str> {
-        const WANTED: &str = "up to 3 of NAME=STORES, as in handset=4,gateway=256; stores from 1 to 1024";
+        const WANTED: &str = "up to 3 of NAME=STORES, or NAME=STORES:TOKENS, as in handset=4:64,gateway=256; stores from 1 to 1024, tokens from 1";
         let classes: Option<Vec<_>> = value.split(',').map(|class| read_class(class.trim())).collect();
         let classes = classes.filter(|classes| (1..=CLASSES_MAX).contains(&classes.len())).ok_or(WANTED)?;
         let is_twice =
@@ -135,11 +135,16 @@ impl AdmissionSettings {
 fn read_class(class: &str) -> Option<ClassPolicy> {
     let (name, stores) = class.split_once('=')?;
     let is_name = |sign: u8| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == b'-';
+    let (stores, tokens) = match stores.split_once(':') {
+        Some((stores, tokens)) => (stores, Some(tokens.parse().ok().filter(|tokens| *tokens > 0)?)),
+        None => (stores, None),
+    };
     let stores = stores.parse().ok().filter(|stores| (1..=QUOTA_MAX).contains(stores))?;
     if name.is_empty() || name.len() > 32 || !name.bytes().all(is_name) {
         return None;
     }
     let usual = if stores <= 16 { ClassPolicy::handset() } else { ClassPolicy::gateway() };
     let stores_per_number = usual.stores_per_number.max(if stores <= 16 { stores } else { 1 });
-    Some(ClassPolicy { name: name.to_owned(), stores, stores_per_number, ..usual })
+    let tokens_per_identity = tokens.unwrap_or(usual.tokens_per_identity);
+    Some(ClassPolicy { name: name.to_owned(), stores, stores_per_number, tokens_per_identity, ..usual })
 }

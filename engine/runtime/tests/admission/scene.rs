@@ -130,8 +130,18 @@ impl Scene {
         Client::unix(self.folder.path().join("socket"))
     }
 
+    /// Who has a number.
     pub(crate) fn holder(&self, text: &str) -> Holder {
-        let list = TnAuthList::new(vec![TnEntry::One(number(text))]).expect("a list");
+        self.holder_of(vec![TnEntry::One(number(text))])
+    }
+
+    /// A provider that has the number.
+    pub(crate) fn provider(&self, text: &str) -> Holder {
+        self.holder_of(vec![TnEntry::Spc("1234".to_owned()), TnEntry::One(number(text))])
+    }
+
+    fn holder_of(&self, entries: Vec<TnEntry>) -> Holder {
+        let list = TnAuthList::new(entries).expect("a list");
         let issued = self.authority.issue("Holder", &list, self.validity, &SystemRandom);
         Holder(issued.expect("a certificate"))
     }
