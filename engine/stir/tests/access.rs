@@ -1,5 +1,7 @@
 //! Who an access token is from, and every way in which it is not to be believed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::pki::{Made, issuer, numbers, one, range, signer, spc};
