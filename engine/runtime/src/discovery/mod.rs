@@ -34,6 +34,8 @@ pub(crate) struct Discoverer {
     /// Knows which service provider code a number has.
     codes: Arc<Directory>,
     random: Arc<dyn Random>,
+    /// How long a source may take, in milliseconds: as long for all who wait, however little time one of them has.
+    deadline_ms: u64,
     state: Mutex<State>,
     /// The services that the operator's own sources found.
     own: Mutex<HashSet<CpsUri>>,
@@ -50,8 +52,10 @@ struct Member {
 #[derive(Default)]
 struct State {
     cache: Cache,
-    /// Who waits for which question.
-    under_way: HashMap<Key, Vec<Box<dyn AnswerWaiter>>>,
+    /// How often all was forgotten: what was asked before is not kept.
+    epoch: u64,
+    /// Who waits for which question, of which epoch.
+    under_way: HashMap<(u64, Key), Vec<Box<dyn AnswerWaiter>>>,
 }
 
 /// What a machine wants to know.
@@ -60,15 +64,13 @@ pub(crate) struct Wanted<'a> {
     pub(crate) source: &'a str,
     pub(crate) number: TelephoneNumber,
     pub(crate) side: Side,
-    /// On the steady clock: an answer after it is of no use.
-    pub(crate) until: Timestamp,
 }
 
 impl Discoverer {
-    /// Asks none yet.
-    pub(crate) fn new(codes: Arc<Directory>, random: Arc<dyn Random>) -> Self {
+    /// Asks none yet; later each may take `deadline_ms`.
+    pub(crate) fn new(codes: Arc<Directory>, random: Arc<dyn Random>, deadline_ms: u64) -> Self {
         let (state, own, shown) = Default::default();
-        Self { members: Vec::new(), codes, random, state, own, shown }
+        Self { members: Vec::new(), codes, random, deadline_ms, state, own, shown }
     }
 
     /// One more source. `is_own`: what it finds is the operator's own word, so it counts as proven, and the services are
@@ -92,7 +94,8 @@ impl Discoverer {
         let (counters, is_own) = (&self.members[index].counters, self.members[index].is_own);
         let mut state = self.state.lock();
         let known = state.cache.find(&key, now);
-        let is_under_way = state.under_way.contains_key(&key);
+        let place = (state.epoch, key);
+        let is_under_way = state.under_way.contains_key(&place);
         let has_room = state.under_way.len() < DISCOVERIES_MAX;
         let (answer, waiters) = match known {
             Some(known) => {
@@ -109,40 +112,46 @@ impl Discoverer {
             }
             None if is_under_way => {
                 add(&counters.joined);
-                state.under_way.entry(key).or_default().push(waiter);
+                state.under_way.entry(place).or_default().push(waiter);
                 return None;
             }
             None if !has_room => return Some(Answer::Failed(IoFault::Busy)),
             None => (None, vec![waiter]),
         };
-        state.under_way.insert(key, waiters);
+        state.under_way.insert(place, waiters);
         drop(state);
-        self.ask(key, wanted.until, now);
+        self.ask(place, now);
         answer
     }
 
-    fn ask(self: &Arc<Self>, key: Key, until: Timestamp, now: Timestamp) {
+    fn ask(self: &Arc<Self>, place: (u64, Key), now: Timestamp) {
+        let (_, key) = place;
         let member = &self.members[key.index];
         add(&member.counters.asked);
         let (number, side) = (key.number, key.side);
         let spc = self.codes.code_of(number).map(str::to_owned);
-        let asking = Asking { discoverer: self.clone(), key, asked_at: now, is_told: AtomicBool::new(false) };
-        let question = Question { number, side, spc, deadline_ms: until.as_millis() };
+        let asking =
+            Asking { discoverer: self.clone(), place, asked_at: now, is_told: AtomicBool::new(false) };
+        let deadline_ms = now.plus_millis(self.deadline_ms).as_millis();
+        let question = Question { number, side, spc, deadline_ms };
         member.source.ask(question, Box::new(move |outcome| asking.tell(outcome)));
     }
 
-    fn finish(&self, key: &Key, outcome: Outcome, asked_at: Timestamp) {
+    fn finish(&self, place: &(u64, Key), outcome: Outcome, asked_at: Timestamp) {
+        let (epoch, key) = place;
         let member = &self.members[key.index];
         member.counters.count(&outcome);
         let says = judge(outcome, member.is_own);
-        // Before anybody may act on it.
-        if let (Ok(found), true) = (&says, member.is_own) {
-            self.remember_own(&found.services);
-        }
         let waiters = {
             let mut state = self.state.lock();
-            state.cache.put(*key, &says, asked_at, &*self.random);
-            state.under_way.remove(key).unwrap_or_default()
+            if state.epoch == *epoch {
+                // Before anybody may act on it.
+                if let (Ok(found), true) = (&says, member.is_own) {
+                    self.remember_own(&found.services);
+                }
+                state.cache.put(*key, &says, asked_at, &*self.random);
+            }
+            state.under_way.remove(place).unwrap_or_default()
         };
         let answer = Answer::from(says);
         for waiter in waiters {
@@ -170,9 +179,13 @@ impl Discoverer {
         }
     }
 
-    /// Forgets all answers: sources may know better now.
+    /// Forgets all answers, those to come to questions under way too: sources may know better now. Services that are the
+    /// operator's own are so when a source names them again.
     pub(crate) fn forget(&self) {
-        self.state.lock().cache = Cache::default();
+        let mut state = self.state.lock();
+        state.cache = Cache::default();
+        state.epoch += 1;
+        self.own.lock().clear();
     }
 
     /// What the sources were asked so far, in the order in which they were added.
@@ -185,7 +198,7 @@ impl Discoverer {
 /// A question under way. Dropped untold, its source has failed.
 struct Asking {
     discoverer: Arc<Discoverer>,
-    key: Key,
+    place: (u64, Key),
     asked_at: Timestamp,
     is_told: AtomicBool,
 }
@@ -193,7 +206,7 @@ struct Asking {
 impl Asking {
     fn tell(&self, outcome: Outcome) {
         if !self.is_told.swap(true, Ordering::Relaxed) {
-            self.discoverer.finish(&self.key, outcome, self.asked_at);
+            self.discoverer.finish(&self.place, outcome, self.asked_at);
         }
     }
 }
@@ -221,6 +234,7 @@ fn judge(outcome: Outcome, is_own: bool) -> Result<Discovered, IoFault> {
             }
             Ok(found(services, says.is_proven || is_own, says.note, says.fresh_s))
         }
+        Outcome::Nothing { fresh_s: 0, .. } => Err(IoFault::Unreachable("it could not find out".to_owned())),
         Outcome::Nothing { fresh_s, note } => Ok(found(Vec::new(), false, note, fresh_s)),
         Outcome::Failed(why) => Err(IoFault::Unreachable(why)),
         Outcome::TimedOut => Err(IoFault::TimedOut),

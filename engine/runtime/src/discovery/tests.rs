@@ -53,7 +53,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// `left`, a stranger's; `own`, which is the operator's.
+    /// `left`, a stranger's; `mine` and `own`, which are the operator's.
     fn new() -> Self {
         let ((asked_by, asked), (teller, told)) = (channel(), channel());
         let left = Arc::new(Left { asked: Mutex::new(asked_by), seen: Mutex::default() });
@@ -61,8 +61,9 @@ impl Scene {
         let block = "2-12155551212".parse().unwrap();
         let herald_stir::services::Selector::Numbers(block) = block else { panic!("a block") };
         codes.set_code(block, "ABCD").unwrap();
-        let mut discoverer = Discoverer::new(Arc::new(codes), Arc::new(SystemRandom));
+        let mut discoverer = Discoverer::new(Arc::new(codes), Arc::new(SystemRandom), 700);
         discoverer.add("left", left.clone(), false);
+        discoverer.add("mine", left.clone(), true);
         discoverer.add("own", Arc::new(AtOnce(|| found(&["https://own.example"], 0))), true);
         discoverer.add("odd", Arc::new(AtOnce(|| found(&["unix:/run/x", "local", "http://x"], 9))), false);
         Self { discoverer: Arc::new(discoverer), left, asked, told, teller }
@@ -70,8 +71,7 @@ impl Scene {
 
     fn want(&self, source: &str, number: &str, at_s: u64) -> Option<Answer> {
         let now = Timestamp::from_millis(at_s * 1000);
-        let (number, until) = (number.parse().unwrap(), now.plus_millis(700));
-        let wanted = Wanted { source, number, side: Side::Called, until };
+        let wanted = Wanted { source, number: number.parse().unwrap(), side: Side::Called };
         self.discoverer.want(wanted, Box::new(Heard(self.teller.clone())), now)
     }
 
@@ -164,5 +164,42 @@ fn questions_under_way_are_bounded_and_certificates_are_shown_once() {
     for der in [b"one", b"one", b"two"] {
         scene.discoverer.show_certificate(der, Timestamp::default());
     }
-    assert_eq!(*scene.left.seen.lock(), [b"one".to_vec(), b"two".to_vec()]);
+    let twice = [b"one", b"one", b"two", b"two"].map(|der| der[..].to_vec());
+    assert_eq!(*scene.left.seen.lock(), twice, "by each of its names");
+}
+
+#[test]
+fn what_was_asked_before_all_was_forgotten_is_neither_kept_nor_joined_nor_the_operators_own() {
+    let scene = Scene::new();
+    let is_own = |uri: &str| scene.discoverer.is_own(&uri.parse().unwrap());
+    let ask = || {
+        assert_eq!(scene.want("mine", NUMBER, 0), None);
+        scene.asked.try_recv().expect("it is asked").1
+    };
+    ask()(found(&["https://first.example"], 100));
+    assert!(is_own("https://first.example"));
+    scene.discoverer.forget();
+    assert!(!is_own("https://first.example"));
+
+    let old = ask();
+    scene.discoverer.forget();
+    let new = ask();
+    new(found(&["https://new.example"], 100));
+    old(found(&["https://old.example"], 100));
+    let told: Vec<_> = scene.answers().iter().map(|answer| services(answer).0.join(" ")).collect();
+    assert_eq!(told, ["https://first.example", "https://new.example", "https://old.example"]);
+    let kept = scene.want("mine", NUMBER, 1).map(|answer| services(&answer).0);
+    assert_eq!(kept, Some(vec!["https://new.example".to_owned()]));
+    assert_eq!([is_own("https://new.example"), is_own("https://old.example")], [true, false]);
+}
+
+#[test]
+fn nothing_for_no_time_at_all_is_no_answer() {
+    let scene = Scene::new();
+    let said = [0, 1].map(|fresh_s| {
+        assert_eq!(scene.want("left", &(fresh_s + 5).to_string(), 0), None);
+        scene.asked.try_recv().unwrap().1(Outcome::Nothing { fresh_s, note: String::new() });
+        matches!(scene.answers()[..], [Answer::Discovered(_)])
+    });
+    assert_eq!(said, [false, true]);
 }

@@ -102,7 +102,8 @@ pub(super) fn discoverer(
     if loaded.is_empty() {
         return Ok(None);
     }
-    let mut discoverer = Discoverer::new(configured.directory.clone(), random);
+    let deadline_ms = millis(settings.discovery_deadline);
+    let mut discoverer = Discoverer::new(configured.directory.clone(), random, deadline_ms);
     for (name, source) in loaded {
         discoverer.add(name, source.clone(), settings.discovery_own.contains(name));
     }

@@ -351,9 +351,9 @@ impl Lane {
                 let (waiter, now) = (self.waiting(id, ticket), self.common.clock.now());
                 self.take_want(self.common.fetcher.want_anew(&url, kind, waiter, now))
             }
-            Asked::Discover { source, number, side, until } => {
+            Asked::Discover { source, number, side, .. } => {
                 let Some(discoverer) = self.common.discoverer() else { return Some(no_source(&source)) };
-                let wanted = Wanted { source: &source, number, side, until };
+                let wanted = Wanted { source: &source, number, side };
                 discoverer.want(wanted, self.waiting(id, ticket), self.common.clock.now())
             }
         }
