@@ -18,18 +18,21 @@ impl SipKey {
 /// SipHash-1-3 of the eight little-endian bytes of `word`: for an index.
 #[inline]
 pub fn hash_word(key: SipKey, word: u64) -> u64 {
-    sip::<1, 3>(key, &[word])
+    sip::<1, 3, 1>(key, &[word])
 }
 
 /// SipHash-2-4 of the little-endian bytes of `words`, up to 31 of them: a pseudorandom function.
 #[inline]
 pub fn prf_words<const COUNT: usize>(key: SipKey, words: &[u64; COUNT]) -> u64 {
     const { assert!(COUNT < 32, "the length in bytes has eight bits") };
-    sip::<2, 4>(key, words)
+    sip::<2, 4, COUNT>(key, words)
 }
 
 #[inline]
-fn sip<const COMPRESSION_ROUNDS: usize, const FINAL_ROUNDS: usize>(key: SipKey, words: &[u64]) -> u64 {
+fn sip<const COMPRESSION_ROUNDS: usize, const FINAL_ROUNDS: usize, const COUNT: usize>(
+    key: SipKey,
+    words: &[u64; COUNT],
+) -> u64 {
     let [k0, k1] = key.0;
     let mut state = [
         k0 ^ 0x736f_6d65_7073_6575,
@@ -37,16 +40,21 @@ fn sip<const COMPRESSION_ROUNDS: usize, const FINAL_ROUNDS: usize>(key: SipKey, 
         k0 ^ 0x6c79_6765_6e65_7261,
         k1 ^ 0x7465_6462_7974_6573,
     ];
-    // The message is whole words; the last block is then its length in bytes in the top byte.
-    let last = (words.len() as u64 * 8) << 56;
-    for block in words.iter().copied().chain([last]) {
-        state[3] ^= block;
-        (0..COMPRESSION_ROUNDS).for_each(|_| round(&mut state));
-        state[0] ^= block;
+    for word in words {
+        absorb::<COMPRESSION_ROUNDS>(&mut state, *word);
     }
+    // The message is whole words; the last block is then its length in bytes in the top byte.
+    absorb::<COMPRESSION_ROUNDS>(&mut state, (COUNT as u64 * 8) << 56);
     state[2] ^= 0xff;
     (0..FINAL_ROUNDS).for_each(|_| round(&mut state));
     state[0] ^ state[1] ^ state[2] ^ state[3]
+}
+
+#[inline]
+fn absorb<const ROUNDS: usize>(state: &mut [u64; 4], block: u64) {
+    state[3] ^= block;
+    (0..ROUNDS).for_each(|_| round(state));
+    state[0] ^= block;
 }
 
 #[inline]
