@@ -372,13 +372,14 @@ impl Resolver {
             self.close(key);
         }
         let outcome = outcome.unwrap_or_else(|why| lookup.walk.give_up(why, &self.config));
+        // First, so that who is answered and asks again finds it remembered.
+        self.effects.push_back(Effect::Learn(number, outcome.clone()));
         for ticket in lookup.questions {
             if let Some(question) = self.questions.remove(&ticket) {
                 self.timers.remove(&(question.ends_ms, Timer::Question(ticket)));
                 self.effects.push_back(Effect::Answer(ticket, outcome.clone()));
             }
         }
-        self.effects.push_back(Effect::Learn(number, outcome));
     }
 
     fn close(&mut self, key: QueryKey) -> Option<Query> {
