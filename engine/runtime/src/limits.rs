@@ -170,7 +170,7 @@ pub const PLUGIN_CHORE_MS: u64 = 10_000;
 pub const PLUGIN_CLOSE_MS: u64 = 2_000;
 /// How long the watch over plugins sleeps at most while something is under way, in ms, should a clock be slow.
 pub(crate) const PLUGIN_WATCH_MS: u64 = 1_000;
-/// Times that code may be loaded in one engine. It is never unloaded: at the bound a plugin is not replaced any more
+/// Times that code may be loaded for one plugin. It is never unloaded: at the bound a plugin is not replaced any more
 /// until the process is started anew.
 pub const PLUGIN_LOADS_MAX: u64 = 8192;
 /// How long each call may take when a plugin is checked, in ms.

@@ -45,7 +45,7 @@ pub struct Answer {
     pub uris: Vec<String>,
     /// Whether somebody with authority over the number has signed that, and the plugin has verified it.
     pub is_proven: bool,
-    /// For how long it may be remembered, in seconds, also that there is nothing.
+    /// For how long it may be remembered, in seconds, also that there is nothing. 0 without a URI: it could not be found out.
     pub fresh_s: u32,
     /// How it was found, for `herald discover --explain`. Up to 256 bytes are shown.
     pub note: String,
