@@ -1,21 +1,13 @@
-//! The property table: every setting of the engine with its name, its form, its default and what it means.
-//!
-//! The same table serves the configuration file, the command line (`--name value`), the C API (name and value)
-//! and the documentation. It opens no file but the one it is told to read.
-
-use core::fmt;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+//! The property table itself.
 
 use herald_core::Retention;
-use herald_core::nearest_name;
 use herald_journal::Durability;
 use herald_stir::Suite;
 
-use crate::admission::settings::AdmissionSettings;
-use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, REACTORS_MAX};
-use crate::services::{ServiceSettings, set_paths};
+use super::Config;
+use super::forms::{parse_duration, parse_size, set_deadline, set_list, set_path, set_plugins};
+use crate::limits::{ARENA_BYTES_MIN, REACTORS_MAX};
+use crate::services::set_paths;
 
 /// One setting.
 #[derive(Debug)]
@@ -30,12 +22,8 @@ pub struct Property {
     pub default: &'static str,
     /// What it means.
     pub meaning: &'static str,
-    set: fn(&mut Config, &str) -> Result<(), &'static str>,
+    pub(super) set: fn(&mut Config, &str) -> Result<(), &'static str>,
 }
-
-/// Properties whose values are telephone numbers, or may be by mistake: no error says them.
-const UNSAID: [&str; 2] = ["cover_numbers", "key_prefetch"];
-
 /// Every setting there is.
 pub const PROPERTIES: &[Property] = &[
     Property {
@@ -503,253 +491,8 @@ pub const PROPERTIES: &[Property] = &[
     },
 ];
 
-/// The settings of an engine.
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub(crate) listen: Vec<SocketAddr>,
-    pub(crate) unix_socket: Option<PathBuf>,
-    pub(crate) tls_certificate: Option<PathBuf>,
-    pub(crate) tls_key: Option<PathBuf>,
-    pub(crate) data: Option<PathBuf>,
-    pub(crate) durability: Durability,
-    pub(crate) retention: Retention,
-    pub(crate) arena_bytes: usize,
-    pub(crate) beyond_bytes: usize,
-    pub(crate) journal_bytes: usize,
-    pub(crate) suite: Suite,
-    pub(crate) key_roots: Option<PathBuf>,
-    pub(crate) key_bundles: Option<PathBuf>,
-    pub(crate) reactors: Option<usize>,
-    pub(crate) drain_grace: Duration,
-    pub(crate) plugins: Vec<PathBuf>,
-    pub(crate) plugin_settings: Option<PathBuf>,
-    pub(crate) services: ServiceSettings,
-    pub(crate) admission: AdmissionSettings,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: Vec::new(),
-            unix_socket: None,
-            tls_certificate: None,
-            tls_key: None,
-            data: None,
-            durability: Durability::Synced,
-            retention: Retention::DEFAULT,
-            arena_bytes: ARENA_BYTES_DEFAULT,
-            beyond_bytes: 0,
-            journal_bytes: herald_journal::limits::MEMORY_BYTES_DEFAULT,
-            suite: Suite::default(),
-            key_roots: None,
-            key_bundles: None,
-            reactors: None,
-            drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),
-            plugins: Vec::new(),
-            plugin_settings: None,
-            services: ServiceSettings::default(),
-            admission: AdmissionSettings::default(),
-        }
-    }
-}
-
-impl Config {
-    /// Sets one property.
-    ///
-    /// # Errors
-    /// [`ConfigError`]: an unknown name (with the nearest one), or a value of the wrong form.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        let property = property(name).ok_or_else(|| ConfigError::unknown(name))?;
-        (property.set)(self, value).map_err(|wanted| ConfigError::value(property.name, value, wanted))
-    }
-
-    /// Sets every property of a TOML file's text. Values are strings, whole numbers, or lists of strings.
-    ///
-    /// # Errors
-    /// [`ConfigError`], with the line.
-    pub fn set_all(&mut self, text: &str) -> Result<(), ConfigError> {
-        let table = toml::de::DeTable::parse(text).map_err(|error| {
-            let line = error.span().map(|span| line_of(text, span.start));
-            ConfigError { line, message: error.message().to_owned() }
-        })?;
-        for (key, value) in table.get_ref() {
-            let line = line_of(text, key.span().start);
-            let words = value_words(value.get_ref()).ok_or_else(|| {
-                ConfigError::value(
-                    key.get_ref(),
-                    "this value",
-                    "a string, a whole number or a list of strings",
-                )
-            });
-            words
-                .and_then(|words| self.set(key.get_ref(), &words))
-                .map_err(|error| ConfigError { line: Some(line), ..error })?;
-        }
-        Ok(())
-    }
-
-    /// How long requests under way may take to finish when the engine stops.
-    pub const fn drain_grace(&self) -> Duration {
-        self.drain_grace
-    }
-
-    /// The folder of the journal, if one is set.
-    pub fn data(&self) -> Option<&Path> {
-        self.data.as_deref()
-    }
-
-    /// Memory for placements, in bytes.
-    pub const fn memory_bytes(&self) -> usize {
-        self.arena_bytes
-    }
-
-    /// The same settings for an engine that only looks up numbers, as a daemon with these would: it listens nowhere, keeps
-    /// nothing, and neither places nor checks calls.
-    pub fn for_looking_up(mut self) -> Self {
-        let ServiceSettings { looks_up, signing_key, signing_certificate, .. } = &mut self.services;
-        (*looks_up, *signing_key, *signing_certificate) = (true, None, None);
-        self.services.sealing_keys.clear();
-        self.services.key_prefetch.clear();
-        self.services.cover_per_hour = 0;
-        Self {
-            listen: Vec::new(),
-            unix_socket: None,
-            data: None,
-            durability: Durability::Memory,
-            arena_bytes: ARENA_BYTES_MIN,
-            beyond_bytes: 0,
-            key_roots: None,
-            key_bundles: None,
-            ..self
-        }
-    }
-
-    /// Whether anything is to be listened on.
-    pub const fn has_listeners(&self) -> bool {
-        !self.listen.is_empty() || self.unix_socket.is_some()
-    }
-}
-
 /// The property of this name; dashes count as underscores.
 pub fn property(name: &str) -> Option<&'static Property> {
     let name = name.replace('-', "_");
     PROPERTIES.iter().find(|property| property.name == name)
-}
-
-/// What is wrong with a configuration, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    line: Option<usize>,
-    message: String,
-}
-
-impl ConfigError {
-    #[cold]
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { line: None, message: message.into() }
-    }
-
-    #[cold]
-    fn unknown(name: &str) -> Self {
-        let nearest = nearest_name(name, PROPERTIES.iter().map(|property| property.name)).unwrap_or("");
-        Self::new(format!("there is no property {name:?}; the nearest is {nearest:?}"))
-    }
-
-    #[cold]
-    fn value(name: &str, value: &str, wanted: &str) -> Self {
-        match UNSAID.contains(&name) {
-            true => Self::new(format!("{name} does not take what it is given; it takes {wanted}")),
-            false => Self::new(format!("{name} does not take {value:?}; it takes {wanted}")),
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.message),
-            None => f.write_str(&self.message),
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}
-
-fn set_path(place: &mut Option<PathBuf>, value: &str) -> Result<(), &'static str> {
-    if value.is_empty() {
-        return Err("a path");
-    }
-    *place = Some(value.into());
-    Ok(())
-}
-
-fn set_plugins(place: &mut Vec<PathBuf>, value: &str) -> Result<(), &'static str> {
-    let paths: Vec<_> = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
-    if !paths.iter().all(|path| path.is_absolute()) {
-        return Err("absolute paths");
-    }
-    *place = paths;
-    Ok(())
-}
-
-fn set_deadline(place: &mut Duration, value: &str) -> Result<(), &'static str> {
-    let deadline = parse_duration(value).filter(|deadline| !deadline.is_zero());
-    *place = deadline.ok_or("a duration as in 3s or 800ms")?;
-    Ok(())
-}
-
-fn set_list(place: &mut Vec<SocketAddr>, value: &str, wanted: &'static str) -> Result<(), &'static str> {
-    *place = value
-        .split(',')
-        .map(|address| address.trim().parse().map_err(|_| wanted))
-        .collect::<Result<_, _>>()?;
-    Ok(())
-}
-
-/// `60s`, `1500ms`, `2m`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let (count, unit) = split_unit(text)?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        _ => return None,
-    };
-    count.checked_mul(millis).map(Duration::from_millis)
-}
-
-/// `256MiB`, `4GiB`, `65536`.
-fn parse_size(text: &str) -> Option<usize> {
-    let (count, unit) = split_unit(text)?;
-    let bytes = match unit {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    count.checked_mul(bytes)?.try_into().ok()
-}
-
-fn split_unit(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(text.len());
-    Some((text[..end].parse().ok()?, text[end..].trim()))
-}
-
-fn value_words(value: &toml::de::DeValue<'_>) -> Option<String> {
-    use toml::de::DeValue;
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Array(items) => {
-            let words: Option<Vec<_>> = items.iter().map(|item| value_words(item.get_ref())).collect();
-            words.map(|words| words.join(","))
-        }
-        _ => None,
-    }
-}
-
-/// The line, from 1, of a place in a text.
-pub(crate) fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
 }

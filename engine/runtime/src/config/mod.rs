@@ -1,0 +1,153 @@
+//! The property table: every setting of the engine with its name, its form, its default and what it means.
+//!
+//! The same table serves the configuration file, the command line (`--name value`), the C API (name and value)
+//! and the documentation. It opens no file but the one it is told to read.
+
+mod error;
+mod forms;
+mod properties;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use herald_core::Retention;
+use herald_journal::Durability;
+use herald_stir::Suite;
+
+use crate::admission::settings::AdmissionSettings;
+use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S};
+use crate::services::ServiceSettings;
+
+pub use error::ConfigError;
+pub(crate) use forms::line_of;
+pub use forms::parse_duration;
+use forms::value_words;
+pub use properties::{PROPERTIES, Property, property};
+
+/// The settings of an engine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) unix_socket: Option<PathBuf>,
+    pub(crate) tls_certificate: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) durability: Durability,
+    pub(crate) retention: Retention,
+    pub(crate) arena_bytes: usize,
+    pub(crate) beyond_bytes: usize,
+    pub(crate) journal_bytes: usize,
+    pub(crate) suite: Suite,
+    pub(crate) key_roots: Option<PathBuf>,
+    pub(crate) key_bundles: Option<PathBuf>,
+    pub(crate) reactors: Option<usize>,
+    pub(crate) drain_grace: Duration,
+    pub(crate) plugins: Vec<PathBuf>,
+    pub(crate) plugin_settings: Option<PathBuf>,
+    pub(crate) services: ServiceSettings,
+    pub(crate) admission: AdmissionSettings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            unix_socket: None,
+            tls_certificate: None,
+            tls_key: None,
+            data: None,
+            durability: Durability::Synced,
+            retention: Retention::DEFAULT,
+            arena_bytes: ARENA_BYTES_DEFAULT,
+            beyond_bytes: 0,
+            journal_bytes: herald_journal::limits::MEMORY_BYTES_DEFAULT,
+            suite: Suite::default(),
+            key_roots: None,
+            key_bundles: None,
+            reactors: None,
+            drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),
+            plugins: Vec::new(),
+            plugin_settings: None,
+            services: ServiceSettings::default(),
+            admission: AdmissionSettings::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Sets one property.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: an unknown name (with the nearest one), or a value of the wrong form.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let property = property(name).ok_or_else(|| ConfigError::unknown(name))?;
+        (property.set)(self, value).map_err(|wanted| ConfigError::value(property.name, value, wanted))
+    }
+
+    /// Sets every property of a TOML file's text. Values are strings, whole numbers, or lists of strings.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the line.
+    pub fn set_all(&mut self, text: &str) -> Result<(), ConfigError> {
+        let table = toml::de::DeTable::parse(text).map_err(|error| {
+            let line = error.span().map(|span| line_of(text, span.start));
+            ConfigError { line, message: error.message().to_owned() }
+        })?;
+        for (key, value) in table.get_ref() {
+            let line = line_of(text, key.span().start);
+            let words = value_words(value.get_ref()).ok_or_else(|| {
+                ConfigError::value(
+                    key.get_ref(),
+                    "this value",
+                    "a string, a whole number or a list of strings",
+                )
+            });
+            words
+                .and_then(|words| self.set(key.get_ref(), &words))
+                .map_err(|error| ConfigError { line: Some(line), ..error })?;
+        }
+        Ok(())
+    }
+
+    /// How long requests under way may take to finish when the engine stops.
+    pub const fn drain_grace(&self) -> Duration {
+        self.drain_grace
+    }
+
+    /// The folder of the journal, if one is set.
+    pub fn data(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
+    /// Memory for placements, in bytes.
+    pub const fn memory_bytes(&self) -> usize {
+        self.arena_bytes
+    }
+
+    /// The same settings for an engine that only looks up numbers, as a daemon with these would: it listens nowhere, keeps
+    /// nothing, and neither places nor checks calls.
+    pub fn for_looking_up(mut self) -> Self {
+        let ServiceSettings { looks_up, signing_key, signing_certificate, .. } = &mut self.services;
+        (*looks_up, *signing_key, *signing_certificate) = (true, None, None);
+        self.services.sealing_keys.clear();
+        self.services.key_prefetch.clear();
+        self.services.cover_per_hour = 0;
+        Self {
+            listen: Vec::new(),
+            unix_socket: None,
+            data: None,
+            durability: Durability::Memory,
+            arena_bytes: ARENA_BYTES_MIN,
+            beyond_bytes: 0,
+            key_roots: None,
+            key_bundles: None,
+            ..self
+        }
+    }
+
+    /// Whether anything is to be listened on.
+    pub const fn has_listeners(&self) -> bool {
+        !self.listen.is_empty() || self.unix_socket.is_some()
+    }
+}
