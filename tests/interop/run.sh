@@ -52,10 +52,11 @@ fi
 cargo run --quiet --manifest-path tests/interop/voprf/Cargo.toml --target-dir "$target"
 
 cargo build --quiet -p herald-rate-blind-signature --example blind_party
-cargo build --quiet -p herald-loadable --example rate_blind_signature
+cargo build --quiet -p herald-loadable --example rate_blind_signature --example rate_voprf --example rate_voprf_p384
 examples=$(realpath "$target")/debug/examples
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-cp tests/interop/{tokens,issuance}.mjs "$cache"
+cp tests/interop/{tokens,service,issuance,voprf}.mjs "$cache"
 node "$cache/tokens.mjs" "$examples/blind_party"
-node "$cache/issuance.mjs" "$herald" "$examples/librate_blind_signature.so" "$scratch"
+node "$cache/issuance.mjs" "$herald" "$examples/librate_blind_signature.so" "$scratch/issuance"
+node "$cache/voprf.mjs" "$herald" "$examples" "$target/debug/herald-interop-voprf" "$scratch/voprf"
