@@ -9,7 +9,7 @@ use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, SUPPLIES, VERDICTS,
 
 /// The sources in the order in which the header tells the story.
 const SOURCES: [&str; 12] = [
-    "boundary",
+    "boundary/types",
     "about",
     "engine",
     "plugins",
