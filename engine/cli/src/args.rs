@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Parser, Subcommand};
+use clap_complete::Shell;
 use herald_runtime::PROPERTIES;
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::{Attestation, Suite};
 
 use crate::gateway::Gateway;
 use crate::keys::Keys;
+use crate::manual::shell;
 use crate::plugin::Plugin;
 use crate::table::TableCommand;
 
@@ -75,6 +77,14 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Play a whole call on this machine, step by step, with a service that is killed on the way.
     Demo,
+    /// Print a configuration file with every property and what it means. Those given as options are set in it, the others
+    /// are told in comments.
+    Config,
+    /// Print a script by which a shell completes commands and options.
+    Completions(Completions),
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Manual(Manual),
 }
 
 #[derive(Args)]
@@ -236,6 +246,20 @@ pub(crate) struct Bench {
     pub memory: Option<String>,
 }
 
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_name = "bash|zsh|fish", value_parser = shell)]
+    pub shell: Shell,
+}
+
+#[derive(Args)]
+pub(crate) struct Manual {
+    /// The folder to write to, made if there is none.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
 pub(crate) fn suite(name: &str) -> Result<Suite, &'static str> {
     match name {
         "x25519" => Ok(Suite::X25519),
@@ -255,7 +279,7 @@ pub(crate) fn setting(text: &str) -> Result<(String, String), &'static str> {
 
 /// The command line with an option for each property of the engine.
 pub(crate) fn with_properties(command: clap::Command) -> clap::Command {
-    ["serve", "discover"].into_iter().fold(command, |command, name| {
+    ["serve", "discover", "config"].into_iter().fold(command, |command, name| {
         command.mut_subcommand(name, |subcommand| {
             subcommand.args(PROPERTIES.iter().map(|property| {
                 let help = format!("{} [default: {}]", property.meaning, property.default);

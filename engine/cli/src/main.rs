@@ -6,12 +6,15 @@ mod args;
 mod bench;
 mod calls;
 mod case;
+mod config_file;
 mod demo;
 mod development;
 mod discover;
 mod gateway;
 mod keygen;
 mod keys;
+mod manual;
+mod notify;
 mod output;
 mod plugin;
 mod serve;
@@ -51,6 +54,9 @@ fn main() -> ExitCode {
         Command::Table(command) => table::run(command, &output),
         Command::Bench(bench) => bench::run(bench, &output),
         Command::Demo => demo::run(&output),
+        Command::Config => config_file::run(&properties("config"), &output),
+        Command::Completions(chosen) => Ok(manual::completions(chosen, &output)),
+        Command::Manual(manual) => manual::manual(manual),
     };
     result.unwrap_or_else(|failure| output.failure(&failure))
 }

@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 
 use crate::args::Serve;
 use crate::development;
+use crate::notify::Manager;
 use crate::output::{Failure, Output};
 
 pub(crate) fn run(
@@ -28,6 +29,9 @@ pub(crate) fn run(
     if !config.has_listeners() {
         return Err(Failure::usage("nothing to listen on: set listen or unix_socket, or try --dev"));
     }
+    let told = std::env::var_os("NOTIFY_SOCKET");
+    let manager =
+        Manager::new(told.as_deref()).map_err(|error| Failure::usage(format!("NOTIFY_SOCKET: {error}")))?;
     // Before the engine starts, so that no signal finds the process without a handler.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Failure::unavailable)?;
     let json = output.is_json();
@@ -37,16 +41,23 @@ pub(crate) fn run(
     for address in engine.addresses() {
         announce(output, address, ca.as_deref());
     }
-    for signal in signals.forever() {
-        if signal == SIGHUP {
-            reload(&engine, json);
-        } else {
-            break;
-        }
-    }
+    serve_until_told(&engine, &mut signals, &manager, json);
+    manager.stopping();
     Output::report(json, Level::Info, "stopping: requests under way may finish");
     engine.stop()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves, and reads files again on SIGHUP, until another signal comes.
+fn serve_until_told(engine: &Engine, signals: &mut Signals, manager: &Manager, json: bool) {
+    let places: Vec<_> = engine.addresses().iter().map(|address| url(address).0).collect();
+    let serving = format!("serving {}", places.join(", "));
+    manager.ready(&serving);
+    for _ in signals.forever().take_while(|&signal| signal == SIGHUP) {
+        manager.reloading();
+        reload(engine, json);
+        manager.ready(&serving);
+    }
 }
 
 /// Sets what is given: the file first, then the command line.
@@ -82,16 +93,21 @@ fn prepare_development(config: &mut Config) -> Result<PathBuf, Failure> {
 }
 
 fn announce(output: &Output, address: &Address, ca: Option<&Path>) {
-    let (url, over_tls) = match address {
-        Address::Tcp(address) => (format!("https://{address}"), true),
-        Address::Unix(path) => (format!("unix:{}", path.display()), false),
-    };
+    let (url, over_tls) = url(address);
     let ca = ca.filter(|_| over_tls).map(|path| path.display().to_string());
     let text = match &ca {
         Some(ca) => format!("listening {url} ca={ca}"),
         None => format!("listening {url}"),
     };
     output.answer(text, &json!({ "listening": url, "ca": ca }));
+}
+
+/// The URL of a listener, and whether it speaks TLS.
+fn url(address: &Address) -> (String, bool) {
+    match address {
+        Address::Tcp(address) => (format!("https://{address}"), true),
+        Address::Unix(path) => (format!("unix:{}", path.display()), false),
+    }
 }
 
 fn reload(engine: &Engine, json: bool) {
