@@ -49,8 +49,10 @@ const ROCKS_SINGLE_LOGGED: &str = "RocksDB, a Put each, write-ahead log";
 const ROCKS_BATCHED_LOGGED: &str = "RocksDB, batches of 64, write-ahead log";
 
 /// Which rows of the targets are whose.
-pub(crate) const ROWS: [(&str, Mix, &str); 11] = [
+pub(crate) const ROWS: [(&str, Mix, &str); 13] = [
     (COPY, Mix::STORE, "memcpy"),
+    (INDEXED_COPY, Mix::STORE, "indexed_copy"),
+    (READS, Mix::RETRIEVE, "memory_read"),
     (LOG, Mix::STORE, "store"),
     (LOG, Mix::RETRIEVE, "retrieve"),
     (LOG_BATCHED, Mix::STORE, "store_batch"),

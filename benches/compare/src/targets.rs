@@ -10,6 +10,14 @@ struct Target {
     bound: Bound,
     /// What the bound is in; nothing for a ratio.
     unit: &'static str,
+    /// What the same run shows to be out of reach on the machine, where that was measured.
+    ceiling: Option<Ceiling>,
+}
+
+/// A figure that nothing of the kind can pass, and what makes it so.
+struct Ceiling {
+    figure: Figure,
+    what: &'static str,
 }
 
 /// What is looked at: rows of the results.
@@ -17,6 +25,8 @@ enum Figure {
     Row(&'static str),
     /// How many times the second row the first is.
     Ratio(&'static str, &'static str),
+    /// Half of a row.
+    Half(&'static str),
 }
 
 enum Bound {
@@ -27,11 +37,19 @@ enum Bound {
 }
 
 use Bound::{AtLeast, AtMost, Beside};
-use Figure::{Ratio, Row};
+use Figure::{Half, Ratio, Row};
 
 const fn target(what: &'static str, figure: Figure, bound: Bound, unit: &'static str) -> Target {
-    Target { what, figure, bound, unit }
+    Target { what, figure, bound, unit, ceiling: None }
 }
+
+impl Target {
+    const fn under(self, figure: Figure, what: &'static str) -> Self {
+        Self { ceiling: Some(Ceiling { figure, what }), ..self }
+    }
+}
+
+const NOT_HELD: &str = "**no**";
 
 /// All of them, in the order of the table.
 const TARGETS: [Target; 42] = [
@@ -39,12 +57,15 @@ const TARGETS: [Target; 42] = [
     target("store in batches, one thread", Row("store_batch_1t"), AtLeast(8.5), "M/s"),
     target("store over DashMap of Vec", Ratio("store_1t", "dashmap_store_1t"), AtLeast(6.0), ""),
     target("store over moka", Ratio("store_1t", "moka_store_1t"), AtLeast(12.0), ""),
-    target("store over memcpy of the same bytes", Ratio("store_1t", "memcpy_1t"), AtLeast(0.6), ""),
+    target("store over memcpy of the same bytes", Ratio("store_1t", "memcpy_1t"), AtLeast(0.6), "")
+        .under(Ratio("indexed_copy_1t", "memcpy_1t"), "memcpy and one random word of an index"),
     target("store, two threads over one", Ratio("store_2t", "store_1t"), AtLeast(1.8), ""),
     target("store, two threads", Row("store_2t"), AtLeast(13.0), "M/s"),
     target("store in batches, two threads", Row("store_batch_2t"), AtLeast(15.0), "M/s"),
-    target("retrieve, one thread", Row("retrieve_1t"), AtLeast(3.0), "M/s"),
-    target("retrieve, two threads", Row("retrieve_2t"), AtLeast(5.5), "M/s"),
+    target("retrieve, one thread", Row("retrieve_1t"), AtLeast(3.0), "M/s")
+        .under(Half("memory_read_1t"), "two reads of memory, the second waiting for the first"),
+    target("retrieve, two threads", Row("retrieve_2t"), AtLeast(5.5), "M/s")
+        .under(Half("memory_read_2t"), "two reads of memory, the second waiting for the first"),
     target("retrieve in batches, one thread", Row("retrieve_batch_1t"), AtLeast(4.0), "M/s"),
     target("retrieve in batches, two threads", Row("retrieve_batch_2t"), AtLeast(7.0), "M/s"),
     target("store while the oldest expire over store before", Row("expiry_ratio"), AtLeast(0.9), ""),
@@ -70,8 +91,10 @@ const TARGETS: [Target; 42] = [
     target("HTTP/2 over the constant", Row("tls_h2_ratio"), AtLeast(0.7), ""),
     target("the same pipelined with an admission MAC", Row("tls_h1_pipelined_mac_ratio"), AtLeast(0.5), ""),
     target("the same on HTTP/2 with an admission MAC", Row("tls_h2_mac_ratio"), AtLeast(0.5), ""),
-    target("HTTP/2 over a Node + Redis CPS", Row("node_h2_ratio"), AtLeast(70.0), ""),
-    target("HTTP/1.1 pipelined over a Node + Redis CPS", Row("node_pipelined_ratio"), AtLeast(200.0), ""),
+    target("HTTP/2 over a Node + Redis CPS", Row("node_h2_ratio"), AtLeast(70.0), "")
+        .under(Ratio("node_h2_ratio", "tls_h2_ratio"), "the constant answer over that CPS"),
+    target("HTTP/1.1 pipelined over a Node + Redis CPS", Row("node_pipelined_ratio"), AtLeast(200.0), "")
+        .under(Ratio("node_pipelined_ratio", "tls_h1_pipelined_ratio"), "the constant answer over that CPS"),
     target("Redis SETEX, 32 connections, 64 pipelined, without TLS", Row("redis_setex_mps"), Beside, "M/s"),
     target("batch stores over TLS", Row("batch_tls_mps"), AtLeast(1.0), "M/s"),
     target(
@@ -120,7 +143,7 @@ pub(crate) fn judge(results: &str) -> Result<String, String> {
             let unit = if target.unit.is_empty() { "x" } else { target.unit };
             format!("{} ({} to {}) {unit}", digits(median), digits(least), digits(most))
         });
-        let held = measured.map_or("", |measured| target.bound.verdict(measured.median));
+        let held = measured.map_or_else(String::new, |measured| target.verdict(measured.median, &rows));
         writeln!(table, "| {} | {} | {shown} | {held} |", target.what, target.bound.asked(target.unit))
             .expect("text grows without error");
     }
@@ -135,10 +158,32 @@ fn row(line: &str) -> Result<(&str, Measured), String> {
     Ok((row, Measured { median: number(value)?, least: number(least)?, most: number(most)? }))
 }
 
+impl Target {
+    /// Whether it is held; if not, and the machine does not allow it, what it allows.
+    fn verdict(&self, value: f64, rows: &HashMap<&str, Measured>) -> String {
+        let verdict = self.bound.verdict(value);
+        let Some(Ceiling { figure, what }) = &self.ceiling else { return verdict.to_owned() };
+        match figure.of(rows) {
+            Some(most)
+                if self.bound.verdict(value) == NOT_HELD && self.bound.verdict(most.median) == NOT_HELD =>
+            {
+                let unit = if self.unit.is_empty() { "x" } else { self.unit };
+                format!("{verdict}; {what}: {} {unit}", digits(most.median))
+            }
+            _ => verdict.to_owned(),
+        }
+    }
+}
+
 impl Figure {
     fn of(&self, rows: &HashMap<&str, Measured>) -> Option<Measured> {
         match *self {
             Row(row) => rows.get(row).copied(),
+            Half(row) => rows.get(row).map(|&Measured { median, least, most }| Measured {
+                median: median / 2.0,
+                least: least / 2.0,
+                most: most / 2.0,
+            }),
             Ratio(above, below) => {
                 let (above, below) = (rows.get(above)?, rows.get(below)?);
                 Some(Measured {
@@ -167,7 +212,7 @@ impl Bound {
             AtMost(bound) => value <= bound,
             Beside => return "",
         };
-        if held { "yes" } else { "**no**" }
+        if held { "yes" } else { NOT_HELD }
     }
 }
 
@@ -214,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_target_beyond_what_the_machine_allows_is_not_held_and_shows_the_limit() {
+        let what = "store over memcpy of the same bytes";
+        let of = |indexed: &str| format!("store_1t\t4\tM/s\t4\t4\nmemcpy_1t\t10\tM/s\t10\t10\n{indexed}");
+        let limit = "indexed_copy_1t\t5\tM/s\t5\t5\n";
+        let no = "≥ 0.6 x | 0.400 (0.400 to 0.400) x | **no**";
+        check(&of(limit), what, &format!("{no}; memcpy and one random word of an index: 0.500 x |"));
+        check(&of(""), what, &format!("{no} |"));
+        check(&of("indexed_copy_1t\t7\tM/s\t7\t7\n"), what, &format!("{no} |"));
+    }
+
+    #[test]
     fn what_no_section_measured_is_named() {
         check("", "recovery", "≥ 1 M/s | not measured |  |");
         check("store_1t\t6\tM/s\t4\t8", "store over DashMap of Vec", "≥ 6 x | not measured |  |");
@@ -225,8 +281,11 @@ mod tests {
         let mut sources = String::new();
         collect_sources(benches, &mut sources);
         let is_measured = |row: &str| is_of_a_store(row) || is_named(row, &sources);
-        for row in TARGETS.iter().flat_map(|target| match target.figure {
-            Row(row) => vec![row],
+        let figures = |target: &'static Target| {
+            core::iter::once(&target.figure).chain(target.ceiling.as_ref().map(|ceiling| &ceiling.figure))
+        };
+        for row in TARGETS.iter().flat_map(figures).flat_map(|figure| match *figure {
+            Row(row) | Half(row) => vec![row],
             Ratio(above, below) => vec![above, below],
         }) {
             let is_known = WITHOUT_PRODUCER.contains(&row);
