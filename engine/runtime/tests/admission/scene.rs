@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald_admission::directory::{self, Directory};
+use herald_admission::directory::{self, Directory, OfferedKey};
 use herald_admission::wire::{CONTINUED_BYTES, TAG_BYTES};
 use herald_admission::{Continued, Credential, MacKey, Mode, Presented, Seal, StoreInput, Suite, TokenInput};
 use herald_plugin_sdk::harness::RateControl;
-use herald_plugin_sdk::{Mode as PluginMode, Token, Want, rate_control_entry};
-use herald_rate_voprf::RateVoprf;
+use herald_plugin_sdk::{Mode as PluginMode, Token, Want, abi, rate_control_entry};
+use herald_rate_blind_signature::BlindSignature;
+use herald_rate_voprf::{RateVoprf, RateVoprfP384};
 use herald_runtime::core::{Clock, TelephoneNumber, Timestamp};
 use herald_runtime::net::{Address, Bytes, Client, Request, Response};
 use herald_runtime::stir::issue::{DevelopmentAuthority, Issued, Validity};
@@ -31,8 +32,22 @@ pub(crate) fn body(fill: u8) -> Vec<u8> {
     vec![fill; 640]
 }
 
+/// Whose tokens a service takes: a plugin.
+#[derive(Clone, Copy)]
+pub(crate) struct Maker {
+    pub(crate) name: &'static str,
+    pub(crate) entry: extern "C-unwind" fn() -> *const abi::Plugin,
+}
+
+pub(crate) const VOPRF: Maker = Maker { name: "rate-voprf", entry: rate_control_entry::<RateVoprf> };
+pub(crate) const VOPRF_P384: Maker =
+    Maker { name: "rate-voprf-p384", entry: rate_control_entry::<RateVoprfP384> };
+pub(crate) const BLIND: Maker =
+    Maker { name: "rate-blind-signature", entry: rate_control_entry::<BlindSignature> };
+
 /// Files of one service, which outlive its engines.
 pub(crate) struct Scene {
+    maker: Maker,
     folder: TempDir,
     pub(crate) tls_pem: String,
     authority: DevelopmentAuthority,
@@ -48,7 +63,12 @@ pub(crate) struct Service {
 }
 
 impl Scene {
+    /// With the tokens that the engine has by default.
     pub(crate) fn new(properties: &[(&'static str, &str)]) -> Self {
+        Self::of(VOPRF, properties)
+    }
+
+    pub(crate) fn of(maker: Maker, properties: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let now_s = wall_clock().as_millis() / 1000;
         let validity = Validity { from_s: now_s - 3600, to_s: now_s + 86_400 };
@@ -67,14 +87,14 @@ impl Scene {
             ("data", path("data")),
             ("tls_certificate", path("tls.pem")),
             ("tls_key", path("tls.key")),
-            ("admission", "rate-voprf".to_owned()),
+            ("admission", maker.name.to_owned()),
             ("token_name", NAME.to_owned()),
             ("token_roots", path("roots.pem")),
             ("token_epochs_ahead", "2".to_owned()),
             ("unix_socket", path("socket")),
         ];
         all.extend(properties.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Self { tls_pem: tls.cert.pem(), folder, authority, validity, properties: all }
+        Self { maker, tls_pem: tls.cert.pem(), folder, authority, validity, properties: all }
     }
 
     pub(crate) fn open(&self) -> Service {
@@ -98,7 +118,7 @@ impl Scene {
         }
         config.set("listen", &format!("127.0.0.1:{port}")).expect("a property");
         let engine = Engine::open(config, environment).expect("an engine");
-        engine.register_plugin(rate_control_entry::<RateVoprf>).expect("a plugin");
+        engine.register_plugin(self.maker.entry).expect("a plugin");
         engine.start().expect("a start");
         let tcp = engine.addresses().iter().find_map(|address| match address {
             Address::Tcp(address) => Some(address.port()),
@@ -211,6 +231,14 @@ impl Service {
 }
 
 impl Service {
+    /// The key of a class in this epoch.
+    pub(crate) fn key(&self, class: &str) -> OfferedKey {
+        let directory = Directory::read(&self.directory()).expect("a directory");
+        let mut keys = directory.keys.into_iter().filter(|key| key.class == class);
+        // Those of later epochs come first, and the last is that of this one.
+        keys.next_back().expect("a key of the class")
+    }
+
     /// The directory once keys are made for this epoch and the two ahead, by a thread of its own, in both classes.
     pub(crate) fn whole_directory(&self) -> Vec<u8> {
         let began = Instant::now();
@@ -244,26 +272,25 @@ impl Purse {
 
     /// Tokens for the service of another name.
     pub(crate) fn of_service(name: &str) -> Self {
-        let plugin = RateControl::open(rate_control_entry::<RateVoprf>, &[]).expect("a plugin");
+        Self::of(RateControl::open(VOPRF.entry, &[]).expect("a plugin"), name)
+    }
+
+    pub(crate) fn of(plugin: RateControl, name: &str) -> Self {
         let token_type = u16::try_from(plugin.token_type()).expect("a type");
         let challenge = herald_admission::Challenge::new(token_type, name).expect("a name");
         Self { challenge_digest: challenge.digest(), plugin }
     }
 
     pub(crate) fn want(&self, service: &Service, class: &str, count: usize) -> Wanted {
-        let directory = Directory::read(&service.directory()).expect("a directory");
-        let mut keys = directory.keys.iter().filter(|key| key.class == class);
-        // Those of later epochs come first, and the last is that of this one.
-        let key = keys.next_back().expect("a key of the class");
-        self.want_of(&key.public_key, count)
+        self.want_of(PluginMode::Withheld, &service.key(class), count)
     }
 
-    pub(crate) fn want_of(&self, public_key: &[u8], count: usize) -> Wanted {
+    pub(crate) fn want_of(&self, mode: PluginMode, key: &OfferedKey, count: usize) -> Wanted {
         let want = Want {
-            mode: PluginMode::Withheld,
+            mode,
             count,
-            public_key,
-            agreement_key: &[],
+            public_key: &key.public_key,
+            agreement_key: &key.agreement_key,
             challenge_digest: &self.challenge_digest,
         };
         let (request, state) = self.plugin.request(&want).expect("a request");
@@ -275,8 +302,11 @@ impl Purse {
     }
 
     pub(crate) fn finish(&self, wanted: &Wanted, response: &[u8]) -> Vec<Stock> {
-        let tokens = self.plugin.finish(&wanted.state, response).expect("tokens");
-        tokens.into_iter().map(Stock::new).collect()
+        self.tokens(wanted, response).into_iter().map(Stock::new).collect()
+    }
+
+    pub(crate) fn tokens(&self, wanted: &Wanted, response: &[u8]) -> Vec<Token> {
+        self.plugin.finish(&wanted.state, response).expect("tokens")
     }
 
     /// Sends a request for tokens.
