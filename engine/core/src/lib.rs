@@ -21,7 +21,7 @@ pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};
 pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal};
 pub use random::Random;
 pub use service::{
-    Answer, BatchExchange, Effect, Gate, GatedStore, Item, KeyProblem, Passage, Problem, Request, Response,
-    Service, Storing,
+    Answer, BatchExchange, Effect, Gate, GatedStore, Item, KeyProblem, NotFound, NotStored, Passage, Problem,
+    Request, Response, Service, Storing, Tallied, Tally,
 };
 pub use time::{Clock, Retention, RetentionError, Timestamp};

@@ -39,6 +39,6 @@ pub use keeper::RocksKeeper;
 #[cfg(feature = "rocks")]
 pub use rocks::{RocksFigures, RocksMeter, RocksStore};
 pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
-pub use thread::{JournalThread, Notice, Pace};
+pub use thread::{JournalStats, JournalThread, Notice, Pace};
 #[cfg(feature = "rocks")]
 pub use vault::{KeptKey, SpentMark, Vault};

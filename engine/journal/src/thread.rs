@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herald_core::{Clock, Timestamp};
 use herald_log::PlacementLog;
@@ -60,6 +60,40 @@ struct Progress {
     good_segments: AtomicU64,
     /// 1 while the disk fails.
     failing: AtomicU64,
+    passes: AtomicU64,
+    passes_failed: AtomicU64,
+    written_bytes: AtomicU64,
+    /// In all passes, in microseconds.
+    pass_us: AtomicU64,
+}
+
+/// What a journal did since its start, at about the moment of asking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalStats {
+    /// How long ago the last pass that succeeded began, in ms.
+    pub lag_ms: u64,
+    /// Whether the disk fails.
+    pub is_failing: bool,
+    /// Passes, those that failed among them.
+    pub passes: u64,
+    /// Passes that failed.
+    pub passes_failed: u64,
+    /// Bytes of blocks that were written.
+    pub written_bytes: u64,
+    /// Time in passes, in microseconds.
+    pub pass_us: u64,
+}
+
+impl Progress {
+    fn count(&self, outcome: &Result<PassOutcome, Fault>, took: Duration) {
+        let add = |counter: &AtomicU64, more: u64| counter.fetch_add(more, Ordering::Relaxed);
+        add(&self.passes, 1);
+        add(&self.pass_us, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        match outcome {
+            Ok(outcome) => add(&self.written_bytes, outcome.written_bytes as u64),
+            Err(_) => add(&self.passes_failed, 1),
+        };
+    }
 }
 
 impl JournalThread {
@@ -77,6 +111,10 @@ impl JournalThread {
             good_at: AtomicU64::new(clock.now().as_millis()),
             good_segments: AtomicU64::new(journal.log().segments_opened()),
             failing: AtomicU64::new(0),
+            passes: AtomicU64::new(0),
+            passes_failed: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            pass_us: AtomicU64::new(0),
         });
         let (log, durability) = (journal.log().clone(), journal.durability());
         let driver = Driver {
@@ -125,6 +163,22 @@ impl JournalThread {
     /// few loads.
     pub fn has_room(&self) -> bool {
         !self.log.goes_beyond() || self.log.segments_free() * FREE_SHARE_SLOW > self.log.segments_total()
+    }
+
+    /// What it did so far. Any thread; a few loads.
+    pub fn stats(&self, now: Timestamp) -> JournalStats {
+        // Relaxed, all: the numbers order nothing.
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Progress { good_at, failing, passes, passes_failed, written_bytes, pass_us, .. } =
+            &*self.progress;
+        JournalStats {
+            lag_ms: now.millis_since(Timestamp::from_millis(read(good_at))),
+            is_failing: read(failing) != 0,
+            passes: read(passes),
+            passes_failed: read(passes_failed),
+            written_bytes: read(written_bytes),
+            pass_us: read(pass_us),
+        }
     }
 
     /// Writes what is left, durably, and ends the thread; dropping does the same. A second call does nothing.
@@ -197,7 +251,9 @@ impl<S: BlockStore> Driver<S> {
         let (now, segments) = (self.clock.now(), self.journal.log().segments_opened());
         let sync_due = now.millis_since(self.synced_at) >= BUFFERED_SYNC_MS;
         let sync = last || self.journal.durability() == Durability::Synced || sync_due;
+        let began = Instant::now();
         let outcome = self.journal.pass(now, sync);
+        self.progress.count(&outcome, began.elapsed());
         if sync {
             self.synced_at = now;
         }

@@ -64,6 +64,25 @@ pub struct CountersSnapshot {
     pub panics: u64,
 }
 
+impl core::ops::AddAssign for CountersSnapshot {
+    /// Of several reactors.
+    fn add_assign(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.accept_errors += other.accept_errors;
+        self.open += other.open;
+        self.requests += other.requests;
+        self.refused += other.refused;
+        self.handshakes += other.handshakes;
+        self.handshakes_failed += other.handshakes_failed;
+        self.hello_timeouts += other.hello_timeouts;
+        self.header_timeouts += other.header_timeouts;
+        self.body_timeouts += other.body_timeouts;
+        self.write_stalls += other.write_stalls;
+        self.idle_closes += other.idle_closes;
+        self.panics += other.panics;
+    }
+}
+
 impl Counters {
     pub(crate) fn accepted(&self) {
         add(&self.accepted);

@@ -1,6 +1,7 @@
 //! The engine's life: open (recover, bind), start (threads), serve, stop.
 
 mod plugins;
+mod stats;
 
 use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::os::fd::RawFd;
@@ -18,7 +19,8 @@ use herald_journal::{
 };
 use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
 use herald_net::{
-    Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
+    Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, ReactorHandle, Server,
+    ServerConfig, TlsSlot,
 };
 use herald_stir::SystemRandom;
 use herald_stir::bundle::{Area, Listing};
@@ -88,6 +90,8 @@ pub struct Engine {
     report: Report,
     tls: OnceLock<TlsSlot>,
     addresses: OnceLock<Vec<Address>>,
+    /// From the start on: what reactors count.
+    reactors: OnceLock<Vec<ReactorHandle>>,
     services: Option<Services>,
     plugins: Arc<PluginSet>,
     /// From the first start on, if stores need tokens.
@@ -194,6 +198,7 @@ impl Engine {
             report,
             tls: OnceLock::new(),
             addresses: OnceLock::new(),
+            reactors: OnceLock::new(),
             services,
             plugins,
             admitting: OnceLock::new(),
@@ -225,6 +230,7 @@ impl Engine {
         self.keep_calls(calls);
         let addresses = server.as_ref().map_or(Vec::new(), |server| server.addresses().to_vec());
         let _ = self.addresses.set(addresses);
+        let _ = self.reactors.set(server.as_ref().map_or(Vec::new(), Server::handles));
         life.server = server;
         self.shared.advance(Stage::Running);
         Ok(())
@@ -260,6 +266,7 @@ impl Engine {
         self.start_journal(&mut life)?;
         self.keep_calls(calls);
         let _ = self.addresses.set(hosted.addresses());
+        let _ = self.reactors.set(vec![hosted.reactor.handle()]);
         self.shared.advance(Stage::Running);
         Ok(hosted)
     }

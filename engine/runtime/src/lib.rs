@@ -23,6 +23,7 @@ mod readers;
 mod services;
 mod sessions;
 mod shared;
+mod stats;
 #[cfg(test)]
 mod still_disk;
 mod wallet;
@@ -43,4 +44,5 @@ pub use herald_stir as stir;
 pub use herald_stir::SystemRandom;
 pub use plugins::{CheckedPlugin, PluginState, PluginStatus, PluginTrial, check_plugin, list_plugins};
 pub use services::{CheckOutcome, LookupOutcome, PlaceOutcome, checked_json, looked_up_json, verdict_json};
+pub use stats::{StatFamily, StatKind, StatSample, Stats};
 pub use worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};

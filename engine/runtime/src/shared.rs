@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use herald_core::{
-    Clock, CoverSchedule, CoverSecret, Item, PlacementId, Problem, Random, Retention, Service, Storing,
-    TelephoneNumber, Timestamp,
+    Clock, CoverSchedule, CoverSecret, Item, NotFound, NotStored, PlacementId, Problem, Random, Retention,
+    Service, Storing, Tallied, Tally, TelephoneNumber, Timestamp,
 };
 use herald_journal::limits::COMMIT_WAIT_MS;
-use herald_journal::{CommitState, Commits, Durability, JournalThread, Pace, Ticket};
+use herald_journal::{CommitState, Commits, Durability, JournalStats, JournalThread, Pace, Ticket};
 use herald_log::PlacementLog;
 use herald_stir::Suite;
 use parking_lot::Mutex;
@@ -79,6 +79,9 @@ pub(crate) struct Shared {
     sessions: Sessions,
     /// When all sessions last forgot what was over, in milliseconds.
     forgot_at: AtomicU64,
+    /// What happened outside of sessions; and of each session there was: as many as the log has handles.
+    tally: Tally,
+    tallies: Mutex<Vec<Arc<Tally>>>,
 }
 
 /// What was asked for, or who brings it.
@@ -119,6 +122,8 @@ impl Shared {
             stage: AtomicU8::new(Stage::Opened as u8),
             sessions: Sessions::new(),
             forgot_at: AtomicU64::new(0),
+            tally: Tally::default(),
+            tallies: Mutex::default(),
         }
     }
 
@@ -186,7 +191,42 @@ impl Shared {
         let cover = CoverSchedule::new(self.cover(), self.retention, Box::new(self.suite));
         let mut log = self.log.handle()?;
         log.leave_out_beyond(true);
-        Ok(Session { service: Service::new(cover, &*self.random), log })
+        let service = Service::new(cover, &*self.random);
+        self.tallies.lock().push(service.tally().clone());
+        Ok(Session { service, log })
+    }
+
+    /// What the service did so far, on all threads.
+    pub(crate) fn tallied(&self) -> Tallied {
+        let mut sums = Tallied::default();
+        self.tally.add_to(&mut sums);
+        self.tallies.lock().iter().for_each(|tally| tally.add_to(&mut sums));
+        sums
+    }
+
+    /// What the journal did so far, if there is one.
+    pub(crate) fn journal_stats(&self) -> Option<JournalStats> {
+        Some(self.journal.get()?.stats(self.clock.now()))
+    }
+
+    /// Counts stores that were refused before there was a session for them.
+    #[cold]
+    fn not_stored(&self, error: &EngineError, count: usize) {
+        let why = match error.kind() {
+            EngineErrorKind::Busy => NotStored::Busy,
+            EngineErrorKind::Disk => NotStored::Journal,
+            _ => NotStored::Stopped,
+        };
+        self.tally.not_stored_times(why, whole(count));
+    }
+
+    /// Counts what was asked for and not shown.
+    #[cold]
+    fn not_found(&self, error: &EngineError) {
+        self.tally.not_found(match error.kind() {
+            EngineErrorKind::Busy => NotFound::Busy,
+            _ => NotFound::Stopped,
+        });
     }
 
     /// When a store made at `now` may be acknowledged.
@@ -200,10 +240,11 @@ impl Shared {
 
     /// Stores in process and returns when the placement is as durable as the engine promises.
     pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
-        let (now, pace) = self.storing_now()?;
-        let id =
-            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now))??;
-        self.make_durable(pace)?;
+        let (now, pace) = self.storing_now(1)?;
+        let stored =
+            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now));
+        let id = stored.inspect_err(|error| self.not_stored(error, 1))??;
+        self.make_durable(pace, 1)?;
         Ok(id)
     }
 
@@ -214,9 +255,10 @@ impl Shared {
         number: TelephoneNumber,
         body: &[u8],
     ) -> Result<(PlacementId, Option<Ticket>), EngineError> {
-        let (now, pace) = self.storing_now()?;
-        let id =
-            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now))??;
+        let (now, pace) = self.storing_now(1)?;
+        let stored =
+            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now));
+        let id = stored.inspect_err(|error| self.not_stored(error, 1))??;
         Ok((id, (pace == Pace::Committed).then(|| self.commits.ticket())))
     }
 
@@ -230,45 +272,54 @@ impl Shared {
         let mut part_results = Vec::with_capacity(placements.len().min(BATCH_STORES_PER_TURN));
         let mut slowest = Pace::AtOnce;
         for part in placements.chunks(BATCH_STORES_PER_TURN) {
-            let (now, pace) = self.storing_now()?;
-            self.with_session(now, |session| {
+            let left_count = placements.len() - results.len();
+            let (now, pace) = self.storing_now(left_count)?;
+            let stored = self.with_session(now, |session| {
                 session.service.store_batch(&mut session.log, part, now, &mut part_results);
-            })?;
+            });
+            stored.inspect_err(|error| self.not_stored(error, left_count))?;
             if pace == Pace::Committed && part_results.iter().any(Result::is_ok) {
                 slowest = pace;
             }
             results.append(&mut part_results);
             if self.journal.get().is_some_and(|journal| !journal.has_room()) {
                 // The next pass makes some.
-                self.make_durable(Pace::Committed)?;
+                self.make_durable(Pace::Committed, stored_count(&results))?;
             }
         }
-        self.make_durable(slowest)?;
+        self.make_durable(slowest, stored_count(&results))?;
         Ok(results)
     }
 
-    /// The time for a store and when it may be acknowledged, if ever.
+    /// The time for `count` stores and when they may be acknowledged, if ever.
     #[inline]
-    fn storing_now(&self) -> Result<(Timestamp, Pace), EngineError> {
-        self.stage().serves()?;
+    fn storing_now(&self, count: usize) -> Result<(Timestamp, Pace), EngineError> {
+        let refused = |error| {
+            self.not_stored(&error, count);
+            error
+        };
+        self.stage().serves().map_err(refused)?;
         let now = self.clock.now();
         let pace = self.pace(now);
         if pace == Pace::Never {
-            return Err(Problem::Unavailable.into());
+            return Err(refused(Problem::Unavailable.into()));
         }
         Ok((now, pace))
     }
 
-    /// Waits until what this thread has stored is as durable as the engine promises.
+    /// Waits until what this thread has stored, `count` placements, is as durable as the engine promises.
     #[inline]
-    fn make_durable(&self, pace: Pace) -> Result<(), EngineError> {
+    fn make_durable(&self, pace: Pace, count: usize) -> Result<(), EngineError> {
         if pace != Pace::Committed {
             return Ok(());
         }
         let ticket = self.commits.ticket();
         match self.commits.wait(ticket, Duration::from_millis(COMMIT_WAIT_MS)) {
             CommitState::Durable => Ok(()),
-            CommitState::Pending | CommitState::Failed => Err(Problem::Unavailable.into()),
+            CommitState::Pending | CommitState::Failed => {
+                self.tally.not_stored_times(NotStored::NotDurable, whole(count));
+                Err(Problem::Unavailable.into())
+            }
         }
     }
 
@@ -305,11 +356,12 @@ impl Shared {
         &self,
         work: impl Fn(&mut Session, Timestamp) -> T + Send + 'static,
     ) -> Result<Retrieved<T>, EngineError> {
-        self.stage().serves()?;
+        self.stage().serves().inspect_err(|error| self.not_found(error))?;
         if !self.log.has_beyond() {
             let now = self.clock.now();
             let here = |session: &mut Session| (work(session, now), session.log.take_left_out());
-            let (result, left_out) = self.with_session(now, here)?;
+            let shown = self.with_session(now, here).inspect_err(|error| self.not_found(error));
+            let (result, left_out) = shown?;
             // Something may have left memory meanwhile.
             if !left_out {
                 return Ok(Retrieved::Now(result));
@@ -331,8 +383,12 @@ impl Shared {
     /// Why work that may need the disk was not done.
     #[cold]
     pub(crate) fn not_read(&self) -> EngineError {
-        let busy = || EngineError::new(EngineErrorKind::Busy, "too much waits for the disk; try again");
-        self.stage().serves().err().unwrap_or_else(busy)
+        if let Err(stopped) = self.stage().serves() {
+            self.not_found(&stopped);
+            return stopped;
+        }
+        self.tally.not_found(NotFound::Disk);
+        EngineError::new(EngineErrorKind::Busy, "too much waits for the disk; try again")
     }
 
     /// Lends the calling thread a session.
@@ -378,6 +434,14 @@ impl Shared {
             self.sessions.for_each_idle(Timestamp::from_millis(last), |session| session.forget(now));
         }
     }
+}
+
+fn stored_count(results: &[Result<PlacementId, Problem>]) -> usize {
+    results.iter().filter(|result| result.is_ok()).count()
+}
+
+fn whole(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// A thread is at work with a session. Dropped before it is done, in a panic, it fails the engine.

@@ -4,6 +4,7 @@ use super::gate::{Gate, GatedStore};
 use super::message::{Effect, Request, Response};
 use super::problem::Problem;
 use super::route::{self, BatchKind};
+use super::tally::{NotFound, NotStored};
 use super::{Service, Storing, retrieved};
 use crate::batch::{self, CREDENTIAL_BYTES, Front, Outcome};
 use crate::limits::{BATCH_NUMBERS_PER_STEP, BATCH_STEP_BYTES, STORES_TOGETHER};
@@ -257,6 +258,7 @@ impl<'a> Step<'a> {
                 Front::Refused { outcome, bytes } => {
                     self.store(&mut run);
                     self.out.push(outcome.code());
+                    self.turn_away(batch.kind, outcome);
                     absent_bytes = bytes - take(input, bytes).len();
                 }
             }
@@ -265,9 +267,19 @@ impl<'a> Step<'a> {
         absent_bytes
     }
 
+    #[cold]
+    fn turn_away(&self, kind: BatchKind, outcome: Outcome) {
+        match kind {
+            BatchKind::Stores => self.service.tally().not_stored(NotStored::of_outcome(outcome)),
+            BatchKind::Numbers => self.service.tally().not_found(NotFound::Number),
+        }
+    }
+
     fn store(&mut self, run: &mut Run<'_>) {
         if self.storing == Storing::Impossible {
             let count = run.free.len() + run.gated.len();
+            let refused = u64::try_from(count).unwrap_or(u64::MAX);
+            self.service.tally().not_stored_times(NotStored::Journal, refused);
             self.out.extend(core::iter::repeat_n(Outcome::Unavailable.code(), count));
         } else if let Some(gate) = &mut self.gate {
             let mut results = Vec::with_capacity(run.gated.len());

@@ -3,6 +3,7 @@
 use super::message::{Answer, Effect, Request, Response};
 use super::problem::Problem;
 use super::route::{self, PASSPORT_TYPE, Route};
+use super::tally::NotStored;
 use super::{Service, Storing, item_path};
 use crate::batch::{CREDENTIAL_BYTES, Outcome};
 use crate::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
@@ -140,9 +141,15 @@ impl Service {
                     Outcome::of_problem(&problem)
                 }),
                 Passage::Again(id) if self.holds(store, one.number, id, now) => Ok(id),
-                Passage::Again(_) => Err(Outcome::Used),
-                Passage::Out(outcome) => Err(outcome),
+                Passage::Again(_) => Err(self.not_let_in(Outcome::Used)),
+                Passage::Out(outcome) => Err(self.not_let_in(outcome)),
             });
         }
+    }
+
+    #[cold]
+    fn not_let_in(&self, outcome: Outcome) -> Outcome {
+        self.tally.not_stored(NotStored::of_outcome(outcome));
+        outcome
     }
 }

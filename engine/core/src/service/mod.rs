@@ -9,8 +9,10 @@ mod gate;
 mod message;
 mod problem;
 mod route;
+mod tally;
 
 use core::fmt::Write as _;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,6 +33,7 @@ pub use gate::{Gate, GatedStore, Passage};
 pub use message::{Answer, Effect, Request, Response};
 pub use problem::{KeyProblem, Problem};
 use route::{ListForm, PASSPORT_TYPE, Route, accepts, is_of_type, list_form};
+pub use tally::{NotFound, NotStored, Tallied, Tally};
 
 /// One item of a number as everybody sees it: a placement or cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +61,24 @@ pub struct Service {
     ids: IdStream,
     blur_key: [u8; 32],
     scratch: Vec<u8>,
+    tally: Arc<Tally>,
 }
 
 impl Service {
     /// A service that shows the cover of `cover` and draws ids from `random`.
     pub fn new(cover: CoverSchedule, random: &dyn Random) -> Self {
-        Self { blur_key: cover.blur_key(), cover, ids: IdStream::new(random.key()), scratch: Vec::new() }
+        Self {
+            blur_key: cover.blur_key(),
+            cover,
+            ids: IdStream::new(random.key()),
+            scratch: Vec::new(),
+            tally: Arc::default(),
+        }
+    }
+
+    /// What it did so far.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// Forgets the keys of cover that is over. Every call does; this is for a service that is not called.
@@ -79,7 +94,10 @@ impl Service {
         storing: Storing,
         now: Timestamp,
     ) -> Answer {
-        self.dispatch(store, request, storing, now).unwrap_or_else(|problem| Answer::now(problem.response()))
+        self.dispatch(store, request, storing, now).unwrap_or_else(|problem| {
+            self.turn_away(request, &problem);
+            Answer::now(problem.response())
+        })
     }
 
     /// Keeps a sealed PASSporT under the called number, for one retention from `now`. The caller then makes it
@@ -94,7 +112,7 @@ impl Service {
         body: &[u8],
         now: Timestamp,
     ) -> Result<PlacementId, Problem> {
-        let placement = self.placement(number, body, now)?;
+        let placement = self.placement(number, body, now).inspect_err(|problem| self.not_stored(problem))?;
         let result = store.append(&placement, RECORDS_PER_NUMBER_LEAST, now);
         self.settle(store, &placement, result, now)
     }
@@ -135,6 +153,8 @@ impl Service {
                     placement.id = id.unwrap_or(placement.id);
                     new[count] = *placement;
                     count += 1;
+                } else if let Err(problem) = &placement {
+                    self.not_stored(problem);
                 }
                 results.push(placement.map(|placement| placement.id));
             }
@@ -182,6 +202,7 @@ impl Service {
     /// The placements of a number among its cover, in the order of ids.
     // rfc8816:6.2-1.
     fn covered(&mut self, number: TelephoneNumber, mut items: Vec<Item>, now: Timestamp) -> Vec<Item> {
+        self.tally.retrieved();
         self.cover.advance(now);
         for real in items.iter().take(EQUALISED_BODIES_MAX) {
             self.cover.spend_a_body(&real.id, real.body.len(), &mut self.scratch);
@@ -230,11 +251,22 @@ impl Service {
         number: TelephoneNumber,
         now: Timestamp,
     ) -> Vec<PlacementId> {
+        self.tally.listed();
         self.cover.advance(now);
         let mut ids: Vec<_> = self.cover.live(number, now).iter().map(|dummy| dummy.id).collect();
         store.for_each_live_id(number, now, &mut |id| ids.push(id));
         ids.sort_unstable();
         ids
+    }
+
+    /// Counts a request that was refused, unless it is a store of which the placement was, which is counted already.
+    #[cold]
+    fn turn_away(&self, request: &Request<'_>, problem: &Problem) {
+        match problem {
+            Problem::Full(_) | Problem::BodySize(_) | Problem::BodyTooLarge => {}
+            problem if request.method == "POST" => self.not_stored(problem),
+            problem => self.tally.not_found(NotFound::of_problem(problem)),
+        }
     }
 
     fn dispatch(
@@ -276,6 +308,7 @@ impl Service {
             Route::Item(number, id) => {
                 accepts(request.accept, PASSPORT_TYPE)?;
                 let item = self.item(store, number, id, now).ok_or(Problem::NoSuchItem)?;
+                self.tally.item();
                 Ok(Answer::now(item_response(number, item, request.authority)))
             }
         }
@@ -333,7 +366,22 @@ impl Service {
             Err(Refusal::NumberFull) => store.append(placement, self.records_max(placement.number, now), now),
             result => result,
         };
-        result.map(|()| placement.id).map_err(Problem::Full)
+        match result {
+            Ok(()) => {
+                self.tally.stored();
+                Ok(placement.id)
+            }
+            Err(refusal) => {
+                let problem = Problem::Full(refusal);
+                self.not_stored(&problem);
+                Err(problem)
+            }
+        }
+    }
+
+    #[cold]
+    fn not_stored(&self, problem: &Problem) {
+        self.tally.not_stored(NotStored::of_problem(problem));
     }
 
     /// The bound of a number for the current retention, blurred: see [`RECORDS_PER_NUMBER_BLUR`].

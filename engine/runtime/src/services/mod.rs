@@ -25,7 +25,7 @@ use herald_stir::{
 use crate::clock::wall_clock;
 use crate::discovery::Discoverer;
 use crate::error::{EngineError, EngineErrorKind};
-use crate::fetch::{FetchPolicy, Fetcher, Supplier};
+use crate::fetch::{FetchCounters, FetchPolicy, Fetcher, Supplier};
 use crate::files::{read_pem, read_text};
 use crate::wallet::WalletSettings;
 use crate::worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};
@@ -141,6 +141,11 @@ impl Services {
             })
         });
         Ok(Assembled { authentication, verification, cps, discoverer, named_cps })
+    }
+
+    /// What was fetched so far.
+    pub(crate) fn fetch_counters(&self) -> FetchCounters {
+        self.fetcher.counters()
     }
 
     /// Has `supplier` asked before anything is fetched.

@@ -1,0 +1,264 @@
+//! What an engine counts, put together from its parts.
+
+use herald_journal::JournalStats;
+use herald_net::{CountersSnapshot, ReactorHandle};
+
+use super::Engine;
+use crate::discovery::SourceCounters;
+use crate::fetch::FetchCounters;
+use crate::plugins::{PluginState, PluginStatus};
+use crate::shared::{Shared, Stage};
+use crate::stats::{StatKind, Stats, count, seconds, size};
+
+impl Engine {
+    /// The counters and gauges of this engine at about this moment, at any stage of its life. Any thread; it waits for
+    /// nobody, and takes some microseconds, with admission up to a millisecond. Counters are since the engine was opened.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        self.add_life(&mut stats);
+        add_service(&mut stats, &self.shared);
+        add_memory(&mut stats, &self.shared);
+        add_journal(&mut stats, self.shared.journal_stats());
+        add_connections(&mut stats, self.reactors.get().map_or(&[], Vec::as_slice));
+        add_plugins(&mut stats, &self.plugins());
+        add_discovery(&mut stats, &self.source_counters());
+        self.add_calls(&mut stats);
+        stats
+    }
+
+    fn add_life(&self, stats: &mut Stats) {
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        stats.gauge("herald_build_info", "The version that runs; always 1.").with(&version, 1.0);
+        let stage = self.shared.stage();
+        stats.gauge(
+            "herald_up",
+            "Whether the engine serves: 1, or 0 before the start, after the stop and once it failed.",
+        );
+        stats.only(is(stage == Stage::Running));
+        stats.gauge("herald_failed", "Whether an invariant broke, so that the engine must be opened anew.");
+        stats.only(is(stage == Stage::Failed));
+    }
+
+    fn add_calls(&self, stats: &mut Stats) {
+        let calls = self.calls.get();
+        stats.gauge("herald_calls_under_way", "Calls that are being placed, checked or looked up.");
+        if let Some(calls) = calls {
+            stats.only(size(calls.worker.calls_count()));
+        }
+        stats.counter(
+            "herald_call_panics_total",
+            "Machines and completions of calls that broke an invariant.",
+        );
+        if let Some(calls) = calls {
+            stats.only(size(calls.worker.panics_count()));
+        }
+        add_fetches(stats, self.services.as_ref().map(|services| services.fetch_counters()));
+    }
+}
+
+fn add_service(stats: &mut Stats, shared: &Shared) {
+    let tallied = shared.tallied();
+    stats.counter(
+        "herald_stored_total",
+        "Placements taken into memory; those that were then not acknowledged among them.",
+    );
+    stats.only(count(tallied.stored));
+    stats.counter("herald_not_stored_total", "Placements that were refused or not acknowledged, by reason.");
+    for (why, times) in tallied.not_stored() {
+        stats.with(&[("reason", why.name())], count(times));
+    }
+    stats.counter(
+        "herald_retrieved_total",
+        "What was shown, by form: all items of a number (bodies), their ids (ids), one item (item).",
+    );
+    for (form, times) in [("bodies", tallied.retrieved), ("ids", tallied.listed), ("item", tallied.items)] {
+        stats.with(&[("form", form)], count(times));
+    }
+    stats.counter("herald_not_found_total", "What was asked for and not shown, by reason. A number with nothing but cover is shown like any other.");
+    for (why, times) in tallied.not_found() {
+        stats.with(&[("reason", why.name())], count(times));
+    }
+}
+
+fn add_memory(stats: &mut Stats, shared: &Shared) {
+    let log = shared.log.stats();
+    stats.gauge("herald_arena_bytes", "Memory for placements.").only(size(log.arena_bytes));
+    stats.gauge(
+        "herald_arena_segments",
+        "Segments of the memory for placements, by state; one counts as used until it is taken back.",
+    );
+    stats.with(&[("state", "free")], size(log.segments_free));
+    stats.with(&[("state", "used")], size(log.segments_total - log.segments_free));
+    stats.counter("herald_arena_segments_opened_total", "Segments opened, so how often memory goes round.");
+    stats.only(count(log.segments_opened));
+    stats.gauge("herald_placements_beyond_memory", "Placements that have left memory and may live.");
+    stats.only(count(log.records_beyond));
+    stats.counter(
+        "herald_placements_unread_total",
+        "Placements that have left memory and could not be read when they were asked for.",
+    );
+    stats.only(count(log.records_unread));
+}
+
+fn add_journal(stats: &mut Stats, journal: Option<JournalStats>) {
+    let mut add = |kind, name, help, value: fn(&JournalStats) -> f64| {
+        let family = stats.family(kind, name, help);
+        if let Some(journal) = &journal {
+            family.only(value(journal));
+        }
+    };
+    let (counter, gauge) = (StatKind::Counter, StatKind::Gauge);
+    add(
+        gauge,
+        "herald_journal_lag_seconds",
+        "How long ago the last pass of the journal that succeeded began.",
+        |journal| seconds(journal.lag_ms),
+    );
+    add(
+        gauge,
+        "herald_journal_failing",
+        "Whether the journal cannot be written, so that stores are refused.",
+        |journal| is(journal.is_failing),
+    );
+    add(counter, "herald_journal_passes_total", "Passes of the journal.", |journal| count(journal.passes));
+    add(counter, "herald_journal_passes_failed_total", "Passes of the journal that failed.", |journal| {
+        count(journal.passes_failed)
+    });
+    add(counter, "herald_journal_written_bytes_total", "Bytes of placements that were written.", |journal| {
+        count(journal.written_bytes)
+    });
+    add(counter, "herald_journal_pass_seconds_total", "Time in passes of the journal.", |journal| {
+        count(journal.pass_us) / 1e6
+    });
+}
+
+type Reading<T> = fn(&T) -> u64;
+
+fn add_connections(stats: &mut Stats, reactors: &[ReactorHandle]) {
+    let mut sums = CountersSnapshot::default();
+    for reactor in reactors {
+        sums += reactor.counters();
+    }
+    stats.gauge("herald_connections", "Connections that are open.").only(count(sums.open));
+    stats
+        .counter("herald_connections_accepted_total", "Connections that were accepted.")
+        .only(count(sums.accepted));
+    stats.counter(
+        "herald_accept_errors_total",
+        "Connections that could not be accepted for want of descriptors or memory.",
+    );
+    stats.only(count(sums.accept_errors));
+    stats.counter("herald_tls_handshakes_total", "TLS handshakes, by result.");
+    stats.with(&[("result", "done")], count(sums.handshakes));
+    stats.with(&[("result", "failed")], count(sums.handshakes_failed));
+    stats.counter(
+        "herald_connections_closed_total",
+        "Connections closed before their peer wanted it, by what took too long.",
+    );
+    let causes: [(&str, u64); 4] = [
+        ("hello", sums.hello_timeouts),
+        ("header", sums.header_timeouts),
+        ("write_stall", sums.write_stalls),
+        ("idle", sums.idle_closes),
+    ];
+    for (cause, times) in causes {
+        stats.with(&[("cause", cause)], count(times));
+    }
+    stats
+        .counter("herald_http_requests_total", "HTTP requests whose head arrived.")
+        .only(count(sums.requests));
+    stats.counter(
+        "herald_http_refused_total",
+        "HTTP requests refused before the service saw them: too large, too slow or no HTTP.",
+    );
+    stats.only(count(sums.refused));
+    stats
+        .counter("herald_http_panics_total", "HTTP requests lost to a broken invariant.")
+        .only(count(sums.panics));
+}
+
+fn add_plugins(stats: &mut Stats, plugins: &[PluginStatus]) {
+    stats.gauge("herald_plugin_serving", "Whether a plugin serves: 0 if it is disabled or not started.");
+    for plugin in plugins {
+        let labels = [("plugin", &*plugin.name), ("kind", plugin.kind), ("version", &*plugin.version)];
+        stats.with(&labels, is(plugin.state == PluginState::Serving));
+    }
+    let gauges: [(_, _, Reading<PluginStatus>); 2] = [
+        ("herald_plugin_generation", "1, and one more for each replacement of a plugin.", |plugin| {
+            plugin.generation
+        }),
+        ("herald_plugin_lost_threads", "Threads that are stuck in a plugin.", |plugin| {
+            plugin.lost_threads as u64
+        }),
+    ];
+    for (name, help, read) in gauges {
+        stats.gauge(name, help);
+        for plugin in plugins {
+            stats.with(&[("plugin", &plugin.name)], count(read(plugin)));
+        }
+    }
+    stats.counter("herald_plugin_calls_total", "Calls into a plugin.");
+    for plugin in plugins {
+        stats.with(&[("plugin", &plugin.name)], count(plugin.calls));
+    }
+    stats.counter("herald_plugin_faults_total", "What went wrong with a plugin: failed calls, timeouts, calls refused as too many waited, late answers.");
+    let faults: [(_, Reading<PluginStatus>); 4] = [
+        ("failed", |plugin| plugin.failures),
+        ("timeout", |plugin| plugin.timed_out),
+        ("busy", |plugin| plugin.busy),
+        ("late", |plugin| plugin.late),
+    ];
+    for plugin in plugins {
+        for (fault, read) in faults {
+            stats.with(&[("plugin", &plugin.name), ("fault", fault)], count(read(plugin)));
+        }
+    }
+}
+
+fn add_discovery(stats: &mut Stats, sources: &[(String, SourceCounters)]) {
+    stats.counter(
+        "herald_discovery_questions_total",
+        "Questions to sources of services, by what came: found, nothing, failed, timeout.",
+    );
+    let results: [(_, Reading<SourceCounters>); 4] = [
+        ("found", |source| source.found),
+        ("nothing", |source| source.nothing),
+        ("failed", |source| source.failed),
+        ("timeout", |source| source.timed_out),
+    ];
+    for (source, counters) in sources {
+        for (result, read) in results {
+            stats.with(&[("source", source), ("result", result)], count(read(counters)));
+        }
+    }
+    stats.counter(
+        "herald_discovery_spared_total",
+        "Calls that needed no question to a source: answered from what was kept, or by a question under way.",
+    );
+    for (source, counters) in sources {
+        stats.with(&[("source", source), ("by", "kept")], count(counters.kept));
+        stats.with(&[("source", source), ("by", "joined")], count(counters.joined));
+    }
+}
+
+fn add_fetches(stats: &mut Stats, fetches: Option<FetchCounters>) {
+    stats.counter(
+        "herald_fetches_total",
+        "Documents wanted from elsewhere (certificates, number lists, key bundles), by result.",
+    );
+    let Some(fetches) = fetches else { return };
+    for (result, times) in [
+        ("kept", fetches.hits),
+        ("joined", fetches.joined),
+        ("supplied", fetches.supplied),
+        ("refused", fetches.refused),
+        ("fetched", fetches.fetched),
+        ("failed", fetches.failed),
+    ] {
+        stats.with(&[("result", result)], count(times));
+    }
+}
+
+fn is(what: bool) -> f64 {
+    f64::from(u8::from(what))
+}
