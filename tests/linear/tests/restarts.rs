@@ -1,7 +1,7 @@
 //! An engine that is stopped under its callers and opened again, life after life, is linearizable; one that forgets
 //! is not.
 //!
-//! `LINEAR_SEED` sets the seed.
+//! `LINEAR_SEED` sets the seed, `LINEAR_RESTARTED` how many calls on the engine are checked.
 #![allow(clippy::print_stdout, reason = "seed and counts belong to the result")]
 
 use std::path::Path;
@@ -32,7 +32,9 @@ const BODY_BYTES: usize = 640;
 /// What no dummy of cover begins with.
 const OURS: [u8; 16] = *b"herald-linear/01";
 
-const OPERATIONS_MIN: usize = 10_000;
+fn operations_min() -> usize {
+    std::env::var("LINEAR_RESTARTED").map_or(10_000, |text| text.parse().expect("a count"))
+}
 
 #[test]
 fn every_history_of_an_engine_that_is_restarted_is_linearizable() {
@@ -76,7 +78,8 @@ fn drive(seed: u64, durability: &str) -> Result<(Tally, u64), Violation> {
     let recorder = Arc::new(Recorder::new(1_700_000_000_000));
     let mut tally = Tally::default();
     let mut lives = 0;
-    while tally.operations < OPERATIONS_MIN {
+    let operations_min = operations_min();
+    while tally.operations < operations_min {
         let mut events = Vec::new();
         for _ in 0..LIVES {
             // Every other life finds what the last one stored beyond its memory.
