@@ -35,6 +35,7 @@ impl From<EngineError> for Failure {
             EngineErrorKind::Disk => Status::Disk,
             EngineErrorKind::InUse => Status::InUse,
             EngineErrorKind::Network => Status::Network,
+            EngineErrorKind::TimedOut => Status::TimedOut,
             EngineErrorKind::Data => Status::Data,
         };
         Self::new(status, error)

@@ -78,7 +78,11 @@ impl CpsClient {
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<String, Outcome>>, CpsError> {
         let (request, sent) = cps::store_batch_request(&self.base, placements)?;
-        cps::stored_batch(&self.exchange(request)?, placements, &sent)
+        let results = cps::stored_batch(&self.exchange(request)?, &sent)?;
+        let path = |(result, &(number, _)): (Result<_, _>, &(TelephoneNumber, &[u8]))| {
+            result.map(|id| cps::item_path(number, id))
+        };
+        Ok(results.into_iter().zip(placements).map(path).collect())
     }
 
     fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CpsError> {

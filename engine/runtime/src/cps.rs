@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use herald_core::batch::{self, Outcome, Stored};
+use herald_core::batch::{self, NotABatch, Outcome, Retrieved, Stored};
 use herald_core::{PlacementId, TelephoneNumber};
 use herald_net::{Bytes, ClientError, Method, Request, Response, header};
 use herald_stir::bundle::{self, Area, Listing};
@@ -73,24 +73,57 @@ pub(crate) fn store_batch_request(
     Ok((request.map_err(|_| CpsError::Url(base.to_owned()))?, sent))
 }
 
-/// What an answer says of each of `placements`, of which `sent` tells which were sent.
+/// What an answer says of each placement of a batch, of which `sent` tells which were sent.
 pub(crate) fn stored_batch(
     response: &Response<Bytes>,
-    placements: &[(TelephoneNumber, &[u8])],
     sent: &Sent,
-) -> Result<Vec<Result<String, Outcome>>, CpsError> {
+) -> Result<Vec<Result<PlacementId, Outcome>>, CpsError> {
     check(response)?;
     let mut answer = &response.body()[..];
-    let no_batch = |_| CpsError::Answer("bytes that are no batch");
     batch::take_version(&mut answer).map_err(no_batch)?;
-    let mut result = |number| match batch::take_stored(&mut answer).map_err(no_batch)? {
-        Some(Stored::Done(id)) => Ok(Ok(item_path(number, id))),
+    let mut result = || match batch::take_stored(&mut answer).map_err(no_batch)? {
+        Some(Stored::Done(id)) => Ok(Ok(id)),
         Some(Stored::Refused(outcome)) => Ok(Err(outcome)),
         None => Err(CpsError::Answer("fewer results than it was sent placements")),
     };
-    let each = placements.iter().zip(sent);
-    each.map(|(&(number, _), sent)| sent.map_or_else(|outcome| Ok(Err(outcome)), |()| result(number)))
-        .collect()
+    sent.iter().map(|sent| sent.map_or_else(|outcome| Ok(Err(outcome)), |()| result())).collect()
+}
+
+/// Asks for everything under each of `numbers`.
+pub(crate) fn retrieve_batch_request(
+    base: &str,
+    numbers: &[TelephoneNumber],
+) -> Result<Request<Bytes>, CpsError> {
+    let mut body = batch::begin();
+    numbers.iter().for_each(|&number| batch::put_number(&mut body, number));
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{base}{}", batch::RETRIEVE_PATH))
+        .header(header::CONTENT_TYPE, batch::MEDIA_TYPE)
+        .body(Bytes::from(body));
+    request.map_err(|_| CpsError::Url(base.to_owned()))
+}
+
+/// What waits under a number, or why the service did not look.
+pub(crate) type Found = Result<Vec<(PlacementId, Vec<u8>)>, Outcome>;
+
+/// What an answer says is under each of `count` numbers.
+pub(crate) fn retrieved_batch(response: &Response<Bytes>, count: usize) -> Result<Vec<Found>, CpsError> {
+    check(response)?;
+    let mut answer = &response.body()[..];
+    batch::take_version(&mut answer).map_err(no_batch)?;
+    let mut result = |_| match batch::take_retrieved(&mut answer).map_err(no_batch)? {
+        Some(Retrieved::Done(items)) => {
+            Ok(Ok(items.into_iter().map(|(id, body)| (id, body.to_vec())).collect()))
+        }
+        Some(Retrieved::Refused(outcome)) => Ok(Err(outcome)),
+        None => Err(CpsError::Answer("fewer results than it was asked for numbers")),
+    };
+    (0..count).map(&mut result).collect()
+}
+
+fn no_batch(_: NotABatch) -> CpsError {
+    CpsError::Answer("bytes that are no batch")
 }
 
 /// Where a store's answer says that the item is.

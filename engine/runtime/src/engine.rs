@@ -1,23 +1,15 @@
 //! The engine's life: open (recover, bind), start (threads), serve, stop.
 
+mod opening;
 mod plugins;
 mod stats;
 
-use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::os::fd::RawFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use herald_core::{
-    Clock, CoverSecret, Item, NewPlacement, PlacementId, Problem, Random, Retention, TelephoneNumber,
-    Timestamp,
-};
-use herald_journal::{
-    Durability, Fault, Journal, JournalConfig, JournalThread, Meta, Notice, RocksKeeper, RocksStore, Vault,
-};
-use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
+use herald_core::{Clock, Item, PlacementId, Problem, Random, TelephoneNumber, Timestamp};
+use herald_journal::{Durability, Fault, Journal, JournalThread, Notice, RocksStore, Vault};
 use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, ReactorHandle, Server,
     ServerConfig, TlsSlot,
@@ -31,17 +23,17 @@ use crate::admission::Admitting;
 use crate::clock::{SystemClock, wall_clock};
 use crate::config::{Config, ConfigError};
 use crate::door::Door;
+use crate::elsewhere::Elsewhere;
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Supplier;
 use crate::files::read_pem;
 use crate::keys::{KeyShelf, Source};
-use crate::limits::{
-    JOURNAL_MODE, REACTORS_MAX, READERS_MIN, SEGMENT_BYTES_MAX, SESSIONS_MAX, UNIX_SOCKET_MODE,
-};
+use crate::limits::{REACTORS_MAX, READERS_MIN};
 use crate::plugins::PluginSet;
 use crate::services::{Calls, CheckOutcome, Helpers, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
+use opening::{check, last_clock, load_cover, make_log, open_journal, open_store, recover};
 
 /// How weighty a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +73,8 @@ impl Environment {
     }
 }
 
-/// A Call Placement Service in process. Every call may come from any thread; [`store`](Self::store) and
+/// A Call Placement Service in process, or with the property `service` a client of one elsewhere: the same calls, and
+/// where this page says the engine's memory and disk, it is the service's. Every call may come from any thread; [`store`](Self::store) and
 /// [`retrieve`](Self::retrieve) serve from the start to the stop.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -165,6 +158,7 @@ impl Engine {
     /// [`EngineError`]: a contradictory configuration, a folder in use, a damaged journal, memory that is not to
     /// be had.
     pub fn open(config: Config, environment: Environment) -> Result<Self, EngineError> {
+        let config = if config.is_client() { config.for_client()? } else { config };
         check(&config)?;
         let Environment { clock, random, report } = environment;
         let services = Services::read(&config.services, config.suite, random.clone())?;
@@ -175,7 +169,9 @@ impl Engine {
         let clock = clock(last_clock(store.as_ref())?);
         let now = clock.now();
         let cover = load_cover(store.as_ref(), &*random, config.retention, now, &*report)?;
-        report(Level::Info, &format!("taking {} MiB of memory for placements", config.arena_bytes >> 20));
+        if !config.is_client() {
+            report(Level::Info, &format!("taking {} MiB of memory for placements", config.arena_bytes >> 20));
+        }
         let keeper = store.as_ref().filter(|_| config.beyond_bytes > 0);
         let keeper = keeper.map(|store| store.keeper(config.retention, now));
         let log = make_log(&config, &*random, keeper.as_ref())?;
@@ -300,7 +296,10 @@ impl Engine {
     /// [`EngineErrorKind::Busy`], [`EngineErrorKind::Disk`] while the disk fails, [`EngineErrorKind::State`] before
     /// the start and after the stop, [`EngineErrorKind::Failed`].
     pub fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
-        self.shared.store(number, body)
+        match self.elsewhere()? {
+            None => self.shared.store(number, body),
+            Some(service) => service.store(number, body),
+        }
     }
 
     /// Stores each of `placements`, a called number and a sealed PASSporT, or says at its place in the answer why not;
@@ -312,7 +311,10 @@ impl Engine {
         &self,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
-        self.shared.store_batch(placements)
+        match self.elsewhere()? {
+            None => self.shared.store_batch(placements),
+            Some(service) => service.store_batch(placements),
+        }
     }
 
     /// Everything under the called number, placements among cover, as every retriever sees it. Any thread; it waits for
@@ -322,7 +324,10 @@ impl Engine {
     /// [`EngineErrorKind::Busy`], also if the disk makes it wait too long, [`EngineErrorKind::State`] before the start and after the stop,
     /// [`EngineErrorKind::Failed`].
     pub fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
-        self.shared.retrieve(number)
+        match self.elsewhere()? {
+            None => self.shared.retrieve(number),
+            Some(service) => service.retrieve(number),
+        }
     }
 
     /// Starts a worker beside the engine: its machines may ask for
@@ -367,7 +372,10 @@ impl Engine {
     /// # Errors
     /// As [`retrieve`](Self::retrieve).
     pub fn retrieve_batch(&self, numbers: &[TelephoneNumber]) -> Result<Vec<Vec<Item>>, EngineError> {
-        self.shared.retrieve_batch(numbers)
+        match self.elsewhere()? {
+            None => self.shared.retrieve_batch(numbers),
+            Some(service) => service.retrieve_batch(numbers),
+        }
     }
 
     /// Places a call (RFC 8816 §8.1) and returns at once. `completion` is told the outcome, exactly once, on a thread of
@@ -478,6 +486,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Where placements are, if this is a client.
+    #[inline]
+    fn elsewhere(&self) -> Result<Option<Elsewhere<'_>>, EngineError> {
+        if !self.config.is_client() {
+            return Ok(None);
+        }
+        Ok(Some(Elsewhere::begin(&self.calls()?.worker, self.config.services.service_deadline)))
+    }
+
     /// Starts admission, if stores need tokens and it is not started yet.
     fn start_admission(&self, life: &Life) -> Result<(), EngineError> {
         let settings = &self.config.admission;
@@ -545,7 +562,7 @@ impl Engine {
             specs.extend(self.config.listen.iter().map(over_tls));
         }
         if let Some(path) = &self.config.unix_socket {
-            specs.push(ListenSpec::Unix { path: path.clone(), mode: UNIX_SOCKET_MODE });
+            specs.push(ListenSpec::Unix { path: path.clone(), mode: self.config.unix_socket_mode });
         }
         Ok(specs)
     }
@@ -579,144 +596,6 @@ impl Drop for Engine {
 #[cold]
 fn no_services() -> EngineError {
     not_configured("neither signing_key, roots nor discovery")
-}
-
-fn check(config: &Config) -> Result<(), ConfigError> {
-    if config.durability != Durability::Memory && config.data.is_none() {
-        return Err(ConfigError::new(
-            "data is not set: name the journal's folder, or set durability to memory and lose all at a restart",
-        ));
-    }
-    if config.durability == Durability::Memory && config.beyond_bytes > 0 {
-        return Err(ConfigError::new(
-            "beyond_memory is set: what leaves memory is read from the journal, so set durability to buffered or \
-             synced, or beyond_memory to 0",
-        ));
-    }
-    let tls = config.tls_certificate.is_some() && config.tls_key.is_some();
-    if !config.listen.is_empty() && !tls {
-        return Err(ConfigError::new("listen is set: set tls_certificate and tls_key too"));
-    }
-    Ok(())
-}
-
-fn open_store(path: &Path, memory_bytes: usize) -> Result<RocksStore, EngineError> {
-    let path = path.join("journal");
-    // Called numbers and the cover secret lie there in clear.
-    let made = DirBuilder::new().recursive(true).mode(JOURNAL_MODE).create(&path);
-    made.and_then(|()| set_permissions(&path, Permissions::from_mode(JOURNAL_MODE))).map_err(|error| {
-        EngineError::new(EngineErrorKind::Disk, format!("cannot make the folder {}: {error}", path.display()))
-    })?;
-    Ok(RocksStore::open(&path, memory_bytes)?)
-}
-
-/// When the journal was last known to be written; this life begins later.
-fn last_clock(store: Option<&RocksStore>) -> Result<Timestamp, Fault> {
-    let bytes = store.map(|store| store.meta(Meta::Clock)).transpose()?.flatten();
-    let millis = bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
-    Ok(Timestamp::from_millis(millis.map_or(0, |millis| millis + 1)))
-}
-
-/// The cover secret of the last life, so that its dummies live on beside the placements; or a new one.
-fn load_cover(
-    store: Option<&RocksStore>,
-    random: &dyn Random,
-    retention: Retention,
-    now: Timestamp,
-    report: &ReportFn,
-) -> Result<CoverSecret, Fault> {
-    let bytes = store.map(|store| store.meta(Meta::Cover)).transpose()?.flatten();
-    let Some(bytes) = bytes else { return Ok(CoverSecret::generate(random, retention, now)) };
-    let secret =
-        bytes.as_slice().try_into().ok().and_then(|bytes| CoverSecret::from_bytes(bytes, retention, now));
-    Ok(secret.unwrap_or_else(|| {
-        report(
-            Level::Warning,
-            "the stored cover secret fits neither clock nor retention any more; new cover begins, and for one \
-             retention pollers can tell what was placed before",
-        );
-        CoverSecret::generate(random, retention, now)
-    }))
-}
-
-/// A log, which goes beyond its memory if there is somebody to read what has left it.
-fn make_log(
-    config: &Config,
-    random: &dyn Random,
-    keeper: Option<&Arc<RocksKeeper>>,
-) -> Result<Arc<PlacementLog>, EngineError> {
-    let Some(keeper) = keeper else { return Ok(PlacementLog::create(log_config(config, random))?) };
-    let beyond = BeyondConfig { bytes: config.beyond_bytes, keeper: keeper.clone() };
-    Ok(PlacementLog::create_beyond(log_config(config, random), &beyond)?)
-}
-
-/// Puts every live placement of the journal back into memory, or back to be found if a keeper reads it.
-fn recover(
-    store: &RocksStore,
-    shared: &Shared,
-    keeper: Option<&RocksKeeper>,
-    now: Timestamp,
-    report: &ReportFn,
-) -> Result<(), EngineError> {
-    let retention_ms = shared.retention.as_millis();
-    let (mut indexed, mut unindexed, mut recovered, mut refused) = (0, 0, 0, 0);
-    let mut handle = shared.log.handle()?;
-    let mut restore = |placement: &NewPlacement<'_>| match handle.restore(placement) {
-        Ok(()) => recovered += 1,
-        Err(_) => refused += 1,
-    };
-    let damaged_count = if let Some(keeper) = keeper {
-        let mut index = |records: &[BeyondRecord]| {
-            let Ok(taken) = shared.log.restore_beyond(records) else {
-                unindexed += records.len();
-                return records.len();
-            };
-            indexed += taken;
-            taken
-        };
-        store.index_live(now, retention_ms, keeper, &mut index, &mut restore)?
-    } else {
-        store.for_each_live(now, retention_ms, &mut restore)?
-    };
-    if damaged_count > 0 {
-        report(Level::Error, &format!("{damaged_count} damaged blocks of the journal were passed over"));
-    }
-    refused += unindexed;
-    if refused > 0 {
-        return Err(EngineError::new(
-            EngineErrorKind::Limit,
-            format!(
-                "{refused} placements of the journal do not fit; set memory or beyond_memory higher, nothing is lost"
-            ),
-        ));
-    }
-    report(Level::Info, &format!("recovered {} placements from the journal", indexed + recovered));
-    Ok(())
-}
-
-fn open_journal(
-    store: RocksStore,
-    shared: &Shared,
-    now: Timestamp,
-) -> Result<Journal<RocksStore>, EngineError> {
-    let config = JournalConfig { durability: shared.durability, retention: shared.retention, opened_at: now };
-    let mut journal = Journal::new(shared.log.clone(), store, shared.commits.clone(), config);
-    journal.keep_cover(shared.cover())?;
-    Ok(journal)
-}
-
-/// Segments as large as the journal's blocks may be, but enough of them for every handle.
-fn log_config(config: &Config, random: &dyn Random) -> LogConfig {
-    let readers = if config.beyond_bytes > 0 { reader_count(config) } else { 0 };
-    let handles_max = SESSIONS_MAX + reactor_count(config) + readers + 1;
-    let wanted = handles_max * herald_log::limits::SEGMENTS_PER_HANDLE_MIN;
-    let mut segment_bytes = SEGMENT_BYTES_MAX;
-    while config.arena_bytes / segment_bytes < wanted && segment_bytes > herald_log::limits::SEGMENT_BYTES_MIN
-    {
-        segment_bytes /= 2;
-    }
-    let arena_bytes = config.arena_bytes / segment_bytes * segment_bytes;
-    LogConfig { arena_bytes, segment_bytes, hash_key: random.key(), handles_max }
 }
 
 fn reactor_count(config: &Config) -> usize {

@@ -4,8 +4,10 @@ use core::fmt;
 
 use herald_core::{KeyProblem, Problem};
 use herald_journal::{Fault, FaultKind};
+use herald_net::ClientError;
 
 use crate::config::ConfigError;
+use crate::cps::CpsError;
 
 /// The kind of an [`EngineError`]. Each has one code in the C API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,10 @@ pub enum EngineErrorKind {
     Disk,
     /// Another engine has the folder open.
     InUse,
-    /// An address cannot be bound, or a socket failed.
+    /// An address cannot be bound, a socket failed, or the service that a client asks is away or refuses.
     Network,
+    /// The service that a client asks gave no answer in time. A store may have happened.
+    TimedOut,
     /// Stored data is damaged or of another version.
     Data,
 }
@@ -74,6 +78,22 @@ impl From<Problem> for EngineError {
             _ => EngineErrorKind::Argument,
         };
         Self::new(kind, problem.to_string())
+    }
+}
+
+impl From<CpsError> for EngineError {
+    fn from(error: CpsError) -> Self {
+        let kind = match &error {
+            CpsError::Url(_) | CpsError::Roots(_) => EngineErrorKind::Argument,
+            CpsError::Unreachable(ClientError::Timeout { .. }) => EngineErrorKind::TimedOut,
+            CpsError::Unreachable(ClientError::Busy { .. }) | CpsError::Refused { status: 429 | 503, .. } => {
+                EngineErrorKind::Busy
+            }
+            CpsError::Unreachable(_) | CpsError::Refused { .. } | CpsError::Answer(_) => {
+                EngineErrorKind::Network
+            }
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

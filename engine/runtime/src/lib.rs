@@ -11,6 +11,7 @@ mod config;
 mod cps;
 mod discovery;
 mod door;
+mod elsewhere;
 mod engine;
 mod error;
 mod fetch;

@@ -33,6 +33,21 @@ pub const CLIENT_DEADLINE_S: u64 = 5;
 /// Bytes of an answer of a service that the caller has chosen: a few hundred items with bodies, or a batch. A larger one
 /// is an error.
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// How long the service that a client asks may take for a store or a retrieval, in ms, when nothing is configured: a
+/// phone is ringing.
+pub const SERVICE_DEADLINE_DEFAULT_MS: u64 = 2_000;
+/// The longest time that it may be given, in ms. More is refused.
+pub const SERVICE_DEADLINE_MAX_MS: u64 = 60_000;
+/// How much longer a thread of the host waits for a lane that is too busy to say that the time is over, in ms.
+pub(crate) const HOME_PATIENCE_MS: u64 = 250;
+/// Placements in one request of a client's batch: some MiB of the largest, and results that fit
+/// [`STORED_ANSWER_BYTES_MAX`]. A larger batch goes in parts.
+pub(crate) const HOME_PLACEMENTS_MAX: usize = 512;
+/// Numbers in one request of a client's batch. A larger batch goes in parts; a part whose answer is larger than
+/// [`CLIENT_ANSWER_BYTES_MAX`] is asked for number by number, of which each is below it.
+pub(crate) const HOME_NUMBERS_MAX: usize = 64;
+/// Parts of one batch that are under way at once.
+pub(crate) const HOME_PARTS_MAX: usize = 4;
 /// Bytes of a service's answer to a worker's store: a few header fields, or a reason. A larger one is an error.
 pub const STORED_ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of an item in a list as a service writes it: the largest body in base64url, and its reference.

@@ -11,6 +11,9 @@ fn a_whole_file_is_taken() {
     let text = r#"
         listen = ["127.0.0.1:8443", "[::1]:8443"]
         unix_socket = "herald.sock"
+        unix_socket_mode = 600
+        service = "unix:other.sock"
+        service_deadline = "300ms"
         tls_certificate = "tls.pem"
         tls_key = "tls.key"
         data = "data"

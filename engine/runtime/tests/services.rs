@@ -132,6 +132,24 @@ fn check(engine: &Engine, request: CheckRequest) -> Checked {
 }
 
 #[test]
+fn a_client_places_and_checks_calls_itself_and_their_placements_are_at_its_service() {
+    let files = Files::new("local");
+    let socket = files.path("herald.sock");
+    let service = files.config(&[], &[("unix_socket", &socket)]);
+    let service = Engine::open(service, Environment::system(|_, _| {})).expect("an engine");
+    service.start().expect("a start");
+    let client = files.engine(&[("service", &format!("unix:{socket}"))]);
+    let before = service.retrieve(number(BOB)).unwrap().len();
+    place(&client).unwrap();
+    assert_eq!(service.retrieve(number(BOB)).unwrap().len(), before + 1);
+    check(&client, arrived(ALICE)).verdict.outcome().unwrap();
+    assert_eq!(check(&client, arrived(MALLORY)).verdict.outcome().unwrap_err(), &Fault::OrigMismatch);
+    service.stop().unwrap();
+    let refused = place(&client).unwrap_err();
+    assert!(matches!(refused.cause, PlaceFault::Delivery(_)) && refused.stored.is_empty(), "{refused:?}");
+}
+
+#[test]
 fn a_call_placed_with_an_engine_is_accepted_by_it_and_another_caller_is_not() {
     let engine = Files::new("local").engine(&[]);
     let placed = place(&engine).unwrap();

@@ -12,6 +12,13 @@ pub(super) fn set_path(place: &mut Option<PathBuf>, value: &str) -> Result<(), &
     Ok(())
 }
 
+/// Permission bits; the owner always reads and writes.
+pub(super) fn set_mode(place: &mut u32, value: &str) -> Result<(), &'static str> {
+    let mode = u32::from_str_radix(value, 8).ok().filter(|mode| mode & !0o777 == 0 && mode & 0o600 == 0o600);
+    *place = mode.ok_or("permission bits in octal as in 660 or 600")?;
+    Ok(())
+}
+
 pub(super) fn set_plugins(place: &mut Vec<PathBuf>, value: &str) -> Result<(), &'static str> {
     let paths: Vec<_> = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
     if !paths.iter().all(|path| path.is_absolute()) {

@@ -16,7 +16,7 @@ use herald_journal::Durability;
 use herald_stir::Suite;
 
 use crate::admission::settings::AdmissionSettings;
-use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S};
+use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, UNIX_SOCKET_MODE};
 use crate::services::ServiceSettings;
 
 pub use error::ConfigError;
@@ -30,6 +30,7 @@ pub use properties::{PROPERTIES, Property, property};
 pub struct Config {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) unix_socket: Option<PathBuf>,
+    pub(crate) unix_socket_mode: u32,
     pub(crate) tls_certificate: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) data: Option<PathBuf>,
@@ -54,6 +55,7 @@ impl Default for Config {
         Self {
             listen: Vec::new(),
             unix_socket: None,
+            unix_socket_mode: UNIX_SOCKET_MODE,
             tls_certificate: None,
             tls_key: None,
             data: None,
@@ -144,6 +146,30 @@ impl Config {
             key_bundles: None,
             ..self
         }
+    }
+
+    /// The same settings as the client that they make this, which keeps nothing and serves nobody.
+    pub(crate) fn for_client(self) -> Result<Self, ConfigError> {
+        let theirs = [
+            ("listen", !self.listen.is_empty()),
+            ("unix_socket", self.unix_socket.is_some()),
+            ("data", self.data.is_some()),
+            ("beyond_memory", self.beyond_bytes > 0),
+            ("key_roots", self.key_roots.is_some()),
+            ("key_bundles", self.key_bundles.is_some()),
+            ("admission", self.admission.plugin.is_some()),
+        ];
+        if let Some((name, _)) = theirs.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(ConfigError::new(format!(
+                "service is set, so this is a client: {name} belongs to the service; leave out one of the two"
+            )));
+        }
+        Ok(Self { durability: Durability::Memory, ..self })
+    }
+
+    /// Whether this makes a client of a service elsewhere.
+    pub const fn is_client(&self) -> bool {
+        self.services.service.is_some()
     }
 
     /// Whether anything is to be listened on.

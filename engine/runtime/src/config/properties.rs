@@ -5,7 +5,7 @@ use herald_journal::Durability;
 use herald_stir::Suite;
 
 use super::Config;
-use super::forms::{parse_duration, parse_size, set_deadline, set_list, set_path, set_plugins};
+use super::forms::{parse_duration, parse_size, set_deadline, set_list, set_mode, set_path, set_plugins};
 use crate::limits::{ARENA_BYTES_MIN, REACTORS_MAX};
 use crate::services::set_paths;
 
@@ -43,6 +43,30 @@ pub const PROPERTIES: &[Property] = &[
         default: "none",
         meaning: "where the same interface is served without TLS to processes of this machine",
         set: |config, value| set_path(&mut config.unix_socket, value),
+    },
+    Property {
+        name: "unix_socket_mode",
+        option: "unix-socket-mode",
+        form: "OCTAL (600 to 777)",
+        default: "660",
+        meaning: "the permission bits of that socket: who may write to it may connect, and stores without tokens",
+        set: |config, value| set_mode(&mut config.unix_socket_mode, value),
+    },
+    Property {
+        name: "service",
+        option: "service",
+        form: "unix:PATH | https://HOST[:PORT]",
+        default: "none: placements are here",
+        meaning: "the engine elsewhere that this one is a client of: placements are there, calls are placed and checked                   here; over HTTPS its certificate chains to cps_authorities",
+        set: |config, value| config.services.set_service(value),
+    },
+    Property {
+        name: "service_deadline",
+        option: "service-deadline",
+        form: "DURATION (up to 60s)",
+        default: "2s",
+        meaning: "how long that service may take for a store or a retrieval",
+        set: |config, value| config.services.set_service_deadline(value),
     },
     Property {
         name: "tls_certificate",

@@ -175,6 +175,7 @@ impl Services {
             threads_count: self.settings.worker_threads,
             cps_roots_pem: cps_roots_pem.unwrap_or_default(),
             named_cps: parts.named_cps,
+            home: self.settings.service.clone(),
             ..WorkerConfig::new(self.fetcher.clone())
         };
         let asker = self.asker.clone().filter(|_| self.settings.wallet.kept > 0);

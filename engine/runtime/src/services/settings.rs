@@ -9,10 +9,13 @@ use herald_stir::limits::{
     CHECK_DEADLINE_DEFAULT_MS, COVER_PER_HOUR_MAX, CPS_SOURCES_MAX, DISCOVERY_DEADLINE_DEFAULT_MS,
     KEY_PREFETCH_MAX, KEY_PREFIX_SIGNS_MIN, PLACE_DEADLINE_DEFAULT_MS,
 };
-use herald_stir::services::CpsPolicy;
+use herald_stir::services::{CpsPolicy, CpsUri};
 
+use crate::config::parse_duration;
 use crate::fetch::AllowedHost;
-use crate::limits::{SERVICE_FILES_MAX, WORKER_THREADS_MAX};
+use crate::limits::{
+    SERVICE_DEADLINE_DEFAULT_MS, SERVICE_DEADLINE_MAX_MS, SERVICE_FILES_MAX, WORKER_THREADS_MAX,
+};
 use crate::wallet::WalletSettings;
 
 /// Everything that placing and checking calls needs. Empty, an engine has none of the services.
@@ -44,6 +47,10 @@ pub(crate) struct ServiceSettings {
     pub(crate) wallet: WalletSettings,
     /// Numbers are looked up, even if no call is placed or checked.
     pub(crate) looks_up: bool,
+    /// The service that stands in the engine's place: it is a client.
+    pub(crate) service: Option<CpsUri>,
+    /// How long it may take for a store or a retrieval.
+    pub(crate) service_deadline: Duration,
 }
 
 impl Default for ServiceSettings {
@@ -73,6 +80,8 @@ impl Default for ServiceSettings {
             worker_threads: 1,
             wallet: WalletSettings::default(),
             looks_up: false,
+            service: None,
+            service_deadline: Duration::from_millis(SERVICE_DEADLINE_DEFAULT_MS),
         }
     }
 }
@@ -91,6 +100,20 @@ impl ServiceSettings {
     pub(crate) fn set_discovery(&mut self, value: &str) -> Result<(), &'static str> {
         self.discovery = Some(names(value)?);
         self.looks_up = true;
+        Ok(())
+    }
+
+    pub(crate) fn set_service(&mut self, value: &str) -> Result<(), &'static str> {
+        let service = value.parse().ok().filter(|service| *service != CpsUri::Local);
+        self.service = Some(service.ok_or("https://HOST[:PORT] or unix:PATH")?);
+        self.looks_up = true;
+        Ok(())
+    }
+
+    pub(crate) fn set_service_deadline(&mut self, value: &str) -> Result<(), &'static str> {
+        let allowed = Duration::from_millis(1)..=Duration::from_millis(SERVICE_DEADLINE_MAX_MS);
+        let deadline = parse_duration(value).filter(|deadline| allowed.contains(deadline));
+        self.service_deadline = deadline.ok_or("a duration as in 2s or 300ms, at most 60s")?;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use herald_stir::services::{Answer, Ask, Asked, CpsUri, IoFault, Moment, Ticket}
 use parking_lot::Mutex;
 
 use super::call::{Call, Progress, Step};
+use super::home::{HomeAsker, HomeQuestion};
 use super::store::Storing;
 use super::{CallId, Common};
 use crate::cps::{self, CpsError};
@@ -40,9 +41,12 @@ pub(super) enum Message {
     GotOn(CallId, Ticket),
     /// There is a token for a store that waits, or none to wait for.
     StoreNow(CallId, Ticket),
+    /// A thread of the host asks the service that stands in the engine's place.
+    AskHome(Box<HomeQuestion>),
 }
 
-/// Where messages to a lane are left. Bounded by the calls under way, each with the few asks a machine makes.
+/// Where messages to a lane are left. Bounded by the calls under way, each with the few asks a machine makes, and by the
+/// host's threads, each with the few questions it waits for.
 pub(super) struct Inbox {
     state: Mutex<InboxState>,
     waker: OutboundWaker,
@@ -133,6 +137,7 @@ pub(super) enum Purpose {
     Retrieve(CallId, Ticket),
     Store(CallId, Ticket, Box<Storing>),
     Fetch(Box<FetchJob>),
+    Home(HomeAsker),
 }
 
 impl Purpose {
@@ -140,7 +145,7 @@ impl Purpose {
     const fn answer_bytes_max(&self) -> usize {
         match self {
             Self::Retrieve(..) => RETRIEVED_ANSWER_BYTES_MAX,
-            Self::Store(..) | Self::Fetch(_) => STORED_ANSWER_BYTES_MAX,
+            Self::Store(..) | Self::Fetch(_) | Self::Home(_) => STORED_ANSWER_BYTES_MAX,
         }
     }
 }
@@ -210,6 +215,7 @@ impl Lane {
             Message::Cancel(id) => self.advance(id, Step::Cancel),
             Message::Answer(id, ticket, answer) => self.advance(id, Step::Answer(ticket, answer)),
             Message::StoreNow(id, ticket) => self.store_now(id, ticket),
+            Message::AskHome(question) => self.ask_home(*question),
             Message::GotOn(id, ticket) => {
                 if let Some(local) = self.local.remove(&(id, ticket))
                     && let Some(answer) = self.await_local(id, ticket, local)
@@ -227,6 +233,7 @@ impl Lane {
                     // Those who wait for it are told through their lanes' inboxes.
                     job.finish(answered, self.common.clock.now());
                 }
+                Some(Purpose::Home(asker)) => asker.tell(answered),
                 Some(Purpose::Retrieve(id, ticket)) => self.answer(id, exchange, ticket, retrieved(answered)),
                 Some(Purpose::Store(id, ticket, storing)) => {
                     if let Some(answer) = self.take_stored(id, ticket, storing, answered) {
@@ -331,7 +338,7 @@ impl Lane {
         ticket: Ticket,
         what: Asked,
     ) -> Option<Answer> {
-        match what {
+        match self.common.seen_from_home(what) {
             Asked::Retrieve { cps: CpsUri::Local, number } => self.retrieve_here(id, ticket, number),
             Asked::Store { cps: CpsUri::Local, number, body } => self.store_here(id, ticket, number, &body),
             Asked::Retrieve { cps, number } => {
@@ -390,6 +397,9 @@ impl Lane {
 
     /// The way to a service elsewhere, and what its URIs begin with.
     fn elsewhere(&mut self, cps: &CpsUri) -> Result<(Arc<Route>, Arc<str>), IoFault> {
+        if let Some(home) = self.common.home.as_ref().filter(|home| home.is(cps)) {
+            return Ok(home.way());
+        }
         let is_named = self.common.is_named(cps);
         match cps {
             CpsUri::Local => unreachable!("the engine in process is asked without a detour"),
@@ -433,6 +443,18 @@ impl Lane {
         self.exchanges.insert(exchange, purpose);
         running.exchanges.push(exchange);
         Ok(())
+    }
+
+    fn ask_home(&mut self, question: HomeQuestion) {
+        // Who asks has seen that there is a home.
+        let Some(home) = &self.common.home else { return };
+        let (exchange, asker) = question.put_to(home);
+        match self.outbound.begin(exchange) {
+            Ok(exchange) => {
+                self.exchanges.insert(exchange, Purpose::Home(asker));
+            }
+            Err(error) => asker.tell(Err(error)),
+        }
     }
 
     fn retrieve_here(&mut self, id: CallId, ticket: Ticket, number: TelephoneNumber) -> Option<Answer> {

@@ -5,6 +5,7 @@
 //! fetcher and the engine in process. Knows nothing of what a machine is for.
 
 mod call;
+mod home;
 mod lane;
 mod store;
 
@@ -29,9 +30,11 @@ use crate::limits::{WORKER_CALLS_MAX, WORKER_THREADS_MAX};
 use crate::shared::{Shared, Stage};
 use crate::wallet::Wallet;
 use call::Work;
+use home::Home;
 use lane::{Inbox, Lane, Message};
 
 pub use call::CallLost;
+pub(crate) use home::{HomeAnswer, NoAnswer};
 
 /// What a worker works with.
 pub struct WorkerConfig {
@@ -42,6 +45,8 @@ pub struct WorkerConfig {
     pub cps_roots_pem: Vec<u8>,
     /// Which services elsewhere the operator has named.
     pub named_cps: NamedCps,
+    /// The service that [`Local`](CpsUri::Local) stands for in place of an engine in process. As good as named.
+    pub home: Option<CpsUri>,
     /// Fetches documents.
     pub fetcher: Arc<Fetcher>,
     /// The clock that never steps back.
@@ -59,6 +64,7 @@ impl WorkerConfig {
             threads_count: 1,
             cps_roots_pem: Vec::new(),
             named_cps: NamedCps::All,
+            home: None,
             fetcher,
             clock: Arc::new(SystemClock::starting_at(Timestamp::default())),
             wall: wall_clock,
@@ -114,6 +120,8 @@ struct Common {
     host: Option<Host>,
     https: Option<HttpsRoutes>,
     named_cps: NamedCps,
+    /// What stands in the place of the engine in process, if something does.
+    home: Option<Home>,
     clock: Arc<dyn Clock>,
     wall: fn() -> Timestamp,
     is_stopping: AtomicBool,
@@ -164,10 +172,13 @@ impl Worker {
             let why = format!("{} worker threads; choose 1 to {WORKER_THREADS_MAX}", config.threads_count);
             return Err(EngineError::new(EngineErrorKind::Argument, why));
         }
+        let https = https_routes(&config.cps_roots_pem)?;
+        let home = config.home.map(|cps| Home::new(cps, https.as_ref())).transpose()?;
         let common = Arc::new(Common {
             fetcher: config.fetcher,
             host,
-            https: https_routes(&config.cps_roots_pem)?,
+            https,
+            home,
             named_cps: config.named_cps,
             clock: config.clock,
             wall: config.wall,
@@ -234,22 +245,33 @@ impl Worker {
         M: Machine + 'static,
         F: FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
     {
+        let counted = self.common.count_in()?;
+        let id = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
+        let mut work = Some(Box::new(Work::new(machine, completion, counted)));
+        match self.leave(id, || work.take().map(|work| Message::Submit(id, work))) {
+            Ok(lane) => Ok(CallHandle { lane: lane.clone(), id }),
+            Err(error) => {
+                work.expect("no lane has taken it").forget();
+                Err(error)
+            }
+        }
+    }
+
+    /// Leaves what `make` makes with a lane whose turn it is by `id`. A lane that has closed does not have it made.
+    fn leave(
+        &self,
+        id: CallId,
+        mut make: impl FnMut() -> Option<Message>,
+    ) -> Result<&Arc<Inbox>, EngineError> {
         if std::process::id() != self.process {
             let why = "this process was forked from the worker's; start a worker of its own";
             return Err(EngineError::new(EngineErrorKind::Failed, why));
         }
-        let counted = self.common.count_in()?;
-        let id = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
-        let mut work = Some(Box::new(Work::new(machine, completion, counted)));
         let first = usize::try_from(id.0).unwrap_or(0);
-        for lane in (0..self.lanes.len()).map(|offset| &self.lanes[(first + offset) % self.lanes.len()]) {
-            // A lane that has closed leaves the work where it is.
-            if lane.push_with(|| work.take().map(|work| Message::Submit(id, work))).is_ok() {
-                return Ok(CallHandle { lane: lane.clone(), id });
-            }
-        }
-        work.expect("no lane has taken it").forget();
-        Err(if self.common.is_stopping() { stopped() } else { failed() })
+        let mut in_turn =
+            (0..self.lanes.len()).map(|offset| &self.lanes[(first + offset) % self.lanes.len()]);
+        let taken = in_turn.find(|lane| lane.push_with(&mut make).is_ok());
+        taken.ok_or_else(|| if self.common.is_stopping() { stopped() } else { failed() })
     }
 
     /// Keeps a document as what `url` serves, for `fresh_s` seconds within the fetcher's bounds, and tells all calls that
@@ -320,7 +342,10 @@ impl Common {
 
     /// Whether the operator has named the service.
     fn is_named(&self, cps: &CpsUri) -> bool {
-        self.named_cps.contains(cps) || self.discoverer().is_some_and(|discoverer| discoverer.is_own(cps))
+        let is_home = self.home.as_ref().is_some_and(|home| home.is(cps));
+        is_home
+            || self.named_cps.contains(cps)
+            || self.discoverer().is_some_and(|discoverer| discoverer.is_own(cps))
     }
 
     /// The engine in process, if there is one.
