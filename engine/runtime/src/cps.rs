@@ -185,9 +185,17 @@ fn check(response: &Response<Bytes>) -> Result<(), CpsError> {
 
 /// Why a service refuses, in its own words.
 pub(crate) fn reason(response: &Response<Bytes>) -> String {
-    let body = Some(response.body()).filter(|body| body.len() <= PROBLEM_BYTES_MAX);
-    let problem: Option<ProblemText> = body.and_then(|body| serde_json::from_slice(body).ok());
-    printable(problem.as_ref().map_or("it gives no reason", |problem| &problem.detail))
+    printable(problem(response).as_ref().map_or("it gives no reason", |problem| &problem.detail))
+}
+
+/// How many tokens an issuer that was asked for too many would give, if it says so.
+pub(crate) fn tokens_left(response: &Response<Bytes>) -> Option<u32> {
+    problem(response)?.left
+}
+
+fn problem(response: &Response<Bytes>) -> Option<ProblemText<'_>> {
+    let body = Some(response.body()).filter(|body| body.len() <= PROBLEM_BYTES_MAX)?;
+    serde_json::from_slice(body).ok()
 }
 
 /// What is read of a refusal's body (RFC 9457).
@@ -195,6 +203,8 @@ pub(crate) fn reason(response: &Response<Bytes>) -> String {
 struct ProblemText<'a> {
     #[serde(borrow)]
     detail: Cow<'a, str>,
+    #[serde(default)]
+    left: Option<u32>,
 }
 
 /// What is read of a list. Whatever else a service writes takes no memory.

@@ -6,7 +6,7 @@ use herald_net::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use herald_net::{Bytes, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Books;
 
@@ -34,12 +34,32 @@ pub(super) fn private(content_type: &str, body: Vec<u8>) -> HttpResponse {
 /// A problem.
 #[cold]
 pub(super) fn problem(status: StatusCode, kind: &str, title: &str, detail: &str) -> HttpResponse {
-    let members = json!({
+    problem_of(status, members(status, kind, title, detail))
+}
+
+/// The problem of one who asks for more tokens than it may have, with how many it may (RFC 9457 §3.2).
+#[cold]
+pub(super) fn no_more_tokens(status: StatusCode, detail: &str, left: Option<u32>) -> HttpResponse {
+    let mut members = members(status, "token-quota", "No more tokens", detail);
+    if let Some(left) = left {
+        members[LEFT] = left.into();
+    }
+    problem_of(status, members)
+}
+
+/// The member that says how many tokens may still be had.
+const LEFT: &str = "left";
+
+fn members(status: StatusCode, kind: &str, title: &str, detail: &str) -> Value {
+    json!({
         "type": format!("urn:herald:problem:{kind}"),
         "title": title,
         "status": status.as_u16(),
         "detail": detail,
-    });
+    })
+}
+
+fn problem_of(status: StatusCode, members: Value) -> HttpResponse {
     with_body(status, "application/problem+json", Bytes::from(members.to_string()))
 }
 

@@ -16,7 +16,7 @@ use herald_stir::{
 };
 use parking_lot::{Condvar, Mutex};
 
-use super::answer::{HttpResponse, bare, challenge, private, problem, public, retry_after};
+use super::answer::{HttpResponse, bare, challenge, no_more_tokens, private, problem, public, retry_after};
 use super::{Books, spawn};
 use crate::clock::wall_clock;
 use crate::error::EngineError;
@@ -329,12 +329,13 @@ impl NotKnown {
 }
 
 fn no_more(refusal: &QuotaRefusal) -> HttpResponse {
-    let (status, seconds) = match *refusal {
-        QuotaRefusal::Used { retry_after_s, .. } => (StatusCode::TOO_MANY_REQUESTS, retry_after_s),
-        QuotaRefusal::Full { retry_after_s } => (StatusCode::SERVICE_UNAVAILABLE, retry_after_s),
+    let (status, left, seconds) = match *refusal {
+        QuotaRefusal::Used { left, retry_after_s } => {
+            (StatusCode::TOO_MANY_REQUESTS, Some(left), retry_after_s)
+        }
+        QuotaRefusal::Full { retry_after_s } => (StatusCode::SERVICE_UNAVAILABLE, None, retry_after_s),
     };
-    let answer = problem(status, "token-quota", "No more tokens", &refusal.to_string());
-    retry_after(answer, u64::from(seconds))
+    retry_after(no_more_tokens(status, &refusal.to_string(), left), u64::from(seconds))
 }
 
 fn not_of_class() -> HttpResponse {

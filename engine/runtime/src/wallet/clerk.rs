@@ -68,11 +68,13 @@ struct Trouble {
     why: String,
     wait_ms: u64,
     forgets_keys: bool,
+    /// More tokens were asked for than may be had: how many may.
+    left: Option<u32>,
 }
 
 impl Trouble {
     fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), wait_ms: ISSUER_FAILED_MS, forgets_keys: false }
+        Self { why: why.into(), wait_ms: ISSUER_FAILED_MS, forgets_keys: false, left: None }
     }
 }
 
@@ -340,7 +342,7 @@ impl Work {
     fn take_tokens(&self, order: Order, state: Secret, answered: Answered) {
         let response = match checked(answered) {
             Ok(response) => response.into_body().to_vec(),
-            Err(trouble) => return self.fail(&order.service, trouble),
+            Err(trouble) => return self.refused(&order, trouble),
         };
         let (plugin, count) = (order.plugin.clone(), usize::try_from(order.count).unwrap_or(usize::MAX));
         let desk = self.desk.clone();
@@ -348,8 +350,32 @@ impl Work {
         plugin.finish(state, response, count, self.plugin_deadline_ms(), done);
     }
 
+    /// Takes in that there are no tokens; where that was for their number, how many there are.
+    fn refused(&self, order: &Order, mut trouble: Trouble) {
+        let now = self.core.now();
+        match trouble.left {
+            // What was asked for may have been given to another engine of the same holder meanwhile.
+            Some(left) if left > 0 && left < order.count => {
+                return self.end(&order.service, |purse| {
+                    purse.ask_at_most(&order.key, left, now.steady);
+                    Vec::new()
+                });
+            }
+            Some(_) => {
+                // Keys of the next epoch have a quota of their own.
+                let key_ms = order.key.not_after_s.saturating_sub(now.wall_s).saturating_mul(1000);
+                trouble.wait_ms = trouble.wait_ms.min(key_ms.max(ISSUER_FAILED_MS));
+                if let Some(purse) = self.core.purses.lock().get_mut(&order.service) {
+                    purse.ask_at_most(&order.key, 0, now.steady);
+                }
+            }
+            None => {}
+        }
+        self.fail(&order.service, trouble);
+    }
+
     fn fail(&self, service: &Arc<str>, trouble: Trouble) {
-        let wait_ms = trouble.wait_ms + self.core.chance.below_ms(trouble.wait_ms / 2);
+        let wait_ms = trouble.wait_ms + self.core.chance.below_ms(trouble.wait_ms.min(ISSUER_FAILED_MS) / 2);
         let until: Timestamp = self.core.around.clock.now().plus_millis(wait_ms);
         self.end(service, |purse| purse.fail(trouble.why, until, trouble.forgets_keys));
     }
@@ -396,6 +422,7 @@ fn checked(answered: Answered) -> Result<Response<Bytes>, Trouble> {
         wait_ms,
         // It does not know the key any more.
         forgets_keys: status == StatusCode::UNPROCESSABLE_ENTITY,
+        left: cps::tokens_left(&response).filter(|_| status == StatusCode::TOO_MANY_REQUESTS),
     })
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Purse {
     sessions: Vec<Arc<Session>>,
     waiters: Vec<Waiter>,
     failure: Option<(String, Timestamp)>,
+    /// A public key of which no more tokens may be asked for than this.
+    quota: Option<(Vec<u8>, u32)>,
     used_at: Timestamp,
 }
 
@@ -72,6 +74,7 @@ impl Purse {
             sessions: Vec::new(),
             waiters: Vec::new(),
             failure: None,
+            quota: None,
             used_at: now,
         }
     }
@@ -158,15 +161,21 @@ impl Purse {
         self.sessions.retain(|session| session.is_good(now.wall_s));
         let Some(key) = self.key(class, now.wall_s) else { return self.plan_directory(now.steady) };
         let have = self.have(&key);
-        if have == 0 || have < kept / 2 {
-            return Plan::Tokens(key, kept - have);
+        // Who waits for a token has it asked for, whatever the quota was.
+        let least = u32::from(have == 0 && !self.waiters.is_empty());
+        let count = (kept - have.min(kept)).min(self.may_ask(&key)).max(least);
+        if count > 0 && (have == 0 || have < kept / 2) {
+            return Plan::Tokens(key, count);
         }
         let epoch_s = key.not_after_s.saturating_sub(key.not_before_s);
         if key.not_after_s.saturating_sub(now.wall_s) <= epoch_s / 2
             && let Some(next) = self.key(class, key.not_after_s)
             && self.have(&next) == 0
         {
-            return Plan::Tokens(next, kept);
+            let count = kept.min(self.may_ask(&next));
+            if count > 0 {
+                return Plan::Tokens(next, count);
+            }
         }
         let span_ms = WALLET_LOOK_MS.min(epoch_s.saturating_mul(1000) / 8).max(100);
         self.look_at = now.steady.plus_millis(span_ms / 2 + chance.below_ms(span_ms));
@@ -190,6 +199,17 @@ impl Purse {
         // An issuer of the RFC alone has no classes.
         let found = directory.key_for(token_type, class, at_s);
         found.or_else(|| directory.key_for(token_type, "", at_s)).cloned()
+    }
+
+    /// Notes how many tokens of a key the issuer would give, and looks again at once.
+    pub(super) fn ask_at_most(&mut self, key: &OfferedKey, count: u32, now: Timestamp) {
+        self.quota = Some((key.public_key.clone(), count));
+        self.look_at = now;
+    }
+
+    fn may_ask(&self, key: &OfferedKey) -> u32 {
+        let quota = self.quota.as_ref().filter(|(public_key, _)| *public_key == key.public_key);
+        quota.map_or(u32::MAX, |(_, count)| *count)
     }
 
     fn have(&self, key: &OfferedKey) -> u32 {
@@ -307,6 +327,30 @@ mod tests {
         assert_eq!(purse.stock.len(), 1, "the tokens of the old key are gone");
         assert!(purse.take(next).is_none());
         assert_eq!(plan(&mut purse, at(600_001 + WALLET_IDLE_MS, 6_600)), Plan::Drop);
+    }
+
+    #[test]
+    fn what_the_issuer_gives_is_asked_for_and_no_more() {
+        let ((mut purse, chance), now) = (purse(), at(0, 6_000));
+        let plan = |purse: &mut Purse, now| purse.plan(now, CLASS, 8, &chance);
+        assert!(purse.put_directory(directory(&[11, 10]), CLASS, now));
+        assert_eq!(plan(&mut purse, now), Plan::Tokens(key(10, CLASS), 8));
+        purse.ask_at_most(&key(10, CLASS), 3, now.steady);
+        assert_eq!(plan(&mut purse, now), Plan::Tokens(key(10, CLASS), 3));
+        put(&mut purse, 10, 3, now);
+        assert_eq!(plan(&mut purse, now), Plan::Tokens(key(10, CLASS), 3), "three are fewer than half");
+        purse.ask_at_most(&key(10, CLASS), 0, now.steady);
+        assert_eq!(plan(&mut purse, now), Plan::Rest);
+        while purse.take(now).is_some() {}
+        assert_eq!(plan(&mut purse, now), Plan::Rest);
+        purse.wait(Box::new(|| {}), now.steady).expect("it may wait");
+        assert_eq!(plan(&mut purse, now), Plan::Tokens(key(10, CLASS), 1), "for who waits");
+        assert_eq!(purse.fail("no more".to_owned(), now.steady, false).len(), 1);
+        assert_eq!(
+            plan(&mut purse, at(400_000, 6_400)),
+            Plan::Tokens(key(11, CLASS), 8),
+            "of the next epoch"
+        );
     }
 
     #[test]

@@ -19,13 +19,22 @@ pub(super) struct Storing {
     number: TelephoneNumber,
     body: Bytes,
     payment: Option<Payment>,
-    /// It was sent before, and the service wanted a token, or another one.
-    is_second: bool,
+    sent: Sent,
+}
+
+/// How often a store was sent before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Never,
+    /// Without a token, and the service wanted one.
+    Free,
+    /// With one, and the service wanted another.
+    Refused,
 }
 
 impl Storing {
     pub(super) fn new(cps: CpsUri, number: TelephoneNumber, body: Vec<u8>) -> Box<Self> {
-        Box::new(Self { cps, number, body: body.into(), payment: None, is_second: false })
+        Box::new(Self { cps, number, body: body.into(), payment: None, sent: Sent::Never })
     }
 }
 
@@ -91,15 +100,19 @@ impl Lane {
         mut storing: Box<Storing>,
         answered: Answered,
     ) -> Option<Answer> {
-        let was_refused = storing.payment.take().is_some_and(|payment| payment.settle(&answered));
+        let refused = storing.payment.take().map(|payment| payment.settle(&answered));
         let challenged = self.take_challenge(&storing.cps, &answered);
-        if storing.is_second || !(was_refused || challenged.is_some()) {
-            return Some(stored(answered));
-        }
+        let is_refused = refused.unwrap_or(false) || challenged.is_some();
+        let sent = match (storing.sent, refused) {
+            _ if !is_refused => return Some(stored(answered)),
+            (Sent::Never, None) => Sent::Free,
+            (Sent::Never | Sent::Free, Some(_)) => Sent::Refused,
+            (Sent::Free, None) | (Sent::Refused, _) => return Some(stored(answered)),
+        };
         if let Some(Err(why)) = challenged {
             return Some(Answer::Failed(no_token(&why)));
         }
-        storing.is_second = true;
+        storing.sent = sent;
         self.store_again(id, ticket, storing);
         None
     }

@@ -47,7 +47,7 @@ pub(crate) const BLIND: Maker =
 
 /// Files of one service, which outlive its engines.
 pub(crate) struct Scene {
-    maker: Maker,
+    pub(crate) maker: Maker,
     folder: TempDir,
     pub(crate) tls_pem: String,
     authority: DevelopmentAuthority,

@@ -1,4 +1,4 @@
-//! Calls placed through a service that wants tokens: an engine gets, keeps and spends them by itself, with the real VOPRF.
+//! Calls placed through a service that wants tokens: an engine gets, keeps and spends them by itself, with the real plugins.
 
 #[path = "../admission/scene.rs"]
 #[expect(dead_code, reason = "the storers of the admission tests are not needed here")]
@@ -7,13 +7,11 @@ mod scene;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use herald_plugin_sdk::rate_control_entry;
-use herald_rate_voprf::RateVoprf;
 use herald_runtime::core::TelephoneNumber;
 use herald_runtime::stir::services::{PlaceRequest, Placed};
 use herald_runtime::stir::{Attestation, SealingKey, Suite};
 use herald_runtime::{Config, Engine, Environment, PlaceOutcome, SystemRandom};
-use scene::{Holder, Scene, Service, number};
+use scene::{BLIND, Holder, Scene, Service, VOPRF, number};
 use tempfile::TempDir;
 
 const ALICE: &str = "12025550100";
@@ -60,7 +58,7 @@ impl Caller {
             config.set(name, value).expect("a property");
         }
         let engine = Engine::open(config, Environment::system(|_, _| {})).expect("an engine");
-        engine.register_plugin(rate_control_entry::<RateVoprf>).expect("a plugin");
+        engine.register_plugin(scene.maker.entry).expect("a plugin");
         engine.start().expect("a start");
         Self { engine, _folder: folder }
     }
@@ -93,9 +91,11 @@ fn found(service: &Service, placed: &[Placed]) -> usize {
 
 #[test]
 fn calls_are_placed_with_tokens_that_the_engine_gets_keeps_and_spends() {
-    for (class, calls) in [("handset", 24), ("gateway", 24)] {
+    for (maker, class, calls) in
+        [(VOPRF, "handset", 24), (VOPRF, "gateway", 24), (BLIND, "handset", 12), (BLIND, "gateway", 12)]
+    {
         // More calls than tokens are kept, many at once, two copies each.
-        let scene = Scene::new(&[]);
+        let scene = Scene::of(maker, &[]);
         let (service, alice) = (scene.open(), scene.provider(ALICE));
         let caller = Caller::new(&scene, &service, &alice, &[("token_class", class), ("tokens_kept", "8")]);
         let placing: Vec<_> = (0..calls).map(|_| caller.placing(BOB)).collect();
@@ -169,6 +169,21 @@ fn who_has_had_all_tokens_of_an_epoch_is_told_so() {
     caller.place().expect("placed");
     // 64 for one holder and epoch; should another epoch begin, 64 more.
     let refused = (0..200).find_map(|count| outcome(&caller.placing(&another(count))).err());
+    let why = refused.expect("a quota");
+    assert!(why.contains("there is none: its issuer refuses with 429"), "{why}");
+}
+
+#[test]
+fn who_would_keep_more_tokens_than_the_quota_has_gets_those_of_the_quota() {
+    const QUOTA: u32 = 6;
+    let scene = Scene::new(&[("token_classes", "handset=4:6")]);
+    let (service, alice) = (scene.open(), scene.holder(ALICE));
+    let caller = Caller::new(&scene, &service, &alice, &[("tokens_kept", "32")]);
+    for count in 0..QUOTA {
+        outcome(&caller.placing(&another(count))).unwrap_or_else(|why| panic!("call {count}: {why}"));
+    }
+    // Another epoch has as many again.
+    let refused = (0..2 * QUOTA).find_map(|count| outcome(&caller.placing(&another(count))).err());
     let why = refused.expect("a quota");
     assert!(why.contains("there is none: its issuer refuses with 429"), "{why}");
 }
