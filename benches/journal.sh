@@ -39,6 +39,8 @@ row() { record "$1" "$2" "$3" "$2" "$2"; }
 buffered="\`buffered\`, generations fit in memory" synced="\`synced\`, generations fit in memory"
 row buffered_ratio "$(figure "$buffered" 6)" x
 row synced_ratio "$(figure "$synced" 6)" x
+row buffered_of_log_ratio "$(figure "$buffered" 14)" x
+row synced_of_log_ratio "$(figure "$synced" 14)" x
 row buffered_of_memory "$(awk -v of="$(figure "\`buffered\`, the same burst" 2)" -v all="$(figure "\`memory\`, a burst" 2)" \
     'BEGIN { printf "%.3f", of / all }')" x
 row write_amplification "$(both "$buffered" "$synced" 7 | tail -n 1)" x

@@ -18,6 +18,8 @@ pub(crate) const ROUNDS_MAX: usize = 99;
 pub(crate) const STALL_S_MAX: u64 = 60;
 /// Bytes the plain writer hands over in one call: as large as the journal's blocks may be.
 pub(crate) const PLAIN_BLOCK_BYTES: usize = 1 << 20;
+/// Bytes that the plain writer which does a log's duties takes its blocks from: more than any cache holds.
+pub(crate) const PLAIN_SOURCE_BYTES: usize = 256 << 20;
 /// Beyond memory: bytes of memory for placements, an eighth of what is stored.
 pub(crate) const BEYOND_ARENA_BYTES: usize = 128 << 20;
 /// Beyond memory: bytes of records that are stored, few enough for a minute and a small disk.

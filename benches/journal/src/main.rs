@@ -23,7 +23,7 @@ use herald_journal::{Durability, Fault};
 use herald_log::LogError;
 
 use crate::limits::ROUNDS_MAX;
-use crate::plain::{Rhythm, Written};
+use crate::plain::{Duty, Rhythm, Written};
 use crate::report::{Course, Figures};
 use crate::rig::{Setup, Until};
 use crate::workload::Bodies;
@@ -170,9 +170,14 @@ fn round_of(
     let plain = match course.durability() {
         Durability::Memory => None,
         _ if matches!(until, Until::Stores(_)) => None,
-        durability => Some(plain_beside(folder.path(), durability, bodies, &outcome)?),
+        durability => Some(plain_beside(folder.path(), durability, bodies, &outcome, Duty::None)?),
     };
-    figures.add(course, outcome, plain);
+    let duty = Duty::Log(kept_bytes(options, &outcome));
+    let log = plain
+        .is_some()
+        .then(|| plain_beside(folder.path(), course.durability(), bodies, &outcome, duty))
+        .transpose()?;
+    figures.add(course, outcome, plain, log);
     Ok(())
 }
 
@@ -181,15 +186,23 @@ const BEYOND_BYTES: usize = 64 << 20;
 /// What part of the arena a burst fills: less than the journal may lag behind before stores are slowed.
 const BURST_SHARE: usize = 16;
 
+/// Bytes of records in RocksDB's memory once as many go as come: those of a retention and of the generation they end in.
+fn kept_bytes(options: &Options, outcome: &rig::Outcome) -> u64 {
+    let kept_ms = options.retention_ms + herald_journal::limits::generation_ms(options.retention_ms);
+    let share = kept_ms as f64 / 1e3 / outcome.elapsed.as_secs_f64();
+    (outcome.record_bytes as f64 * share.min(1.0)) as u64
+}
+
 fn plain_beside(
     folder: &Path,
     durability: Durability,
     bodies: &Bodies,
     outcome: &rig::Outcome,
+    duty: Duty,
 ) -> Result<Written, Failure> {
     let rhythm = match durability {
         Durability::Synced => Rhythm::Bytes(outcome.record_bytes / outcome.figures.syncs.max(1)),
         _ => Rhythm::Every(Duration::from_millis(herald_journal::limits::BUFFERED_SYNC_MS)),
     };
-    plain::write(folder, bodies.bytes(), outcome.record_bytes, rhythm).map_err(Failure::Disk)
+    plain::write(folder, bodies.bytes(), outcome.record_bytes, rhythm, duty).map_err(Failure::Disk)
 }

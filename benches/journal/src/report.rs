@@ -59,6 +59,8 @@ struct Run {
     outcome: Outcome,
     /// The plain writer after it.
     plain: Option<Written>,
+    /// The plain writer with a log's duties after that.
+    log: Option<Written>,
 }
 
 impl Run {
@@ -91,16 +93,22 @@ impl Run {
 }
 
 impl Figures {
-    pub(crate) fn add(&mut self, course: Course, outcome: Outcome, plain: Option<Written>) {
-        self.runs.push(Run { course, outcome, plain });
+    pub(crate) fn add(
+        &mut self,
+        course: Course,
+        outcome: Outcome,
+        plain: Option<Written>,
+        log: Option<Written>,
+    ) {
+        self.runs.push(Run { course, outcome, plain, log });
     }
 
     pub(crate) fn table(&self) -> String {
         let mut table = String::from(
             "| what | thousand stores/s: median (least to most) | MB/s of records | plain writer, MB/s | of the plain \
              writer | written to disk, of the plain writer | write amplification | journal's processors, ns a byte | plain writer's | MB a sync | recovered, thousand/s | \
-             of that in RocksDB's opening |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+             of that in RocksDB's opening | plain log, MB/s | of the plain log | plain log's processors |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );
         for course in Course::ALL {
             let runs: Vec<&Run> = self.runs.iter().filter(|run| run.course == course).collect();
@@ -163,6 +171,11 @@ fn row(course: Course, runs: &[&Run]) -> String {
             })
             .map(|value| format!("{value:.0} %")),
         ),
+        cell(median(&|run| run.log.map(|log| log.bytes_per_s / 1e6)).map(|value| format!("{value:.0}"))),
+        cell(
+            median(&|run| Some(run.bytes_per_s() / run.log?.bytes_per_s)).map(|value| format!("{value:.2}")),
+        ),
+        cell(median(&|run| Some(run.log?.processor_ns_per_byte)).map(|value| format!("{value:.2}"))),
     ];
     for column in columns {
         write!(row, " | {column}").expect("a string takes everything");
