@@ -40,7 +40,20 @@ struct Waiting {
     wakers: Vec<Waker>,
     /// The newest pass that somebody waits for.
     wanted: u64,
+    /// Whether a sync beside the passes has ended since the journal's thread last looked.
+    nudged: bool,
     closed: bool,
+}
+
+/// Why the journal's thread wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// It is time for a pass, or somebody waits for one.
+    Pass,
+    /// A sync beside the passes has ended.
+    SyncEnded,
+    /// It is to stop.
+    Stop,
 }
 
 impl Commits {
@@ -120,21 +133,37 @@ impl Commits {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// For the journal's thread: sleeps until somebody wants a pass that has not begun, or `patience` is over.
-    /// Returns false once the journal is to stop.
-    pub(crate) fn await_demand(&self, patience: Duration, heed_wants: bool) -> bool {
-        let deadline = Instant::now() + patience;
+    /// For the journal's thread: sleeps until a sync has ended, somebody wants a pass that has not begun and `rest` is
+    /// over, or `patience` is over.
+    pub(crate) fn await_demand(&self, rest: Duration, patience: Duration) -> Demand {
+        let began = Instant::now();
+        let (rested_at, deadline) = (began + rest, began + patience);
         let mut waiting = self.waiting.lock();
         loop {
-            let is_wanted = heed_wants && waiting.wanted > self.begun.load(Ordering::Relaxed);
-            if waiting.closed || is_wanted {
-                break;
+            if waiting.closed {
+                return Demand::Stop;
             }
-            if self.wanted.wait_until(&mut waiting, deadline).timed_out() {
-                break;
+            if core::mem::take(&mut waiting.nudged) {
+                return Demand::SyncEnded;
             }
+            let is_wanted = waiting.wanted > self.begun.load(Ordering::Relaxed);
+            let wakes_at = if is_wanted { rested_at.min(deadline) } else { deadline };
+            if Instant::now() >= wakes_at {
+                return Demand::Pass;
+            }
+            self.wanted.wait_until(&mut waiting, wakes_at);
         }
-        !waiting.closed
+    }
+
+    /// Wakes the journal's thread, once: a sync beside the passes has ended.
+    pub(crate) fn nudge(&self) {
+        self.waiting.lock().nudged = true;
+        self.wanted.notify_all();
+    }
+
+    /// Every pass begun so far that is not done has failed.
+    pub(crate) fn fail_begun(&self) {
+        self.finish(self.begun.load(Ordering::Relaxed), false);
     }
 
     /// Asks the journal's thread to stop after a last pass. Tickets still pending then count as failed.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::store::{Fault, FaultKind};
 
 /// A folder as it was when it was opened.
+#[derive(Clone)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
     /// Device and inode.

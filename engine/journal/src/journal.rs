@@ -14,7 +14,7 @@ use herald_log::{DrainCursor, PlacementLog};
 use crate::block::{self, Span};
 use crate::commits::Commits;
 use crate::limits::{BATCH_BYTES, BLOCK_BYTES_BEYOND, FREE_SHARE, generation_ms};
-use crate::store::{BlockStore, Fault, Meta};
+use crate::store::{BlockStore, Fault, Meta, SyncCall};
 
 /// When a store is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Durability {
     Memory,
     /// At once, or when the kernel has it while the journal lags behind; a killed process loses at most the last
     /// [`BUFFERED_WINDOW_MS`](crate::limits::BUFFERED_WINDOW_MS) ms in which stores were acknowledged, a power
-    /// cut about a second more.
+    /// cut the last [`BUFFERED_UNSYNCED_MS`](crate::limits::BUFFERED_UNSYNCED_MS).
     Buffered,
     /// When the disk has it; nothing acknowledged is lost.
     Synced,
@@ -72,6 +72,20 @@ struct KeptCover {
 pub struct PassOutcome {
     /// Bytes of records written.
     pub written_bytes: usize,
+}
+
+/// A pass whose bytes the kernel has.
+pub(crate) struct WrittenPass {
+    pub(crate) number: u64,
+    /// How far the kernel had the log behind it.
+    written: DrainCursor,
+    pub(crate) began_at: Timestamp,
+}
+
+/// A pass that is still to be forced to the disk, and the call that does it.
+pub(crate) struct Unsynced {
+    pub(crate) pass: WrittenPass,
+    pub(crate) call: SyncCall,
 }
 
 impl<S: BlockStore> Journal<S> {
@@ -129,7 +143,7 @@ impl<S: BlockStore> Journal<S> {
     /// tries again.
     pub fn pass(&mut self, now: Timestamp, sync: bool) -> Result<PassOutcome, Fault> {
         let pass = self.commits.begin();
-        let sync = sync || self.log.goes_beyond() && self.log.segments_free() < self.free_min();
+        let sync = sync || self.needs_sync();
         let written = self.write_all(now, sync);
         if written.is_ok() {
             // Before anybody who was slowed goes on.
@@ -151,6 +165,63 @@ impl<S: BlockStore> Journal<S> {
             self.written = self.synced.clone();
         }
         outcome
+    }
+
+    /// The first half of a [`pass`](Self::pass), without a sync: what it wrote is still to be forced to the disk, on another
+    /// thread, and the outcome of that is for [`end_sync`](Self::end_sync). In `synced` durability its tickets wait for it.
+    /// The second half is [`end_pass`](Self::end_pass).
+    ///
+    /// None, and nothing done, if the store syncs on this thread only, the log is short of memory that a sync would free, or
+    /// the last pass has failed.
+    pub(crate) fn pass_beside(&mut self, now: Timestamp) -> Option<Result<(PassOutcome, Unsynced), Fault>> {
+        if self.failing || self.needs_sync() {
+            return None;
+        }
+        let call = self.store.sync_beside()?;
+        let number = self.commits.begin();
+        let outcome = self.write_all(now, false).map(|written_bytes| {
+            if self.config.durability != Durability::Synced {
+                self.commits.finish(number, true);
+            }
+            let pass = WrittenPass { number, written: self.written.clone(), began_at: now };
+            (PassOutcome { written_bytes }, Unsynced { pass, call })
+        });
+        Some(outcome.inspect_err(|_| self.fail()))
+    }
+
+    /// What nobody waits for, behind a pass that began at `now`.
+    ///
+    /// # Errors
+    /// The fault of the disk.
+    pub(crate) fn end_pass(&mut self, now: Timestamp) -> Result<(), Fault> {
+        let outcome = self.keep_house(now);
+        match &outcome {
+            Ok(()) => self.good_at = now,
+            Err(_) => self.fail(),
+        }
+        outcome
+    }
+
+    /// Takes the outcome of forcing what a pass wrote to the disk.
+    pub(crate) fn end_sync(&mut self, pass: WrittenPass, outcome: &Result<(), Fault>) {
+        match outcome {
+            // A pass that failed meanwhile has gone back to what was known then.
+            Ok(()) if !self.failing => self.synced = pass.written,
+            Ok(()) => {}
+            Err(_) => self.fail(),
+        }
+    }
+
+    /// Nothing is known any more of what was written since the last sync.
+    fn fail(&mut self) {
+        self.commits.fail_begun();
+        self.failing = true;
+        self.written = self.synced.clone();
+    }
+
+    /// Whether the log is short of memory that a sync would free.
+    fn needs_sync(&self) -> bool {
+        self.log.goes_beyond() && self.log.segments_free() < self.free_min()
     }
 
     /// How many segments of the log are to be free after a pass.

@@ -27,6 +27,7 @@ mod recovery;
 #[cfg(feature = "rocks")]
 mod rocks;
 mod store;
+mod syncing;
 mod thread;
 #[cfg(feature = "rocks")]
 mod vault;
@@ -38,7 +39,7 @@ pub use journal::{Durability, Journal, JournalConfig, PassOutcome};
 pub use keeper::RocksKeeper;
 #[cfg(feature = "rocks")]
 pub use rocks::{RocksFigures, RocksMeter, RocksStore};
-pub use store::{Block, BlockStore, Fault, FaultKind, Meta};
+pub use store::{Block, BlockStore, Fault, FaultKind, Meta, SyncCall};
 pub use thread::{JournalStats, JournalThread, Notice, Pace};
 #[cfg(feature = "rocks")]
 pub use vault::{KeptKey, SpentMark, Vault};

@@ -47,6 +47,12 @@ pub const BUFFERED_LAG_MS: u64 = 100;
 /// last pass began; beyond it stores are acknowledged only once they have reached the kernel. So the journal's
 /// backlog stays below this share of the memory for placements and what is appended while a pass lasts.
 pub const BUFFERED_LAG_SHARE: u64 = 8;
+/// In `buffered` durability, the stated loss window of a power cut: if what was acknowledged this long ago is not known to
+/// be on the disk, stores are refused until it is. Forced writes go on beside passes, so one may take two seconds.
+pub const BUFFERED_UNSYNCED_MS: u64 = 3_000;
+/// In `synced` durability, time between passes while a forced write is under way: what is stored meanwhile reaches the
+/// kernel in writes worth making, and is forced next.
+pub const SYNCING_PASS_MS: u64 = 1;
 /// Time between attempts to write again after a failure.
 pub const RETRY_MS: u64 = 500;
 /// Time between passes that have nothing to do but drop what has expired.

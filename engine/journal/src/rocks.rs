@@ -23,8 +23,8 @@ use crate::keeper::{Db, ReadFault, RocksKeeper, SharedDb};
 use crate::limits::BATCH_BYTES;
 use crate::processor;
 use crate::recovery::{Indexed, Recovered};
-use crate::store::{Block, BlockStore, Fault, FaultKind, Meta};
-use crate::vault::{Doubt, Vault, is_of_vault, vault_options};
+use crate::store::{Block, BlockStore, Fault, FaultKind, Meta, SyncCall};
+use crate::vault::{Doubt, Vault, is_of_vault, rewriting, vault_options};
 
 const FORMAT: u32 = 3;
 const DEFAULT_FAMILY: &str = "default";
@@ -337,9 +337,12 @@ impl BlockStore for RocksStore {
     }
 
     fn sync(&mut self) -> Result<(), Fault> {
-        self.folder.check()?;
-        self.doubt.check()?;
-        self.doubt.watch(self.db()?.flush_wal(true).map_err(fault))
+        sync(&self.db, &self.folder, &self.doubt)
+    }
+
+    fn sync_beside(&self) -> Option<SyncCall> {
+        let (db, folder, doubt) = (Arc::clone(&self.db), self.folder.clone(), self.doubt.clone());
+        Some(Box::new(move || sync(&db, &folder, &doubt)))
     }
 
     fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
@@ -358,7 +361,7 @@ impl BlockStore for RocksStore {
         let mut options = FlushOptions::default();
         options.set_wait(true);
         db.flush_opt(&options).map_err(fault)?;
-        db.compact_range::<&[u8], &[u8]>(None, None);
+        db.compact_range_opt::<&[u8], &[u8]>(None, None, &rewriting());
         Ok(())
     }
 
@@ -385,6 +388,14 @@ impl Drop for RocksStore {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Forces the write-ahead log to the disk. Others may write to it meanwhile.
+fn sync(db: &SharedDb, folder: &Folder, doubt: &Doubt) -> Result<(), Fault> {
+    folder.check()?;
+    doubt.check()?;
+    let db = RwLockReadGuard::try_map(db.read(), Option::as_ref).map_err(|_| closed())?;
+    doubt.watch(db.flush_wal(true).map_err(fault))
 }
 
 fn new_batch() -> WriteBatch {

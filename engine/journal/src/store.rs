@@ -82,6 +82,12 @@ pub trait BlockStore: Send {
     /// If the disk refuses. A later success says nothing about what was written before the failure.
     fn sync(&mut self) -> Result<(), Fault>;
 
+    /// A [`sync`](Self::sync) for another thread to call while this one goes on writing. None where a store has no such
+    /// thing.
+    fn sync_beside(&self) -> Option<SyncCall> {
+        None
+    }
+
     /// Drops every generation that is over at `now`, whole. Returns whether there was one.
     ///
     /// # Errors
@@ -112,6 +118,10 @@ pub trait BlockStore: Send {
     /// If the disk still refuses.
     fn recreate(&mut self) -> Result<(), Fault>;
 }
+
+/// Returns when everything that was written before the call is on the disk. One at a time is called, none while the store
+/// is reopened or recreated.
+pub type SyncCall = Box<dyn FnOnce() -> Result<(), Fault> + Send>;
 
 /// What kind of failure the disk reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! The journal's thread: passes on demand (`synced`) or by the clock (`buffered`), and one behind the other while much
-//! is stored.
+//! is stored. What they wrote is forced to the disk beside them, by a thread of its own, where the store can do that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +10,15 @@ use herald_core::{Clock, Timestamp};
 use herald_log::PlacementLog;
 use parking_lot::Mutex;
 
-use crate::commits::Commits;
-use crate::journal::{Durability, Journal, PassOutcome};
+use crate::commits::{Commits, Demand};
+use crate::journal::{Durability, Journal, PassOutcome, Unsynced};
 use crate::limits::{
-    BUFFERED_LAG_MS, BUFFERED_LAG_SHARE, BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS,
-    BUSY_PASS_BYTES, COMMIT_WAIT_MS, FREE_SHARE_SLOW, IDLE_PASS_MS, RETRY_MS, UNREAD_NOTICE_MS,
+    BUFFERED_LAG_MS, BUFFERED_LAG_SHARE, BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_UNSYNCED_MS,
+    BUFFERED_WINDOW_MS, BUSY_PASS_BYTES, COMMIT_WAIT_MS, FREE_SHARE_SLOW, IDLE_PASS_MS, RETRY_MS,
+    SYNCING_PASS_MS, UNREAD_NOTICE_MS,
 };
 use crate::store::{BlockStore, Fault};
+use crate::syncing::{Ended, Syncing};
 
 /// When a store may be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct JournalThread {
 struct Progress {
     /// When the last pass that succeeded began.
     good_at: AtomicU64,
+    /// When the last pass began that is known to be on the disk.
+    synced_at: AtomicU64,
     /// How many segments of the log had been opened then.
     good_segments: AtomicU64,
     /// 1 while the disk fails.
@@ -70,13 +74,13 @@ struct Progress {
 /// What a journal did since its start, at about the moment of asking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalStats {
-    /// How long ago the last pass that succeeded began, in ms.
+    /// How long ago the last pass that succeeded began, in ms; in `synced` the last that is on the disk.
     pub lag_ms: u64,
     /// Whether the disk fails.
     pub is_failing: bool,
     /// Passes, those that failed among them.
     pub passes: u64,
-    /// Passes that failed.
+    /// Passes that failed, or whose bytes could not be forced to the disk.
     pub passes_failed: u64,
     /// Bytes of blocks that were written.
     pub written_bytes: u64,
@@ -109,6 +113,7 @@ impl JournalThread {
     ) -> std::io::Result<Self> {
         let progress = Arc::new(Progress {
             good_at: AtomicU64::new(clock.now().as_millis()),
+            synced_at: AtomicU64::new(clock.now().as_millis()),
             good_segments: AtomicU64::new(journal.log().segments_opened()),
             failing: AtomicU64::new(0),
             passes: AtomicU64::new(0),
@@ -118,6 +123,8 @@ impl JournalThread {
         });
         let (log, durability) = (journal.log().clone(), journal.durability());
         let driver = Driver {
+            syncing: Syncing::start(commits.clone(), durability)?,
+            unsynced: None,
             journal,
             commits: commits.clone(),
             progress: progress.clone(),
@@ -136,12 +143,14 @@ impl JournalThread {
         if self.progress.failing.load(Ordering::Relaxed) != 0 {
             return Pace::Never;
         }
-        let good_at = Timestamp::from_millis(self.progress.good_at.load(Ordering::Relaxed));
-        let lag_ms = now.millis_since(good_at);
+        let since =
+            |moment: &AtomicU64| now.millis_since(Timestamp::from_millis(moment.load(Ordering::Relaxed)));
+        let (lag_ms, unsynced_ms) = (since(&self.progress.good_at), since(&self.progress.synced_at));
         match self.durability {
             Durability::Memory => Pace::AtOnce,
             // A disk that hangs reports nothing.
-            Durability::Synced if lag_ms < COMMIT_WAIT_MS => Pace::Committed,
+            Durability::Synced if unsynced_ms < COMMIT_WAIT_MS => Pace::Committed,
+            Durability::Buffered if unsynced_ms >= BUFFERED_UNSYNCED_MS => Pace::Never,
             Durability::Buffered
                 if lag_ms < BUFFERED_LAG_MS && self.backlog_is_small() && self.has_room() =>
             {
@@ -169,10 +178,11 @@ impl JournalThread {
     pub fn stats(&self, now: Timestamp) -> JournalStats {
         // Relaxed, all: the numbers order nothing.
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Progress { good_at, failing, passes, passes_failed, written_bytes, pass_us, .. } =
+        let Progress { good_at, synced_at, failing, passes, passes_failed, written_bytes, pass_us, .. } =
             &*self.progress;
+        let durable_at = if self.durability == Durability::Synced { synced_at } else { good_at };
         JournalStats {
-            lag_ms: now.millis_since(Timestamp::from_millis(read(good_at))),
+            lag_ms: now.millis_since(Timestamp::from_millis(read(durable_at))),
             is_failing: read(failing) != 0,
             passes: read(passes),
             passes_failed: read(passes_failed),
@@ -215,6 +225,9 @@ type Report = Box<dyn Fn(Notice) + Send>;
 
 struct Driver<S> {
     journal: Journal<S>,
+    syncing: Syncing,
+    /// In `synced`, what is to be forced to the disk next.
+    unsynced: Option<Unsynced>,
     commits: Arc<Commits>,
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
@@ -227,55 +240,139 @@ struct Driver<S> {
 impl<S: BlockStore> Driver<S> {
     fn run(mut self) {
         let _end = End { commits: self.commits.clone(), progress: self.progress.clone() };
-        let mut patience = self.patience_after(&Ok(PassOutcome { written_bytes: 0 }));
-        while self.commits.await_demand(patience.0, patience.1) {
-            let outcome = self.pass(false);
-            patience = self.patience_after(&outcome);
+        let mut outcome = Ok(PassOutcome { written_bytes: 0 });
+        loop {
+            let (rest, patience) = self.patience_after(&outcome);
+            match self.commits.await_demand(rest, patience) {
+                Demand::Stop => break,
+                Demand::SyncEnded => {
+                    let ended = self.syncing.take_ended().map_or(Ok(()), |ended| self.end_sync(ended));
+                    outcome = ended.and(outcome);
+                }
+                Demand::Pass => outcome = self.pass(false),
+            }
         }
         // Whether it succeeds or not, it was reported.
         let _ = self.pass(true);
     }
 
-    /// How long to sleep after a pass, and whether somebody who waits may cut it short.
-    fn patience_after(&self, outcome: &Result<PassOutcome, Fault>) -> (Duration, bool) {
+    /// How long to sleep after a pass, whoever waits, and how long if nobody does.
+    fn patience_after(&self, outcome: &Result<PassOutcome, Fault>) -> (Duration, Duration) {
         let millis = match (outcome, self.journal.durability()) {
             (Err(_), _) => RETRY_MS,
             (Ok(outcome), _) if outcome.written_bytes >= BUSY_PASS_BYTES => 0,
             (Ok(_), Durability::Buffered) => BUFFERED_PASS_MS,
             (Ok(_), _) => IDLE_PASS_MS,
         };
-        (Duration::from_millis(millis), outcome.is_ok())
+        let rest_millis = match outcome {
+            Err(_) => millis,
+            Ok(_) if self.waits_for_sync() => SYNCING_PASS_MS,
+            Ok(_) => 0,
+        };
+        (Duration::from_millis(rest_millis), Duration::from_millis(millis))
     }
 
+    /// Whether those who store wait for a sync that is under way.
+    fn waits_for_sync(&self) -> bool {
+        self.journal.durability() == Durability::Synced && self.syncing.is_under_way()
+    }
+
+    /// A pass, and the sync of what it wrote: beside it where possible, before it ends otherwise and if it is the last.
     fn pass(&mut self, last: bool) -> Result<PassOutcome, Fault> {
         let (now, segments) = (self.clock.now(), self.journal.log().segments_opened());
         let sync_due = now.millis_since(self.synced_at) >= BUFFERED_SYNC_MS;
         let sync = last || self.journal.durability() == Durability::Synced || sync_due;
         let began = Instant::now();
-        let outcome = self.journal.pass(now, sync);
+        let beside = if last { None } else { self.journal.pass_beside(now) };
+        let outcome = match beside {
+            Some(written) => written.and_then(|(outcome, unsynced)| {
+                if sync {
+                    self.sync_beside(unsynced);
+                }
+                self.journal.end_pass(now)?;
+                Ok(outcome)
+            }),
+            None => self.pass_and_sync(now, sync),
+        };
         self.progress.count(&outcome, began.elapsed());
+        self.note(now, segments, &outcome);
+        self.tell_unread(now);
+        outcome
+    }
+
+    /// A pass with nothing beside it.
+    fn pass_and_sync(&mut self, now: Timestamp, sync: bool) -> Result<PassOutcome, Fault> {
+        self.unsynced = None;
+        if let Some(ended) = self.syncing.await_ended() {
+            // If it failed, this pass begins again.
+            let _ = self.end_sync(ended);
+        }
+        let outcome = self.journal.pass(now, sync);
         if sync {
             self.synced_at = now;
+            if outcome.is_ok() {
+                self.note_synced(now);
+            }
         }
-        let was_failing = self.progress.failing.load(Ordering::Relaxed) != 0;
+        outcome
+    }
+
+    /// Begins the sync of a pass, or does so once the one under way has ended: in `buffered` that of a later pass, as nobody
+    /// waits for this one.
+    fn sync_beside(&mut self, unsynced: Unsynced) {
+        if !self.syncing.is_under_way() {
+            self.synced_at = unsynced.pass.began_at;
+            self.syncing.begin(unsynced);
+        } else if self.journal.durability() == Durability::Synced {
+            self.unsynced = Some(unsynced);
+        }
+    }
+
+    /// Takes the end of a sync, and begins the next if somebody waits for it.
+    fn end_sync(&mut self, (pass, outcome): Ended) -> Result<(), Fault> {
+        let (began_at, next) = (pass.began_at, self.unsynced.take());
+        self.journal.end_sync(pass, &outcome);
         match &outcome {
+            Ok(()) => {
+                self.note_synced(began_at);
+                if let Some(next) = next {
+                    self.sync_beside(next);
+                }
+            }
+            Err(fault) => {
+                self.progress.passes_failed.fetch_add(1, Ordering::Relaxed);
+                self.note_fault(fault);
+            }
+        }
+        outcome
+    }
+
+    /// Shares that what a pass wrote that began at `now` is on the disk.
+    fn note_synced(&self, now: Timestamp) {
+        self.progress.synced_at.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Shares and reports how a pass went.
+    fn note(&mut self, now: Timestamp, segments: u64, outcome: &Result<PassOutcome, Fault>) {
+        match outcome {
             Ok(_) => {
                 self.progress.good_at.store(now.as_millis(), Ordering::Relaxed);
                 self.progress.good_segments.store(segments, Ordering::Relaxed);
-                self.progress.failing.store(0, Ordering::Relaxed);
-                if was_failing {
+                if self.progress.failing.swap(0, Ordering::Relaxed) != 0 {
                     (self.report)(Notice::Working);
                 }
             }
             Err(fault) => {
-                self.progress.failing.store(1, Ordering::Relaxed);
-                if !was_failing {
-                    (self.report)(Notice::Failing(fault.clone()));
-                }
+                self.unsynced = None;
+                self.note_fault(fault);
             }
         }
-        self.tell_unread(now);
-        outcome
+    }
+
+    fn note_fault(&self, fault: &Fault) {
+        if self.progress.failing.swap(1, Ordering::Relaxed) == 0 {
+            (self.report)(Notice::Failing(fault.clone()));
+        }
     }
 
     fn tell_unread(&mut self, now: Timestamp) {

@@ -272,7 +272,7 @@ pub(crate) fn vault_options() -> Options {
 
 /// A compaction that writes every file anew: by default files are only moved where that will do, with what is overwritten in
 /// them.
-fn rewriting() -> CompactOptions {
+pub(crate) fn rewriting() -> CompactOptions {
     let mut options = CompactOptions::default();
     options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
     options

@@ -28,7 +28,7 @@ pub(crate) fn failed_sync(plan: &Plan) -> Result<Part, CrashError> {
     part(plan, "synced, an fsync failed before", Lie::FailedSync, Promise::Everything, plan.sizes.cuts / 4)
 }
 
-/// `buffered`: what is lost was acknowledged within the window and the time between two calls of `fsync`.
+/// `buffered`: what is lost was acknowledged within the window of a power cut.
 pub(crate) fn buffered(plan: &Plan) -> Result<Part, CrashError> {
     part(plan, "buffered", Lie::None, Promise::AllButTheUnsynced, plan.sizes.cuts / 4)
 }

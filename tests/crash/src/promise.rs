@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use herald_journal::limits::{BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_WINDOW_MS};
+use herald_journal::limits::{BUFFERED_UNSYNCED_MS, BUFFERED_WINDOW_MS};
 
 use crate::look::Look;
 
@@ -13,8 +13,7 @@ pub(crate) enum Promise {
     /// The service takes no more stores when the oldest that only memory has is older than the window. So what is
     /// lost lies within one window before the last acknowledged store, however long the disk stalled then.
     AllButTheWindow,
-    /// After a power cut: what was acknowledged within that window before the kernel was last told to force all to
-    /// the disk, or since.
+    /// After a power cut: likewise, the oldest that the disk is not known to have and the window of a power cut.
     AllButTheUnsynced,
     Nothing,
     /// A control: the service was lied to, and whoever finds nothing lost does not look well.
@@ -22,8 +21,7 @@ pub(crate) enum Promise {
 }
 
 const WINDOW: Duration = Duration::from_millis(BUFFERED_WINDOW_MS);
-/// From the beginning of one pass that forces all to the disk to that of the next.
-const SYNC_RHYTHM: Duration = Duration::from_millis(BUFFERED_SYNC_MS + BUFFERED_PASS_MS);
+const UNSYNCED_WINDOW: Duration = Duration::from_millis(BUFFERED_UNSYNCED_MS);
 
 /// What all looks together found, held against a promise.
 pub(crate) struct Tally {
@@ -107,7 +105,7 @@ impl Tally {
         match self.promise {
             Promise::Everything => false,
             Promise::AllButTheWindow => span <= WINDOW,
-            Promise::AllButTheUnsynced => span <= WINDOW + SYNC_RHYTHM,
+            Promise::AllButTheUnsynced => span <= UNSYNCED_WINDOW,
             Promise::Nothing | Promise::Broken => true,
         }
     }

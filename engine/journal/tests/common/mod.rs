@@ -8,7 +8,7 @@ use std::time::Duration;
 use herald_core::{NewPlacement, PlacementId, PlacementStore, Retention, TelephoneNumber, Timestamp};
 use herald_journal::{
     Block, BlockKey, BlockStore, Commits, Durability, Fault, FaultKind, Journal, JournalConfig, Meta,
-    RocksStore,
+    RocksStore, SyncCall,
 };
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 use parking_lot::Mutex;
@@ -79,6 +79,8 @@ pub struct Disk {
     pub written_bytes: u64,
     /// How long each write takes.
     pub write_takes: Duration,
+    /// Syncs beside the passes wait while it is locked.
+    pub sync_gate: Arc<Mutex<()>>,
     pub reopened_count: usize,
     pub reopen_fails: bool,
     pub recreated_count: usize,
@@ -107,6 +109,16 @@ impl Disk {
     fn forget(&mut self) {
         self.put.clear();
         self.put_metas.clear();
+    }
+
+    fn sync(&mut self) -> Result<(), Fault> {
+        if let Err(fault) = self.call() {
+            // As Linux does: after a failed fsync the pages are clean and gone.
+            self.written = self.synced.clone();
+            return Err(fault);
+        }
+        self.synced = self.written.clone();
+        Ok(())
     }
 
     fn call(&mut self) -> Result<(), Fault> {
@@ -160,14 +172,15 @@ impl BlockStore for TestStore {
     }
 
     fn sync(&mut self) -> Result<(), Fault> {
-        let mut disk = self.0.lock();
-        if let Err(fault) = disk.call() {
-            // As Linux does: after a failed fsync the pages are clean and gone.
-            disk.written = disk.synced.clone();
-            return Err(fault);
-        }
-        disk.synced = disk.written.clone();
-        Ok(())
+        self.0.lock().sync()
+    }
+
+    fn sync_beside(&self) -> Option<SyncCall> {
+        let (disk, gate) = (self.0.clone(), self.0.lock().sync_gate.clone());
+        Some(Box::new(move || {
+            let _passed = gate.lock();
+            disk.lock().sync()
+        }))
     }
 
     fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
