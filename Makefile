@@ -15,16 +15,15 @@ endif
 # Evaluated when a recipe runs, since `make rocksdb` may have installed the library it finds.
 WITH_ROCKSDB = env $$(scripts/rocksdb.sh env)
 
-# Where `make install` puts things, below DESTDIR.
-PREFIX ?= /usr/local
-BINDIR ?= $(PREFIX)/bin
-LIBDIR ?= $(PREFIX)/lib
-INCLUDEDIR ?= $(PREFIX)/include
-PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
-# Which build `make install` makes and installs: release or debug.
+# Where `make install` puts things, below DESTDIR. GNU's spelling of these two is understood as well.
+PREFIX ?= $(or $(prefix),/usr/local)
+LIBDIR ?= $(or $(libdir),$(PREFIX)/lib)
+# The rest follows from these two if it is not set: scripts/install.sh.
+INSTALL_FOLDERS = DESTDIR PREFIX LIBDIR BINDIR INCLUDEDIR PKGCONFIGDIR CMAKEDIR DATADIR MANDIR ZSHDIR SYSCONFDIR UNITDIR SYSUSERSDIR
+# Which build `make install` and `make deb` make: release or debug.
 PROFILE ?= release
 
-.PHONY: help deps rocksdb demo test lint bench fuzz loom shuttle tsan plugins install clean
+.PHONY: help deps rocksdb demo test lint bench fuzz loom shuttle tsan plugins install deb clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,11 +64,15 @@ tsan: deps ## run the log under ThreadSanitizer, TSAN_SECONDS long (600)
 plugins: deps ## build the plugins as shared objects, for `make install`
 	$(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald-loadable --examples
 
-install: deps ## build a release and install program, library, headers and built plugins below DESTDIR and PREFIX
+install: deps ## build a release; install program, library, manual, service and built plugins below DESTDIR and PREFIX
 	@scripts/rocksdb.sh build $(PROFILE)
 	$(WITH_ROCKSDB) $(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald -p herald-capi
-	PROFILE="$(PROFILE)" DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \
-		INCLUDEDIR="$(INCLUDEDIR)" PKGCONFIGDIR="$(PKGCONFIGDIR)" scripts/install.sh
+	PROFILE="$(PROFILE)" $(foreach folder,$(INSTALL_FOLDERS),$(folder)="$($(folder))") scripts/install.sh
+
+deb: plugins ## build a release and make Debian packages of it, in target/packages
+	@scripts/rocksdb.sh build $(PROFILE)
+	$(WITH_ROCKSDB) $(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald -p herald-capi
+	PROFILE="$(PROFILE)" scripts/deb.sh
 
 clean: ## delete what was built, RocksDB too
 	$(CARGO) clean

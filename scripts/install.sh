@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what was built: the program, the library, the headers, the plugins, herald.pc. Builds nothing.
+# Installs what was built: the program with its manual, completions, service and configuration; the library with headers,
+# manual, herald.pc and CMake package; plugins. Builds nothing.
 #
 # PROFILE=release|debug: which build. DESTDIR, PREFIX and the folders below it as in the Makefile.
 set -euo pipefail
@@ -12,6 +13,17 @@ bindir=${BINDIR:-$prefix/bin}
 libdir=${LIBDIR:-$prefix/lib}
 includedir=${INCLUDEDIR:-$prefix/include}
 pkgconfigdir=${PKGCONFIGDIR:-$libdir/pkgconfig}
+cmakedir=${CMAKEDIR:-$libdir/cmake/herald}
+datadir=${DATADIR:-$prefix/share}
+mandir=${MANDIR:-$datadir/man}
+zshdir=${ZSHDIR:-$datadir/zsh/site-functions}
+unitdir=${UNITDIR:-$prefix/lib/systemd/system}
+sysusersdir=${SYSUSERSDIR:-$prefix/lib/sysusers.d}
+# The system's own prefix has its settings in /etc.
+case $prefix in
+/usr) sysconfdir=${SYSCONFDIR:-/etc} ;;
+*) sysconfdir=${SYSCONFDIR:-$prefix/etc} ;;
+esac
 destdir=${DESTDIR:-}
 built=$target/$profile
 
@@ -22,6 +34,8 @@ if [ -z "$version" ] || [ -z "$abi" ]; then
     complain "install: the version or ABI_VERSION is not where this script looks for it"
     exit 1
 fi
+soname=libherald.so.$abi
+library=$soname.${version#*.}
 
 for file in herald libherald.so libherald.a; do
     [ -e "$built/$file" ] && continue
@@ -35,33 +49,59 @@ private="-lstdc++ -lgcc_s -lpthread -ldl -lm -lrt -lutil -lc"
 rocksdb=$("$root/scripts/rocksdb.sh" env | sed -n 's/^ROCKSDB_LIB_DIR=//p')
 [ -z "$rocksdb" ] || private="-L$rocksdb -lrocksdb $private"
 
-pc() {
-    cat <<END
-prefix=$prefix
-libdir=$libdir
-includedir=$includedir
-
-Name: herald
-Description: Call Placement Service (RFC 8816, STIR out-of-band) to embed
-Version: $version
-Libs: -L\${libdir} -lherald
-Libs.private: $private
-Cflags: -I\${includedir}
-END
+# filled NAME FOLDER: packaging/NAME.in with the names between @ replaced, as FOLDER/NAME.
+filled() {
+    install -d "$destdir$2"
+    sed -e "s|@PREFIX@|$prefix|g" -e "s|@BINDIR@|$bindir|g" -e "s|@LIBDIR@|$libdir|g" \
+        -e "s|@INCLUDEDIR@|$includedir|g" -e "s|@SYSCONFDIR@|$sysconfdir|g" -e "s|@VERSION@|$version|g" \
+        -e "s|@SONAME@|$soname|g" -e "s|@LIBRARY@|$library|g" -e "s|@PRIVATE@|$private|g" \
+        -e "s|@PRIVATE_LIST@|${private// /;}|g" "$root/packaging/$1.in" >"$destdir$2/$1"
+    chmod 644 "$destdir$2/$1"
 }
 
-install -d "$destdir$bindir" "$destdir$libdir" "$destdir$includedir" "$destdir$pkgconfigdir"
-install -m 755 "$built/herald" "$destdir$bindir/herald"
-install -m 755 "$built/libherald.so" "$destdir$libdir/libherald.so.$version"
-ln -sf "libherald.so.$version" "$destdir$libdir/libherald.so.$abi"
-ln -sf "libherald.so.$abi" "$destdir$libdir/libherald.so"
-install -m 644 "$built/libherald.a" "$destdir$libdir/libherald.a"
-install -m 644 "$root"/include/*.h "$root"/include/*.hpp "$destdir$includedir"
+install_library() {
+    install -d "$destdir$libdir"
+    install -m 644 "$built/libherald.so" "$destdir$libdir/$library"
+    ln -sf "$library" "$destdir$libdir/$soname"
+    ln -sf "$soname" "$destdir$libdir/libherald.so"
+    install -m 644 "$built/libherald.a" "$destdir$libdir/libherald.a"
+    install -D -m 644 -t "$destdir$includedir" "$root"/include/*.h "$root"/include/*.hpp
+    filled herald.pc "$pkgconfigdir"
+    filled herald-config.cmake "$cmakedir"
+    filled herald-config-version.cmake "$cmakedir"
+    install -d "$destdir$mandir/man3"
+    awk -v out="$destdir$mandir/man3" -v version="$version" -f "$root/scripts/man3.awk" \
+        "$root/include/herald.h" "$root/include/herald.h"
+}
+
+install_program() {
+    local herald=$built/herald completions=$datadir/bash-completion/completions
+    install -D -m 755 -t "$destdir$bindir" "$herald"
+    "$herald" manual --out "$destdir$mandir/man1"
+    install -d "$destdir$completions" "$destdir$zshdir" "$destdir$datadir/fish/vendor_completions.d"
+    "$herald" completions bash >"$destdir$completions/herald"
+    "$herald" completions zsh >"$destdir$zshdir/_herald"
+    "$herald" completions fish >"$destdir$datadir/fish/vendor_completions.d/herald.fish"
+    filled herald.service "$unitdir"
+    install -D -m 644 "$root/packaging/herald.sysusers" "$destdir$sysusersdir/herald.conf"
+    # Settings that are there stay.
+    install -d "$destdir$sysconfdir/herald"
+    [ -e "$destdir$sysconfdir/herald/herald.toml" ] ||
+        "$herald" config --data /var/lib/herald --unix-socket /run/herald/herald.sock \
+            >"$destdir$sysconfdir/herald/herald.toml"
+}
+
 # Built by `make plugins`, or not.
-for plugin in discovery_certificate discovery_enum discovery_static rate_blind_signature rate_voprf rate_voprf_p384; do
-    [ -e "$built/examples/lib$plugin.so" ] || continue
-    install -D -m 755 "$built/examples/lib$plugin.so" "$destdir$libdir/herald/plugins/$plugin.so"
-done
-pc >"$destdir$pkgconfigdir/herald.pc"
-chmod 644 "$destdir$pkgconfigdir/herald.pc"
+install_plugins() {
+    local plugin
+    for plugin in discovery_certificate discovery_enum discovery_static rate_blind_signature rate_voprf rate_voprf_p384; do
+        [ -e "$built/examples/lib$plugin.so" ] || continue
+        install -D -m 644 "$built/examples/lib$plugin.so" "$destdir$libdir/herald/plugins/$plugin.so"
+    done
+}
+
+umask 022
+install_library
+install_program
+install_plugins
 say "installed herald $version ($profile) below ${destdir}${prefix}"

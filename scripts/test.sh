@@ -73,6 +73,7 @@ script_step "loom of admission" engine/admission/loom.sh
 script_step "shuttle" engine/log/shuttle.sh
 script_step "ThreadSanitizer" tests/tsan.sh 20
 script_step "C API" tests/capi/run.sh
+script_step "packages" tests/packages/run.sh
 script_step "switch" tests/switch/run.sh
 script_step "plugins" tests/plugins/run.sh
 script_step "races of tokens" tests/admission/run.sh

@@ -29,8 +29,9 @@ fn file(given: &[(&str, String)]) -> String {
         let value = given.iter().find(|(name, _)| *name == property.name).map(|(_, value)| value.as_str());
         let mark = if value.is_some() { "" } else { "#" };
         let value = value.unwrap_or_else(|| shown(property));
-        let explained = format!("{}. {}; default: {}", property.meaning, property.form, property.default);
-        let _ = write!(text, "\n{}{mark}{} = {}\n", comment(&explained), property.name, quoted(value));
+        let meaning = comment(&format!("{}.", property.meaning));
+        let form = comment(&format!("{}; default: {}", property.form, property.default));
+        let _ = writeln!(text, "\n{meaning}{form}{mark}{} = {}", property.name, quoted(value));
     }
     text
 }

@@ -59,14 +59,22 @@ fn definitions() -> Command {
 /// Writes the page of a command and those of its subcommands.
 fn pages(command: &Command, folder: &Path) -> std::io::Result<()> {
     command.get_subcommands().filter(|one| !one.is_hide_set()).try_for_each(|one| pages(one, folder))?;
-    let version = concat!("herald ", env!("CARGO_PKG_VERSION"));
-    let page = Man::new(command.clone()).source(version).manual("Herald");
-    let mut text = Vec::new();
-    page.render(&mut text)?;
-    if command.get_name() == "herald" {
+    let page = Man::new(command.clone());
+    let name = page.get_filename();
+    let title = name.trim_end_matches(".1");
+    let mut text =
+        format!(".TH {title} 1 \"\" \"herald {}\" \"Herald\"\n", env!("CARGO_PKG_VERSION")).into_bytes();
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    if command.has_subcommands() {
+        page.render_subcommands_section(&mut text)?;
+    }
+    if title == "herald" {
         text.extend_from_slice(MORE.as_bytes());
     }
-    std::fs::write(folder.join(page.get_filename()), text)
+    std::fs::write(folder.join(name), text)
 }
 
 /// The shells there are scripts for.
