@@ -5,7 +5,8 @@
  * Every function that can fail returns a status: 0, or a negative code. Words about a failure come through the last
  * argument, if that is not NULL; it is written only on failure, and must then be freed. Other outputs are written only
  * on success, except lengths, see each function. Text is UTF-8. Handles are no addresses: a wrong one is told apart,
- * also after it was closed. After a fork every call in the child answers HERALD_FORKED. docs/CAPI.md has the rest.
+ * also after it was closed. A handle that a process inherited over a fork answers HERALD_FORKED. docs/CAPI.md has the
+ * rest.
  */
 
 #ifndef HERALD_H
@@ -93,7 +94,7 @@ enum {
   HERALD_WRONG_THREAD = -113,
   /** Called from inside a callback. */
   HERALD_IN_CALLBACK = -114,
-  /** The process is a forked child of the one that opened an engine. */
+  /** The handle is of a process that this one was forked from; or that one opened a data folder and this one may not. */
   HERALD_FORKED = -115,
   /** The buffer is too small; the length that is needed was written. */
   HERALD_BUFFER_TOO_SMALL = -201,
@@ -138,7 +139,7 @@ enum {
 typedef struct herald_call herald_call;
 
 /**
- * An engine: a Call Placement Service in process. Open one, start it, close it.
+ * An engine: a Call Placement Service in process, or a client of one elsewhere. Open one, start it, close it.
  */
 typedef struct herald_engine herald_engine;
 
@@ -875,6 +876,24 @@ herald_status herald_retrieve(struct herald_engine *engine,
                               size_t number_len,
                               struct herald_items **items,
                               struct herald_error **error);
+
+/**
+ * [any thread] Opens a client of an engine elsewhere: service is "unix:PATH" or "https://HOST[:PORT]". Connects to
+ * nobody, starts no thread. Since 0.1.
+ *
+ * *engine is written on success: an engine like any other for every function, but that placements are at the service.
+ * Store, retrieve and their batches wait for it, for the property service_deadline at most: HERALD_TIMED_OUT, or at once
+ * HERALD_NETWORK if it is away or refuses; what was sent may have been stored then, and nothing is sent twice. The next
+ * call connects again. Calls are placed and checked here, on the client's own threads. There is nothing to listen on:
+ * herald_engine_start_hosted is HERALD_BAD_VALUE.
+ * options may be NULL: no more settings. herald_engine_open with the property service is the same. A forked child may
+ * open its own. Over HTTPS the property cps_authorities must be set.
+ */
+herald_status herald_client_open(const char *service,
+                                 size_t service_len,
+                                 const struct herald_engine_options *options,
+                                 struct herald_engine **engine,
+                                 struct herald_error **error);
 
 /**
  * [any thread] Takes in a plugin that is linked into the program, by its entry function (herald_plugin.h). Between

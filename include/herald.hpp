@@ -199,23 +199,17 @@ public:
 
     explicit engine(const std::vector<property> &properties, report hear = nullptr)
     {
-        std::vector<herald_property> pairs;
-        for (const auto &[name, value] : properties)
-            pairs.push_back({name.data(), name.size(), value.data(), value.size()});
-        herald_engine_options options{};
-        options.struct_size = sizeof options;
-        options.properties = pairs.data();
-        options.property_count = pairs.size();
-        std::unique_ptr<report> kept;
-        if (hear) {
-            kept = std::make_unique<report>(std::move(hear));
-            options.report = &engine::on_report;
-            options.user = kept.get();
-            options.finalizer = &engine::on_end;
-        }
-        detail::check([&](herald_error **error) { return herald_engine_open(&options, &handle_, error); });
-        // From here on the finalizer frees it.
-        static_cast<void>(kept.release());
+        open(properties, std::move(hear), herald_engine_open);
+    }
+
+    /** A client of the engine at `service`: "unix:PATH" or "https://HOST[:PORT]". A forked child may open its own. */
+    static engine client(std::string_view service, const std::vector<property> &properties = {}, report hear = nullptr)
+    {
+        engine opened;
+        opened.open(properties, std::move(hear), [service](auto *options, auto **handle, auto **error) {
+            return herald_client_open(service.data(), service.size(), options, handle, error);
+        });
+        return opened;
     }
 
     engine(engine &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
@@ -378,6 +372,31 @@ public:
     }
 
 private:
+    engine() = default;
+
+    /** Opens it with `function`; the report lives until the finalizer ran, or the call failed. */
+    template <typename Open>
+    void open(const std::vector<property> &properties, report hear, Open function)
+    {
+        std::vector<herald_property> pairs;
+        for (const auto &[name, value] : properties)
+            pairs.push_back({name.data(), name.size(), value.data(), value.size()});
+        herald_engine_options options{};
+        options.struct_size = sizeof options;
+        options.properties = pairs.data();
+        options.property_count = pairs.size();
+        std::unique_ptr<report> kept;
+        if (hear) {
+            kept = std::make_unique<report>(std::move(hear));
+            options.report = &engine::on_report;
+            options.user = kept.get();
+            options.finalizer = &engine::on_end;
+        }
+        detail::check([&](herald_error **error) { return function(&options, &handle_, error); });
+        // From here on the finalizer frees it.
+        static_cast<void>(kept.release());
+    }
+
     /** Begins a call; its function lives until it was called, or the call did not begin. */
     template <typename Begin, typename Options, typename Result>
     call begin(Begin function, Options options, std::function<void(const Result &)> done)

@@ -55,6 +55,25 @@ void a_call_is_stored_and_found()
     HOLDS(items.size() > 1);
 }
 
+void a_client_stores_at_its_service()
+{
+    std::vector<herald::property> served(memory);
+    served.push_back({"unix_socket", "client.sock"});
+    herald::engine service(served);
+    service.start();
+    herald::engine client = herald::engine::client("unix:client.sock");
+    client.start();
+    const std::string id = client.store("12025550177", herald::bytes(640));
+    const herald::items items = service.retrieve("12025550177");
+    bool is_there = false;
+    for (std::size_t index = 0; index < items.size(); index++)
+        is_there |= items.id(index) == id;
+    HOLDS(is_there);
+    service.close();
+    HOLDS(thrown([&] { client.retrieve("12025550177"); }) == HERALD_NETWORK);
+    HOLDS(thrown([] { herald::engine::client("nowhere"); }) == HERALD_BAD_VALUE);
+}
+
 void a_batch_is_stored_and_found()
 {
     herald::engine engine(memory);
@@ -153,6 +172,7 @@ int main(int argc, char **argv)
     };
 #define RUN(test) run(#test, test)
     RUN(a_call_is_stored_and_found);
+    RUN(a_client_stores_at_its_service);
     RUN(a_batch_is_stored_and_found);
     RUN(failures_are_exceptions_with_status_and_words);
     RUN(objects_move_and_what_they_leave_holds_nothing);

@@ -133,6 +133,19 @@ serves() {
     wait "$program" && [[ $answer == *OK* ]]
 }
 
+# workers_of_a_daemon: the example's workers all find what they store at one daemon.
+workers_of_a_daemon() {
+    local daemon failed=0
+    "$work/stage/bin/herald" serve --unix-socket "$PWD/herald.sock" --durability memory --memory 64MiB &
+    daemon=$!
+    for _ in $(seq 200); do
+        curl -s --unix-socket herald.sock http://localhost/health | grep -q OK && break
+        sleep 0.05
+    done
+    "$work/example-workers" "unix:$PWD/herald.sock" 4 || failed=1
+    kill "$daemon" && wait "$daemon" && [ "$failed" -eq 0 ]
+}
+
 quickstart_finds() { "$1" | grep -q '; 1 opens: eyJ'; }
 
 # The parties of a call: keys, certificates and a directory in which the called number is at the engine itself.
@@ -178,6 +191,9 @@ for compiler in g++ clang++; do
     step "compile api.cpp with sanitizers, $compiler" compile "$compiler" api.cpp "apixx-$compiler" "${sanitizers[@]}"
     step "api.cpp, sanitized, $compiler" "$work/apixx-$compiler" .
 done
+step "compile client.c with sanitizers" compile clang client.c client-clang "${sanitizers[@]}"
+# Without forks: this sanitizer's own locks may be held at one.
+step "client.c, sanitized" "$work/client-clang" "$work/stage/bin/herald" 0
 step "compile random.c with sanitizers" compile clang random.c random "${sanitizers[@]}"
 for seed in 1 2 3; do
     step "200,000 random calls, sanitized, seed $seed" "$work/random" "$seed" 200000
@@ -190,9 +206,11 @@ step "compile without sanitizers: calls.c" compile gcc calls.c calls
 step "compile without sanitizers: services.c" compile gcc services.c services
 step "compile without sanitizers: gateway.c" compile gcc gateway.c gateway
 step "compile without sanitizers: supply.c" compile gcc supply.c supply
+step "compile without sanitizers: client.c" compile gcc client.c client
 step "compile without sanitizers: random.c" compile gcc random.c random-plain
 step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
 step "api.c with 1,000 forks" "$work/api" . 1000
+step "a daemon killed, hung and back; forks at 1,000 random moments" "$work/client" "$work/stage/bin/herald" 1000
 step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.0" 500
 step "quickstart under valgrind" leak_checked "$work/quickstart"
 # Without forks: a child has lost the threads that hold most of what valgrind would look for.
@@ -202,15 +220,17 @@ step "calls.c under valgrind" leak_checked "$work/calls" "${parties[@]}"
 step "services.c under valgrind" leak_checked "$work/services" "${parties[@]}" without-forks
 step "gateway.c under valgrind" leak_checked "$work/gateway" "${parties[@]}"
 step "supply.c under valgrind" leak_checked "$work/supply" "${parties[@]}"
+step "client.c under valgrind" leak_checked "$work/client" "$work/stage/bin/herald" 0
 step "3,000 random calls under valgrind" leak_checked "$work/random-plain" 4 3000
 step "quickstart linked statically" static_link
 
 pkg-config --exists sofia-sip-ua || { has_apt && apt_install libsofia-sip-ua-dev; } || complain "no sofia-sip: its example is skipped"
-for name in poll_loop threads; do
+for name in poll_loop threads workers; do
     step "compile examples/$name.c" compile_example gcc "$name"
 done
 step "a host's own loop: stores, ticks and requests" serves poll_loop
 step "a host's threads" "$work/example-threads"
+step "a host's forked workers, each a client" workers_of_a_daemon
 if pkg-config --exists sofia-sip-ua; then
     step "compile examples/sofia.c" compile_example gcc sofia sofia-sip-ua
     step "the loop of sofia-sip" serves sofia

@@ -10,16 +10,16 @@ use crate::failure::Failure;
 use crate::status::Status;
 
 thread_local! {
-    /// Whether this thread is inside a callback of the host.
-    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+    /// The generation of the process in which this thread is inside a callback of the host. A child forked there is not.
+    static IN_CALLBACK: Cell<Option<usize>> = const { Cell::new(None) };
     /// Where the last panic of this thread happened.
     static PANIC_PLACE: Cell<Option<String>> = const { Cell::new(None) };
 }
 
 /// Runs one call. A failure goes to `error`, unless that is NULL.
 pub(crate) fn call(error: *mut *mut Error, work: impl FnOnce(&Scope) -> Result<(), Failure>) -> Status {
-    if boundary::is_forked() {
-        // Locks may be held for ever by threads that did not come along, so not even an error is made.
+    if !boundary::enter() {
+        // There are no tables for this process, so not even an error is made.
         return Status::Forked;
     }
     let work = |scope: &Scope| if is_in_callback() { Err(in_callback()) } else { work(scope) };
@@ -32,7 +32,7 @@ pub(crate) fn call(error: *mut *mut Error, work: impl FnOnce(&Scope) -> Result<(
 
 /// Runs a call that frees something, which is allowed inside callbacks: it waits for nothing that the engine may hold.
 pub(crate) fn free(work: impl FnOnce() -> Result<(), Failure>) -> Status {
-    if boundary::is_forked() {
+    if !boundary::enter() {
         return Status::Forked;
     }
     caught(work).map_or_else(|failure| failure.status, |()| Status::Ok)
@@ -51,14 +51,14 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, 
 
 /// Runs `callback` of the host; calls from inside it are refused, since the engine may hold what they wait for.
 pub(crate) fn inside_callback<T>(callback: impl FnOnce() -> T) -> T {
-    let outer = IN_CALLBACK.replace(true);
+    let outer = IN_CALLBACK.replace(Some(boundary::generation()));
     let answer = callback();
     IN_CALLBACK.set(outer);
     answer
 }
 
 fn is_in_callback() -> bool {
-    IN_CALLBACK.get()
+    IN_CALLBACK.get().is_some_and(|inside| inside == boundary::generation())
 }
 
 #[cold]

@@ -7,15 +7,15 @@
 #![expect(unsafe_code, reason = "no_mangle counts as unsafe; tests/tidy allows no other here")]
 
 use core::ffi::c_char;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::cell::RefCell;
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use herald_runtime::core::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
 use herald_runtime::net::Address;
+use herald_runtime::net::sync::Mutex;
 use herald_runtime::{Config, Environment, Hosted, Level, property};
-use parking_lot::Mutex;
 
 use crate::boundary::{self, Callback, Engine, EngineOptions, Error, Items, ReportFn, Scope, SupplierFn};
 use crate::call::{call, caught, remember_panic_place};
@@ -57,13 +57,15 @@ pub(crate) struct OpenEngine {
 /// An engine's reactor, on the thread that serves it.
 struct LoopEnd {
     engine: Arc<OpenEngine>,
+    /// Of the process whose thread serves it.
+    generation: usize,
     /// `None` only while it is being dropped.
     hosted: Option<Hosted>,
 }
 
 impl Drop for LoopEnd {
     fn drop(&mut self) {
-        if boundary::is_forked() {
+        if !boundary::enter() || boundary::generation() != self.generation {
             // The sockets are the parent's, and so is the file of its Unix socket.
             core::mem::forget(self.hosted.take());
         }
@@ -90,24 +92,47 @@ pub extern "C" fn herald_engine_open(
         let out = scope.out(engine, "engine")?;
         let options: EngineOptions = scope.options(options)?;
         let config = config(scope, &options)?;
-        boundary::mark_process();
-        keep_panics_quiet();
-        let callback = Callback::new(options.report, options.finalizer, options.user);
-        let reporter = Arc::new(Gate::new(callback));
-        let reports = reporter.clone();
-        let environment = Environment::system(move |level, text| report(&reports, level, text));
-        let opened = OpenEngine {
-            engine: boundary::with_signals_blocked(|| herald_runtime::Engine::open(config, environment))?,
-            reporter,
-            supplier: OnceLock::new(),
-            life: Mutex::new(()),
-            is_failed: AtomicBool::new(false),
-            is_hosted: AtomicBool::new(false),
-            descriptor: AtomicI32::new(-1),
-        };
-        out.set(ENGINES.insert(opened)?);
+        out.set(open(config, &options)?);
         Ok(())
     })
+}
+
+/// Opens an engine, or a client, as `config` says.
+pub(crate) fn open(config: Config, options: &EngineOptions) -> Result<*mut Engine, Failure> {
+    if config.data().is_some() {
+        claim_folders()?;
+    }
+    keep_panics_quiet();
+    let callback = Callback::new(options.report, options.finalizer, options.user);
+    let reporter = Arc::new(Gate::new(callback));
+    let reports = reporter.clone();
+    let environment = Environment::system(move |level, text| report(&reports, level, text));
+    let opened = OpenEngine {
+        engine: boundary::with_signals_blocked(|| herald_runtime::Engine::open(config, environment))?,
+        reporter,
+        supplier: OnceLock::new(),
+        life: Mutex::new(()),
+        is_failed: AtomicBool::new(false),
+        is_hosted: AtomicBool::new(false),
+        descriptor: AtomicI32::new(-1),
+    };
+    ENGINES.insert(opened)
+}
+
+/// Refuses a data folder in a child of a process that opened one: RocksDB's threads did not come along.
+fn claim_folders() -> Result<(), Failure> {
+    /// The generation that opened a folder first, and one.
+    static FIRST: AtomicUsize = AtomicUsize::new(0);
+    let own = boundary::generation() + 1;
+    // Relaxed: an ancestor's store was made before the fork.
+    match FIRST.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed) {
+        Err(first) if first < own => Err(Failure::new(
+            Status::Forked,
+            "a process that this one was forked from opened a data folder; open this engine in one that is started \
+             anew, or a client of it here",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// [any thread] Binds the listeners and serves them on threads of the engine, which block all signals. Since 0.1.
@@ -137,7 +162,8 @@ pub extern "C" fn herald_engine_start_hosted(engine: *mut Engine, error: *mut *m
             let hosted = boundary::with_signals_blocked(|| open.engine.start_hosted())?;
             open.descriptor.store(hosted.descriptor(), Ordering::Relaxed);
             open.is_hosted.store(true, Ordering::Release);
-            let end = LoopEnd { engine: Arc::clone(&kept), hosted: Some(hosted) };
+            let generation = boundary::generation();
+            let end = LoopEnd { engine: Arc::clone(&kept), generation, hosted: Some(hosted) };
             LOOP_ENDS
                 .try_with(|ends| ends.borrow_mut().push(end))
                 .map_err(|_| Failure::new(Status::WrongThread, "this thread is ending; close the engine"))
@@ -342,7 +368,7 @@ fn take_loop_end(open: &OpenEngine) -> Option<LoopEnd> {
     LOOP_ENDS.try_with(take).ok().flatten()
 }
 
-fn config(scope: &Scope, options: &EngineOptions) -> Result<Config, Failure> {
+pub(crate) fn config(scope: &Scope, options: &EngineOptions) -> Result<Config, Failure> {
     let mut config = Config::default();
     for (name, value) in scope.properties(options)? {
         config.set(name, value).map_err(|error| {
@@ -379,17 +405,19 @@ fn wrong_thread() -> Failure {
 /// Sends panics to the engines' reports instead of the host's standard error. The place only: what a panic says may
 /// hold more than a host should log.
 fn keep_panics_quiet() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| {
-            let place = panic.location().map_or(String::new(), ToString::to_string);
-            for open in ENGINES.try_all() {
-                let line = format!("an invariant is broken at {place}; close the engine and report this");
-                report(&open.reporter, Level::Error, &line);
-            }
-            remember_panic_place(place);
-        }));
-    });
+    // Not a `Once`, in which a child forked meanwhile would wait for ever.
+    static IS_DONE: AtomicBool = AtomicBool::new(false);
+    if IS_DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or(String::new(), ToString::to_string);
+        for open in ENGINES.try_all() {
+            let line = format!("an invariant is broken at {place}; close the engine and report this");
+            report(&open.reporter, Level::Error, &line);
+        }
+        remember_panic_place(place);
+    }));
 }
 
 #[cfg(test)]

@@ -1,20 +1,26 @@
 //! Handles: numbers that look like pointers, and the tables that say what they stand for.
 //!
-//! C sees a pointer to a type without members. It is never followed: it holds the kind of the thing, its place in
-//! the table of that kind, and the serial number of its stay there. So a handle that was closed, invented or
-//! mixed up is recognised for as long as the process lives, and what it stood for is freed all the same.
+//! C sees a pointer to a type without members. It is never followed: it holds the kind of the thing, the generation of the
+//! process that got it, its place in the table of that kind, and the serial number of its stay there. So a handle that
+//! was closed, invented, mixed up or inherited over a fork is recognised for as long as the process lives, and what it
+//! stood for is freed all the same.
+//!
+//! Each generation has tables of its own, locks and all: a lock that another thread held at the fork stays locked.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use herald_runtime::net::sync::{Mutex, RwLock};
 
+use crate::boundary::{self, GENERATIONS};
 use crate::failure::Failure;
 use crate::status::Status;
 
 const INDEX_BITS: u32 = 16;
-const SERIAL_BITS: u32 = 44;
+const SERIAL_BITS: u32 = 41;
+const GENERATION_BITS: u32 = 3;
+const KIND_SHIFT: u32 = INDEX_BITS + SERIAL_BITS + GENERATION_BITS;
 const SERIAL_MAX: u64 = (1 << SERIAL_BITS) - 1;
 
 /// What is handed out under handles of one kind.
@@ -27,6 +33,11 @@ pub(crate) struct Table<T, const COPIES: usize = 1> {
     /// What C calls one of them.
     noun: &'static str,
     len_max: usize,
+    generations: [Slots<T, COPIES>; GENERATIONS],
+}
+
+/// The table of one generation of processes.
+struct Slots<T, const COPIES: usize> {
     free: Mutex<Vec<usize>>,
     copies: [TableCopy<T>; COPIES],
 }
@@ -48,15 +59,24 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
     /// An empty table. `len_max` is at most 65,536.
     pub(crate) const fn new(kind: u64, noun: &'static str, len_max: usize) -> Self {
         assert!(kind > 0 && kind < 8 && len_max <= 1 << INDEX_BITS, "the handle has no room for it");
-        let copies = [const { TableCopy(RwLock::new(Vec::new())) }; COPIES];
-        Self { kind, noun, len_max, free: Mutex::new(Vec::new()), copies }
+        let generations = [const {
+            let copies = [const { TableCopy(RwLock::new(Vec::new())) }; COPIES];
+            Slots { free: Mutex::new(Vec::new()), copies }
+        }; GENERATIONS];
+        Self { kind, noun, len_max, generations }
+    }
+
+    /// The table of this process. Every call has been let in before.
+    fn own(&self) -> &Slots<T, COPIES> {
+        &self.generations[boundary::generation()]
     }
 
     /// Keeps `value` and gives its handle.
     pub(crate) fn insert<H>(&self, value: T) -> Result<*mut H, Failure> {
         // Held to the end, so that changes come one after the other in all copies.
-        let mut free = self.free.lock();
-        let count = self.copies[0].0.read().len();
+        let Slots { free, copies } = self.own();
+        let mut free = free.lock();
+        let count = copies[0].0.read().len();
         let index = match free.pop() {
             Some(index) => index,
             None if count < self.len_max => count,
@@ -64,7 +84,7 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
         };
         let value = Arc::new(value);
         let mut serial = 0;
-        for copy in &self.copies {
+        for copy in copies {
             let mut slots = copy.0.write();
             if index == slots.len() {
                 slots.push(Slot { serial: 0, value: None });
@@ -79,15 +99,16 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
 
     /// Refuses if there is no room for one more at this moment.
     pub(crate) fn require_room(&self) -> Result<(), Failure> {
-        let free = self.free.lock();
-        let has_room = !free.is_empty() || self.copies[0].0.read().len() < self.len_max;
+        let Slots { free, copies } = self.own();
+        let free = free.lock();
+        let has_room = !free.is_empty() || copies[0].0.read().len() < self.len_max;
         if has_room { Ok(()) } else { Err(self.full()) }
     }
 
     /// What the handle stands for.
     pub(crate) fn get<H>(&self, handle: *const H) -> Result<Shared<T>, Failure> {
         let (serial, index) = self.place(handle)?;
-        let slots = self.copies[thread_ordinal() % COPIES].0.read();
+        let slots = self.own().copies[thread_ordinal() % COPIES].0.read();
         let slot = slots.get(index).ok_or_else(|| self.bad())?;
         match &slot.value {
             Some(value) if slot.serial == serial => Ok(value.clone()),
@@ -98,9 +119,10 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
     /// Takes away what the handle stands for.
     pub(crate) fn remove<H>(&self, handle: *const H) -> Result<Shared<T>, Failure> {
         let (serial, index) = self.place(handle)?;
-        let mut free = self.free.lock();
+        let Slots { free, copies } = self.own();
+        let mut free = free.lock();
         let mut removed = None;
-        for copy in &self.copies {
+        for copy in copies {
             let mut slots = copy.0.write();
             let slot = slots.get_mut(index).ok_or_else(|| self.bad())?;
             if slot.serial != serial {
@@ -114,13 +136,15 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
 
     /// Everything there is, unless somebody is just changing it.
     pub(crate) fn try_all(&self) -> Vec<Shared<T>> {
-        let Some(slots) = self.copies[0].0.try_read() else { return Vec::new() };
+        let Some(slots) = self.own().copies[0].0.try_read() else { return Vec::new() };
         slots.iter().filter_map(|slot| slot.value.clone()).collect()
     }
 
     fn handle<H>(&self, serial: u64, index: usize) -> *mut H {
         let index = u64::try_from(index).expect("an index fits 64 bits");
-        let bits = self.kind << (INDEX_BITS + SERIAL_BITS) | serial << INDEX_BITS | index;
+        let generation = u64::try_from(boundary::generation()).expect("a generation fits 64 bits");
+        let bits =
+            self.kind << KIND_SHIFT | generation << (INDEX_BITS + SERIAL_BITS) | serial << INDEX_BITS | index;
         core::ptr::without_provenance_mut(usize::try_from(bits).expect("a pointer has 64 bits"))
     }
 
@@ -129,8 +153,14 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
             return Err(Failure::new(Status::NullArgument, format!("the {} is NULL", self.noun)));
         }
         let bits = u64::try_from(handle.addr()).expect("a pointer has 64 bits");
-        if bits >> (INDEX_BITS + SERIAL_BITS) != self.kind {
+        if bits >> KIND_SHIFT != self.kind {
             return Err(self.bad());
+        }
+        let generation = bits >> (INDEX_BITS + SERIAL_BITS) & ((1 << GENERATION_BITS) - 1);
+        match usize::try_from(generation).expect("3 bits fit a usize").cmp(&boundary::generation()) {
+            std::cmp::Ordering::Less => return Err(self.inherited()),
+            std::cmp::Ordering::Equal => {}
+            std::cmp::Ordering::Greater => return Err(self.bad()),
         }
         let index = bits & ((1 << INDEX_BITS) - 1);
         Ok((bits >> INDEX_BITS & SERIAL_MAX, usize::try_from(index).expect("16 bits fit a usize")))
@@ -152,6 +182,13 @@ impl<T, const COPIES: usize> Table<T, COPIES> {
     }
 
     #[cold]
+    fn inherited(&self) -> Failure {
+        let message =
+            format!("the {} is of the process that this one was forked from; open one here", self.noun);
+        Failure::new(Status::Forked, message)
+    }
+
+    #[cold]
     fn closed(&self) -> Failure {
         Failure::new(Status::Closed, format!("the {} was closed or freed before", self.noun))
     }
@@ -169,6 +206,8 @@ fn thread_ordinal() -> usize {
     }
     ORDINAL.get()
 }
+
+const _: () = assert!(GENERATIONS == 1 << GENERATION_BITS, "each generation has its number");
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("handles of the C interface need pointers of 64 bits");

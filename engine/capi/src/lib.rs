@@ -8,6 +8,7 @@ mod about;
 mod batch;
 mod boundary;
 mod call;
+mod client;
 mod discovery;
 mod engine;
 mod error;
@@ -33,6 +34,7 @@ pub use boundary::{
     GatewayFetchOptions, GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number, PlaceOptions,
     PlacedFn, Placement, Plugin, PluginEntryFn, Property, ReportFn, Stored, SupplierFn, Text,
 };
+pub use client::herald_client_open;
 pub use discovery::{Discovered, herald_discover};
 pub use engine::{
     LEVELS, herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_open,

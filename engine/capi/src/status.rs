@@ -46,7 +46,7 @@ statuses! {
     WrongThread = -113, "HERALD_WRONG_THREAD";
     /// Called from inside a callback.
     InCallback = -114, "HERALD_IN_CALLBACK";
-    /// The process is a forked child of the one that opened an engine.
+    /// The handle is of a process that this one was forked from; or that one opened a data folder and this one may not.
     Forked = -115, "HERALD_FORKED";
 
     /// The buffer is too small; the length that is needed was written.

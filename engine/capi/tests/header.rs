@@ -8,10 +8,11 @@ use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Languag
 use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, SUPPLIES, VERDICTS, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "boundary/types",
     "about",
     "engine",
+    "client",
     "plugins",
     "services",
     "supply",
@@ -31,7 +32,8 @@ const NOTICE: &str = "\
  * Every function that can fail returns a status: 0, or a negative code. Words about a failure come through the last
  * argument, if that is not NULL; it is written only on failure, and must then be freed. Other outputs are written only
  * on success, except lengths, see each function. Text is UTF-8. Handles are no addresses: a wrong one is told apart,
- * also after it was closed. After a fork every call in the child answers HERALD_FORKED. docs/CAPI.md has the rest.
+ * also after it was closed. A handle that a process inherited over a fork answers HERALD_FORKED. docs/CAPI.md has the
+ * rest.
  */";
 
 fn root() -> PathBuf {

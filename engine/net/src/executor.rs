@@ -15,10 +15,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Wake;
 
-use parking_lot::Mutex;
-
 use crate::counters::Counters;
 use crate::stream::IoState;
+use crate::sync::Mutex;
 
 /// Names a task for the life of the executor: the slot in the low half, its generation in the high half. The
 /// generation has 31 bits, so that an id never meets the tokens kept for listeners.

@@ -29,6 +29,7 @@ mod reactor;
 mod server;
 mod service;
 mod stream;
+pub mod sync;
 mod timers;
 mod tls;
 

@@ -13,7 +13,7 @@ mod scope;
 mod types;
 
 pub(crate) use callback::{Callback, Completion, plugin_entry};
-pub(crate) use process::{is_forked, mark_process, with_signals_blocked, without_sigpipe};
+pub(crate) use process::{GENERATIONS, enter, generation, with_signals_blocked, without_sigpipe};
 pub(crate) use scope::{Outs, Scope};
 pub use types::{
     Call, CheckOptions, CheckedFn, DiscoverOptions, DiscoveredFn, Engine, EngineOptions, Error, FinalizerFn,

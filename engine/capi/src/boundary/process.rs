@@ -1,47 +1,83 @@
-//! What the process is: whether it was forked off, and which signals a thread hears.
+//! What the process is: which of those that were forked one from the other, and which signals a thread hears.
 
 #![expect(unsafe_code, reason = "the boundary to the system: pages and signal masks")]
 
 use core::ffi::c_int;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+/// Generations of processes that can be told apart: this one and its ancestors that called in. In a process with more
+/// of them every call is refused.
+pub(crate) const GENERATIONS: usize = 8;
 
-/// A page that the kernel empties in a forked child. NULL until an engine is opened, or if the kernel has no such
-/// pages.
+/// A page that the kernel empties in a forked child. NULL until the first call, or if the kernel has no such pages.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
-/// Where there are no such pages: the process that opened an engine. 0 until then.
-static OPENER: AtomicU32 = AtomicU32::new(0);
+/// Where there are no such pages (before Linux 4.14): the process of the first call, 0 until then. In its children every
+/// call is refused.
+static CALLER: AtomicU32 = AtomicU32::new(0);
+/// Of the process that last called in, which may be an ancestor of this one.
+static GENERATION: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes [`is_forked`] true in children of this process that are forked from now on.
-pub(crate) fn mark_process() {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock();
-    if !MARK.load(Ordering::Relaxed).is_null() || OPENER.load(Ordering::Relaxed) != 0 {
-        return;
-    }
-    match page_wiped_on_fork() {
-        // Release: pairs with the Acquire in `is_forked`, so that whoever sees the page sees the 1 in it.
-        Some(page) => MARK.store(page, Ordering::Release),
-        None => OPENER.store(std::process::id(), Ordering::Relaxed),
-    }
-}
+/// What the page says. A forked child finds it empty.
+const FORKED: u32 = 0;
+/// A thread of this process begins its generation.
+const BEGINNING: u32 = 1;
+/// This process has begun its generation.
+const BEGUN: u32 = 2;
 
-/// Whether this process is a forked child of one that had opened an engine. No system call, as a rule.
-pub(crate) fn is_forked() -> bool {
-    // Acquire: pairs with the Release in `mark_process`.
+/// Lets a call in; the first in a forked child begins a new [`generation`]. False if it cannot be let in. No system call
+/// and no lock, but for the first call of a process.
+pub(crate) fn enter() -> bool {
+    // Acquire: pairs with the Release in `mark_process`, so that whoever sees the page sees what it says.
     let mark = MARK.load(Ordering::Acquire);
     if mark.is_null() {
-        let opener = OPENER.load(Ordering::Relaxed);
-        return opener != 0 && opener != std::process::id();
+        return mark_process();
     }
     // SAFETY: the page is mapped, aligned and never unmapped.
     let mark = unsafe { &*mark };
-    mark.load(Ordering::Relaxed) == 0
+    // Acquire: pairs with the Release in `begin_generation`, so that whoever sees that it has begun sees which.
+    if mark.load(Ordering::Acquire) != BEGUN {
+        begin_generation(mark);
+    }
+    generation() < GENERATIONS
 }
 
-/// A page with a 1 at its beginning, which a forked child finds empty. It stays for the life of the process.
+/// How manieth this process is, counted from 0, of those forked one from the other that called in. Of one that did not
+/// call in: that of its parent.
+pub(crate) fn generation() -> usize {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// The first call of a process that was not forked from one that had called in.
+#[cold]
+fn mark_process() -> bool {
+    let caller = CALLER.load(Ordering::Relaxed);
+    if caller != 0 {
+        return caller == std::process::id();
+    }
+    let Some(page) = page_wiped_on_fork() else {
+        CALLER.store(std::process::id(), Ordering::Relaxed);
+        return true;
+    };
+    // Release: pairs with the Acquire in `enter`. Who comes second keeps a page that nobody looks at.
+    let _ = MARK.compare_exchange(ptr::null_mut(), page, Ordering::Release, Ordering::Relaxed);
+    true
+}
+
+/// The first call of a forked child. Other threads of it wait for the two stores between its beginning and its end.
+#[cold]
+fn begin_generation(mark: &AtomicU32) {
+    if mark.compare_exchange(FORKED, BEGINNING, Ordering::Acquire, Ordering::Acquire).is_ok() {
+        GENERATION.store((generation() + 1).min(GENERATIONS), Ordering::Relaxed);
+        // Release: pairs with the Acquire here and in `enter`.
+        mark.store(BEGUN, Ordering::Release);
+    }
+    while mark.load(Ordering::Acquire) != BEGUN {
+        std::thread::yield_now();
+    }
+}
+
+/// A page that says that the generation has begun, which a forked child finds empty. It stays for the life of the process.
 fn page_wiped_on_fork() -> Option<*mut AtomicU32> {
     const PAGE_BYTES: usize = 4096;
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
@@ -58,7 +94,7 @@ fn page_wiped_on_fork() -> Option<*mut AtomicU32> {
     }
     let mark = page.cast::<AtomicU32>();
     // SAFETY: a page is large and aligned enough, and nobody else knows it.
-    unsafe { mark.write(AtomicU32::new(1)) };
+    unsafe { mark.write(AtomicU32::new(BEGUN)) };
     Some(mark)
 }
 

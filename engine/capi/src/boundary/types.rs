@@ -1,8 +1,7 @@
 //! The types of the header: handles, structs that C hands in or is given, functions of the host.
 
-#![expect(unsafe_code, reason = "functions of the host are unsafe to call; they are named here, not called")]
-
 use core::ffi::{c_char, c_void};
+use core::ptr;
 
 use crate::discovery::Discovered;
 use crate::gateway::{GatewayFetched, GatewayStored};
@@ -10,7 +9,7 @@ use crate::services::{Checked, Placed};
 use crate::status::Status;
 use crate::supply::CertificateWanted;
 
-/// An engine: a Call Placement Service in process. Open one, start it, close it.
+/// An engine: a Call Placement Service in process, or a client of one elsewhere. Open one, start it, close it.
 pub struct Engine(());
 
 /// What was retrieved under one number: placements among cover, in the order of their ids. Free it.
@@ -254,6 +253,18 @@ pub struct DiscoverOptions {
 
 /// A call on its way: it can be cancelled. Free it, whether or not it is over.
 pub struct Call(());
+
+impl EngineOptions {
+    /// No settings, and nobody hears reports.
+    pub(crate) const NONE: Self = Self {
+        struct_size: 0,
+        properties: ptr::null(),
+        property_count: 0,
+        report: None,
+        user: ptr::null_mut(),
+        finalizer: None,
+    };
+}
 
 impl Text {
     /// `text`, for as long as it lives.

@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::resolve::{Resolver, ResolverReply};
 use crate::clock::{Clock, SystemClock};
 use crate::limits::{
     RESOLVER_FAILED, RESOLVER_FAILURES_MAX, RESOLVER_IDLE, RESOLVER_QUEUE_MAX,
     RESOLVER_STRANGERS_THREADS_MAX, RESOLVER_THREADS_MAX,
 };
+use crate::sync::{Condvar, Mutex};
 
 /// The system's resolver (`getaddrinfo`), which blocks: asked on up to [`RESOLVER_THREADS_MAX`] threads that start when
 /// they are needed and end when they are not. A lookup that hangs outlives this object, and its answer is dropped.
@@ -135,7 +134,8 @@ impl Desk {
                 return Some(task);
             }
             state.idle_count += 1;
-            let is_over = self.changed.wait_for(&mut state, RESOLVER_IDLE).timed_out();
+            let is_over;
+            (state, is_over) = self.changed.wait_for(state, RESOLVER_IDLE);
             state.idle_count -= 1;
             if is_over && state.ready_count() == 0 {
                 state.threads_count -= 1;
@@ -270,6 +270,8 @@ mod tests {
     use core::task::{Context, Poll, Waker};
     use core::time::Duration;
     use std::task::Wake;
+
+    use parking_lot::{Condvar, Mutex};
 
     use super::super::resolve::resolve;
     use super::*;

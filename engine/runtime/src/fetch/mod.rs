@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use herald_core::Timestamp;
+use herald_net::sync::Mutex;
 use herald_net::{Answered, Bytes, ClientError, Exchange, Request, Response, Route, StatusCode, Uri, header};
 use herald_stir::services::{Answer, Fetched, IoFault};
-use parking_lot::Mutex;
 
 use crate::config::ConfigError;
 use crate::cps::IntoFault;

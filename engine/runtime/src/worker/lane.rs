@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use herald_core::{Item, Problem, TelephoneNumber, Timestamp};
 use herald_journal::{CommitState, Ticket as CommitTicket};
+use herald_net::sync::Mutex;
 use herald_net::{
     Answered, Bytes, Exchange, ExchangeId, Outbound, OutboundWaker, Request, Route, Surroundings,
 };
 use herald_stir::services::{Answer, Ask, Asked, CpsUri, IoFault, Moment, Ticket};
-use parking_lot::Mutex;
 
 use super::call::{Call, Progress, Step};
 use super::home::{HomeAsker, HomeQuestion};
