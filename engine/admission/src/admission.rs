@@ -16,6 +16,7 @@ use crate::limits::SECRET_BYTES_MIN;
 use crate::mac::{MacKey, StoreInput, tags_are_equal};
 use crate::policy::{Class, ClassPolicy, Settings};
 use crate::refusal::Refusal;
+use crate::room::FullRooms;
 use crate::session::{About, Limit, Place, Sessions, Taken};
 use crate::spent::{FirstStore, SpentTokens, Standing};
 use crate::wire::{Challenge, Presented, Seal, TAG_BYTES, TokenId, digest_of};
@@ -28,6 +29,7 @@ pub struct Admission {
     pub(crate) epochs: Epochs,
     pub(crate) sessions: Sessions,
     pub(crate) ids: ItemIds,
+    pub(crate) full: FullRooms,
     spent_secret: [u8; 32],
     books: RwLock<Books>,
     /// Raised with each change of keys: a judge whose copy is older takes a new one.
@@ -107,6 +109,7 @@ pub struct SpentRecord {
 pub struct Settled {
     kind: SettledKind,
     epoch: u64,
+    class: Class,
     token_id: TokenId,
     first_store: [u8; TAG_BYTES],
     number: Option<TelephoneNumber>,
@@ -120,10 +123,29 @@ enum SettledKind {
     Alone,
     /// It was spent on this store, which is tried once more: it was not kept, or was before a restart.
     Again,
-    /// The signature was that of an open session; the counter is used.
-    Signed(Place, u32),
-    /// As well, and the counter was used before.
-    Repeated(Place, u32),
+    /// The signature was that of an open session.
+    Signed(Place, u32, Use),
+}
+
+/// What came of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It is used now.
+    Now,
+    /// As well, and the token may have stored enough under the number.
+    IfRoom,
+    /// It was used before.
+    Before,
+}
+
+impl Use {
+    pub(crate) fn verdict(self, id: PlacementId) -> Verdict {
+        match self {
+            Self::Now => Verdict::Accept(Some(id)),
+            Self::IfRoom => Verdict::AcceptIfRoom(id),
+            Self::Before => Verdict::Repeat(id),
+        }
+    }
 }
 
 impl Settled {
@@ -141,6 +163,8 @@ impl Settled {
 pub enum Verdict {
     /// Keep it, under this id; under any if there is none. If it cannot be kept, [`Admission::give_back`] the id.
     Accept(Option<PlacementId>),
+    /// Keep it under this id if [`Admission::room`] finds room for it. If its token has none, its counter is used.
+    AcceptIfRoom(PlacementId),
     /// It was accepted before, under this id: if that is live under its number, say so again, and otherwise refuse it as
     /// [`Refusal::Repeated`].
     Repeat(PlacementId),
@@ -164,6 +188,7 @@ impl Admission {
             epochs: Epochs { length_ms: settings.epoch_ms, ahead: settings.epochs_ahead },
             sessions: Sessions::new(settings.sessions_max, settings.session_life_ms, &random.key()),
             ids: ItemIds::new(&random.key(), &random.key()),
+            full: FullRooms::new(&random.key()),
             spent_secret: random.key(),
             books: RwLock::new(Books { at_hand: Arc::new(keys.at_hand()), keys, spent: Vec::new() }),
             version: AtomicU64::new(0),
@@ -369,6 +394,7 @@ impl Admission {
             Ok(kind) => Ok(Settled {
                 kind,
                 epoch: redemption.key.epoch,
+                class: redemption.key.class,
                 token_id: redemption.token_id,
                 first_store: redemption.first_store,
                 number,
@@ -445,11 +471,10 @@ impl Admission {
         policy: &ClassPolicy,
         number: Option<TelephoneNumber>,
     ) -> Result<SettledKind, Refusal> {
-        let is_new = self.take(place, counter, policy, number)?;
-        Ok(if is_new { SettledKind::Signed(place, counter) } else { SettledKind::Repeated(place, counter) })
+        Ok(SettledKind::Signed(place, counter, self.take(place, counter, policy, number)?))
     }
 
-    /// Uses a counter of a session for a store under a number. False if it was used before.
+    /// Uses a counter of a session for a store under a number.
     #[inline]
     pub(crate) fn take(
         &self,
@@ -457,33 +482,28 @@ impl Admission {
         counter: u32,
         policy: &ClassPolicy,
         number: Option<TelephoneNumber>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Use, Refusal> {
         match self.sessions.take(place, counter, limit_of(policy)) {
             Taken::Now => {}
-            Taken::Before => return Ok(false),
+            Taken::Before => return Ok(Use::Before),
             Taken::Beyond => return Err(Refusal::Used),
             Taken::Gone => return Err(Refusal::NoSession),
         }
-        if let Some(number) = number
-            && policy.counts_numbers()
-        {
-            if self.sessions.number_is_at(place, number, policy.stores_per_number) {
-                self.sessions.give_back(place, counter);
-                return Err(Refusal::NumberUsed);
+        match number {
+            Some(number) if policy.counts_numbers() => {
+                let nth = self.sessions.count_number(place, number);
+                Ok(if policy.may_be_beyond(nth) { Use::IfRoom } else { Use::Now })
             }
-            self.sessions.count_number(place, number);
+            _ => Ok(Use::Now),
         }
-        Ok(true)
     }
 
     /// Spends a token and opens its session; its record is durable. The verdict is that on its first store.
     pub fn commit(&self, settled: Settled) -> Verdict {
-        let Settled { kind, epoch, token_id, first_store, number } = settled;
-        let id = |place: Place, counter| self.ids.id(place.origin(counter), &first_store, number);
-        match kind {
-            SettledKind::Signed(place, counter) => return Verdict::Accept(Some(id(place, counter))),
-            SettledKind::Repeated(place, counter) => return Verdict::Repeat(id(place, counter)),
-            _ => {}
+        let Settled { kind, epoch, class, token_id, first_store, number } = settled;
+        let id = |place: Place, counter| self.ids.id(place.origin(class, counter), &first_store, number);
+        if let SettledKind::Signed(place, counter, use_) = kind {
+            return use_.verdict(id(place, counter));
         }
         // Shown before it is spent, so that a spent token has its session. Without books the epoch is over and nobody can
         // present the token again.
@@ -492,7 +512,7 @@ impl Admission {
                 let place = self.sessions.publish(place, counter);
                 Verdict::Accept(place.map(|place| id(place, counter)))
             }
-            _ => Verdict::Accept(Some(self.ids.id_of_alone(token_id, number))),
+            _ => Verdict::Accept(Some(self.ids.id_of_alone(class, token_id, number))),
         };
         let spent =
             self.books.read().spent.iter().find(|(of, _)| *of == epoch).map(|(_, spent)| spent.clone());
@@ -509,11 +529,11 @@ impl Admission {
     pub fn withdraw(&self, settled: Settled) {
         match settled.kind {
             SettledKind::Session(place, _) => self.sessions.cancel(place),
-            SettledKind::Signed(place, counter) => {
-                self.give_back_counter(place, counter, settled.number);
+            SettledKind::Signed(_, _, Use::Before) => return,
+            SettledKind::Signed(place, counter, _) => {
+                self.sessions.give_back(place, counter);
                 return;
             }
-            SettledKind::Repeated(..) => return,
             SettledKind::Alone | SettledKind::Again => {}
         }
         self.free(settled.epoch, settled.token_id);
@@ -526,20 +546,12 @@ impl Admission {
     pub fn give_back(&self, id: PlacementId, number: TelephoneNumber) {
         match self.ids.maker(id, number) {
             Some(Maker::Session(origin)) => {
-                self.give_back_counter(origin.into(), u32::from(origin.counter), Some(number));
+                self.sessions.give_back(origin.into(), u32::from(origin.counter));
             }
-            Some(Maker::Token(name)) => {
+            Some(Maker::Token(_, name)) => {
                 self.books.read().spent.iter().for_each(|(_, spent)| spent.let_retry(name));
             }
             None => {}
-        }
-    }
-
-    fn give_back_counter(&self, place: Place, counter: u32, number: Option<TelephoneNumber>) {
-        if self.sessions.give_back(place, counter)
-            && let Some(number) = number
-        {
-            self.sessions.discount_number(place, number);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use herald_core::Timestamp;
 
-use crate::limits::{CLASSES_MAX, EPOCHS_AHEAD_MAX};
+use crate::limits::{CLASSES_MAX, EPOCH_GRACE_MS, EPOCHS_AHEAD_MAX};
 use crate::policy::{Class, Settings};
 
 /// An issuing key as the books know it. Its secret is the plugin's.
@@ -46,7 +46,16 @@ impl Epochs {
         now.as_millis() / self.length_ms
     }
 
-    /// Whether tokens of `epoch` are taken at `now`: in their own, the one before and the one after.
+    /// Whether tokens of `epoch` may be opened at `now`: in their own, and a little before and after.
+    pub(crate) const fn opens(self, epoch: u64, now: Timestamp) -> bool {
+        let quarter_ms = self.length_ms / 4;
+        let grace_ms = if quarter_ms < EPOCH_GRACE_MS { quarter_ms } else { EPOCH_GRACE_MS };
+        let now_ms = now.as_millis();
+        let (first, last) = (now_ms.saturating_sub(grace_ms), now_ms.saturating_add(grace_ms));
+        first / self.length_ms <= epoch && epoch <= last / self.length_ms
+    }
+
+    /// Whether what was opened with tokens of `epoch` counts at `now`: in their own, the one before and the one after.
     pub(crate) const fn is_accepted(self, epoch: u64, now: Timestamp) -> bool {
         epoch.abs_diff(self.at(now)) <= 1
     }

@@ -158,10 +158,9 @@ impl Judge {
         if !tags_are_equal(&tag, &key.tag(&input, &mut self.scratch)) {
             return Verdict::Refuse(Refusal::Proof);
         }
-        let id = || self.admission.ids.id(session.place.origin(counter), &tag, store.number);
+        let id = || self.admission.ids.id(session.place.origin(class, counter), &tag, store.number);
         match self.admission.take(session.place, counter, policy, store.number) {
-            Ok(true) => Verdict::Accept(Some(id())),
-            Ok(false) => Verdict::Repeat(id()),
+            Ok(use_) => use_.verdict(id()),
             Err(refusal) => Verdict::Refuse(refusal),
         }
     }
@@ -206,11 +205,13 @@ impl Judge {
             }
             (Some(_), _) => Refusal::Proof.into(),
             (None, _) => match self.admission.standing(&key, token_id, &first_store, now) {
+                Standing::Fresh if !self.admission.epochs.opens(key.epoch, now) => Refusal::Key.into(),
                 Standing::Fresh | Standing::SpentOnThis(FirstStore::Retry) => {
                     Judgement::Redeem(Box::new(Redemption::new(token, token_id, key, first_store, None)))
                 }
                 Standing::SpentOnThis(FirstStore::Alone) => {
-                    Judgement::Verdict(Verdict::Repeat(self.admission.ids.id_of_alone(token_id, number)))
+                    let id = self.admission.ids.id_of_alone(key.class, token_id, number);
+                    Judgement::Verdict(Verdict::Repeat(id))
                 }
                 Standing::Reserved => Refusal::Redeeming.into(),
                 Standing::Spent => Refusal::Spent.into(),

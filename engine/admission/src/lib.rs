@@ -24,6 +24,7 @@ mod pacing;
 mod policy;
 mod quota;
 mod refusal;
+mod room;
 mod session;
 mod spent;
 mod sync;

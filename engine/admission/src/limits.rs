@@ -1,5 +1,7 @@
 //! Every bound of admission, with its unit, its reason and what happens there.
 
+use herald_core::limits::RECORDS_PER_NUMBER_LEAST;
+
 /// Bytes of an authenticator or a signature in a token. RSA-4096 has 512. A longer one is refused unread.
 pub const AUTHENTICATOR_BYTES_MAX: usize = 512;
 /// Bytes of the secret that a token's MAC key is derived from (`herald_plugin.h`). A plugin that gives fewer has failed.
@@ -16,9 +18,9 @@ pub const QUOTA_MAX: u32 = 1024;
 pub const WINDOW_STORES: u32 = 40;
 /// Reports that lower a session's quota. Each takes a share of it; more change nothing.
 pub const REPORTS_MAX: u64 = 15;
-/// Numbers that are counted in each session, exactly those stored to most often. See [`crate::ClassPolicy`].
-/// loom's models have one.
-pub const NUMBERS_COUNTED: usize = if cfg!(loom) { 1 } else { 8 };
+/// Words of a session's counts of stores under numbers: one cache line, 256 counts up to 3. Where a count says that the
+/// token may have stored enough under a number, what lives there is looked at. loom's models have one.
+pub const NUMBER_WORDS: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// Sessions when nothing is configured: 204 bytes each with free places, 26 MiB together. Beyond it new tokens are refused
 /// until sessions have ended.
@@ -46,6 +48,9 @@ pub const FIRST_STORES_MAX: usize = 1 << 16;
 
 /// The length of an epoch when nothing is configured (CRYPTO §4.4).
 pub const EPOCH_DEFAULT_MS: u64 = 600_000;
+/// How long before its epoch and after it a token may be opened, or a quarter of an epoch if that is less: for clocks that
+/// differ, and tokens that were on their way. So those of two epochs can be spent within a minute, not of four.
+pub const EPOCH_GRACE_MS: u64 = 120_000;
 /// Below it keys would be made faster than clients fetch them. The configuration is refused.
 pub const EPOCH_MIN_MS: u64 = 1_000;
 /// Above it the spent set of an epoch has no useful bound. The configuration is refused.
@@ -55,6 +60,22 @@ pub const EPOCH_MAX_MS: u64 = 86_400_000;
 pub const EPOCHS_AHEAD_MAX: u64 = 64;
 /// Classes of a service: each splits the crowd that a token hides in (CRYPTO §4.3). More are refused.
 pub const CLASSES_MAX: usize = 3;
+
+/// Placements that an identity may have live under one number by the tokens of one epoch, when nothing is configured. Those
+/// of two epochs can be spent at once: 64. Of the 129 that a class finds room for at least, 65 are left: who calls once a
+/// second needs 61.
+pub const LIVE_PER_IDENTITY: u32 = 32;
+/// Placements that the other classes together leave each class under a number: the least room of a number over one more than
+/// the classes. With two classes 64, one a second for a minute. What is left over is anybody's.
+pub const fn room_of_class(classes: u32) -> u32 {
+    RECORDS_PER_NUMBER_LEAST / (classes + 1)
+}
+
+/// Places in which numbers are remembered under which a class has no room: a power of two, 8 bytes each. Those that share one
+/// make each other be looked at again.
+pub const FULL_ROOMS: usize = 4096;
+/// So long, and up to twice as long, that is taken to be so without another look, in milliseconds.
+pub const FULL_TICK_MS: u64 = 64;
 
 /// Stores that are looked up together. Larger batches go in parts.
 pub const JUDGED_TOGETHER: usize = 32;

@@ -3,11 +3,12 @@
 use core::fmt;
 
 use crate::limits::{
-    CLASSES_MAX, EPOCH_DEFAULT_MS, EPOCH_MAX_MS, EPOCH_MIN_MS, EPOCHS_AHEAD_MAX, QUOTA_MAX,
-    SESSION_LIFE_DEFAULT_MS, SESSION_LIFE_MAX_MS, SESSION_LIFE_MIN_MS, SESSIONS_DEFAULT, SESSIONS_MAX,
-    SPENT_DEFAULT,
+    CLASSES_MAX, EPOCH_DEFAULT_MS, EPOCH_MAX_MS, EPOCH_MIN_MS, EPOCHS_AHEAD_MAX, LIVE_PER_IDENTITY,
+    QUOTA_MAX, SESSION_LIFE_DEFAULT_MS, SESSION_LIFE_MAX_MS, SESSION_LIFE_MIN_MS, SESSIONS_DEFAULT,
+    SESSIONS_MAX, SPENT_DEFAULT,
 };
 use crate::mac::Suite;
+use crate::session::COUNT_MAX;
 
 /// A class of storers, by its place in [`Settings::classes`]. Each has issuing keys of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,8 +21,7 @@ pub struct ClassPolicy {
     pub name: String,
     /// Stores of one token: 1 to [`QUOTA_MAX`].
     pub stores: u32,
-    /// Stores of one token under one number, 1 to 255. Counted so that it never refuses too early and lets
-    /// `stores` / 9 more through at most ([`crate::limits::NUMBERS_COUNTED`]). From `stores` on it is not counted.
+    /// Placements of one token that may live under one number, 1 to 255. From `stores` on nobody counts.
     pub stores_per_number: u32,
     /// By how many stores a report of a bogus item lowers what is left.
     pub report_costs: u32,
@@ -31,33 +31,36 @@ pub struct ClassPolicy {
 
 impl ClassPolicy {
     /// A telephone: a token serves one call, for all keys of the called party and retries. Its stores are linked anyway, by
-    /// number and time.
+    /// number and time. Eight calls in ten minutes, 16 at once.
     pub fn handset() -> Self {
         Self {
             name: "handset".to_owned(),
             stores: 4,
             stores_per_number: 4,
             report_costs: 1,
-            // 256 stores in an epoch: a number, which has room for 193 at least for a minute, is full for little more than
-            // a minute in ten, whatever one telephone does. 16 would leave room always.
-            tokens_per_identity: 64,
+            tokens_per_identity: LIVE_PER_IDENTITY / 4,
         }
     }
 
-    /// A gateway, which keeps many tokens open and picks one at random for each store.
+    /// A gateway, which keeps its tokens open and picks one at random for each store: 4,096 in ten minutes.
     pub fn gateway() -> Self {
         Self {
             name: "gateway".to_owned(),
             stores: 256,
-            stores_per_number: 16,
+            stores_per_number: 2,
             report_costs: 64,
-            tokens_per_identity: 100_000,
+            tokens_per_identity: LIVE_PER_IDENTITY / 2,
         }
     }
 
     /// Whether stores are counted by number: not where a token is not good for more than one number may have.
     pub(crate) const fn counts_numbers(&self) -> bool {
         self.stores_per_number < self.stores
+    }
+
+    /// Whether the `nth` store of a token under a number, counted up to [`COUNT_MAX`], may be one too many.
+    pub(crate) const fn may_be_beyond(&self, nth: u32) -> bool {
+        nth > self.stores_per_number || nth == COUNT_MAX
     }
 }
 

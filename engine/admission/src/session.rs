@@ -18,7 +18,7 @@ use herald_core::siphash::{SipKey, hash_word};
 use parking_lot::Mutex;
 
 use crate::item_id::Origin;
-use crate::limits::{BUCKET_SLOTS, NUMBERS_COUNTED};
+use crate::limits::{BUCKET_SLOTS, NUMBER_WORDS};
 use crate::mac::MacKey;
 use crate::policy::Class;
 use crate::sync::{AtomicU64, exchange, fence, fence_writer, is_charged_to, is_unchanged, publish_order};
@@ -42,9 +42,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn origin(self, counter: u32) -> Origin {
+    pub(crate) fn origin(self, class: Class, counter: u32) -> Origin {
         // Counters are below the quota, which has ten bits.
-        Origin { slot: self.slot, generation: self.generation, counter: (counter & 0x3ff) as u16 }
+        Origin { class, slot: self.slot, generation: self.generation, counter: (counter & 0x3ff) as u16 }
     }
 }
 
@@ -101,10 +101,10 @@ struct Slot {
 #[derive(Default)]
 struct Heads([AtomicU64; BUCKET_SLOTS]);
 
-/// The numbers that a session has stored to most, each a hash of 56 bits and a count of 8.
+/// How often a session has stored under numbers, by two bits for all with the same few bits of hash.
 #[repr(align(64))]
 #[derive(Default)]
-struct Numbers([AtomicU64; NUMBERS_COUNTED]);
+struct Numbers([AtomicU64; NUMBER_WORDS]);
 
 /// The sessions of a service. Any thread.
 pub(crate) struct Sessions {
@@ -265,65 +265,23 @@ impl Sessions {
         slot.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
     }
 
-    /// Whether a session has stored `most` times under a number. Never says so too early; threads that store for one
-    /// session at once may each get one more through.
-    #[inline]
-    pub(crate) fn number_is_at(&self, place: Place, number: TelephoneNumber, most: u32) -> bool {
-        let hash = self.number_hash(number);
-        let counts = &self.numbers[place.slot as usize].0;
-        counts.iter().any(|count| {
-            let count = count.load(Ordering::Relaxed);
-            count & !COUNT_MASK == hash && count & COUNT_MASK >= u64::from(most)
-        })
-    }
-
     /// Has the counts of a session fetched from memory, for a look at them soon.
     #[inline]
     pub(crate) fn fetch_numbers(&self, place: Place) {
         black_box(self.numbers[place.slot as usize].0[0].load(Ordering::Relaxed));
     }
 
-    /// Counts a store under a number: the summary of Misra and Gries (1982), which counts each number too low by no more
-    /// than the number of all stores over one more than are counted.
+    /// Counts a store of a session under a number. Says which it is at least: too high where other numbers of the session
+    /// share its count, never too low, and [`COUNT_MAX`] for that and more.
     #[inline]
-    pub(crate) fn count_number(&self, place: Place, number: TelephoneNumber) {
-        let hash = self.number_hash(number);
-        let counts = &self.numbers[place.slot as usize].0;
-        let mut free = None;
-        for entry in counts {
-            let count = entry.load(Ordering::Relaxed);
-            if count & COUNT_MASK == 0 {
-                free = Some((entry, count));
-            } else if count & !COUNT_MASK == hash {
-                if count & COUNT_MASK < COUNT_MASK {
-                    entry.fetch_add(1, Ordering::Relaxed);
-                }
-                return;
-            }
-        }
-        if let Some((entry, count)) = free {
-            // Whoever comes first; the other's number is not counted this time, which is too low and so allowed.
-            let _ = entry.compare_exchange(count, hash | 1, Ordering::Relaxed, Ordering::Relaxed);
-            return;
-        }
-        for entry in counts {
-            let lower = |count: u64| (count & COUNT_MASK > 0).then(|| count - 1);
-            let _ = entry.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower);
-        }
-    }
-
-    /// Takes one store under a number back.
-    pub(crate) fn discount_number(&self, place: Place, number: TelephoneNumber) {
-        let (hash, counts) = (self.number_hash(number), &self.numbers[place.slot as usize].0);
-        for entry in counts {
-            let lower =
-                |count: u64| (count & !COUNT_MASK == hash && count & COUNT_MASK > 0).then(|| count - 1);
-            let _ = entry.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower);
-        }
-    }
-
-    fn number_hash(&self, number: TelephoneNumber) -> u64 {
-        hash_word(self.key, number.to_bits()) & !COUNT_MASK
+    pub(crate) fn count_number(&self, place: Place, number: TelephoneNumber) -> u32 {
+        let hash = hash_word(self.key, number.to_bits());
+        let word = &self.numbers[place.slot as usize].0[(hash >> 32) as usize % NUMBER_WORDS];
+        let shift = hash % COUNTS_PER_WORD * COUNT_BITS;
+        let count = |bits: u64| bits >> shift & COUNT_MASK;
+        let raised = |bits: u64| (count(bits) < COUNT_MASK).then(|| bits + (1 << shift));
+        let before = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised);
+        before.map_or(COUNT_MAX, |before| (count(before) + 1) as u32)
     }
 
     /// Where a session of this id is, if there is one. Looks at both buckets without a branch that depends on where.
@@ -411,7 +369,11 @@ impl Sessions {
 }
 
 const NOWHERE: usize = usize::MAX;
-const COUNT_MASK: u64 = 0xff;
+const COUNT_BITS: u64 = 2;
+const COUNTS_PER_WORD: u64 = 64 / COUNT_BITS;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+/// As far as stores under a number are counted.
+pub(crate) const COUNT_MAX: u32 = COUNT_MASK as u32;
 
 fn boxed<T: Default>(count: usize) -> Box<[T]> {
     (0..count).map(|_| T::default()).collect()

@@ -1,5 +1,9 @@
-//! One attacker at ten times what a service can hold and redeem, and one honest storer, under a virtual clock: admission,
-//! the queue of redemption at its pace, the service and its log together (RFC 8816 §7.5).
+//! One attacker at ten times what a service can hold and redeem, and honest calls once a second, under a virtual clock:
+//! admission with its default quotas, the queue of redemption at its pace, the service and its log together (RFC 8816 §7.5).
+//!
+//! The attacker is one identity, has all the tokens that it may have and saves them up. The honest calls are those of as many
+//! identities as it takes: for once a second under one number all day no identity has tokens, or it could do what the
+//! attacker wants.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -9,32 +13,35 @@ use std::sync::Arc;
 
 use common::*;
 use herald_admission::{
-    Admission, ClassPolicy, Credential, Identity, IssuanceQuota, Judge, Judgement, Pacer, Redemption,
-    RedemptionQueue, Settings, Verdict,
+    Admission, Class, ClassPolicy, Credential, Identity, IssuanceQuota, Judge, Judgement, Pacer, Redemption,
+    RedemptionQueue, Refusal, Settings, Verdict,
 };
 use herald_core::{
-    CoverSchedule, CoverSecret, PlacementId, PlacementStore, Retention, Service, TelephoneNumber, Timestamp,
-    X25519Suite,
+    CoverSchedule, CoverSecret, Gate, GatedStore, Passage, PlacementId, PlacementStore, Retention, Room,
+    Service, TelephoneNumber, Timestamp, X25519Suite,
 };
 use herald_log::limits::record_bytes;
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 
 const RETENTION_MS: u64 = 60_000;
 const SEGMENT_BYTES: usize = 1 << 15;
-const ARENA_BYTES: usize = 125 * SEGMENT_BYTES;
-/// Of one redemption, so that 100 a second are done at the default pace.
+const ARENA_BYTES: usize = 256 * SEGMENT_BYTES;
+/// Of one redemption, so that 100 a second are done at a quarter of a core, and 40 at a tenth.
 const REDEMPTION_US: u64 = 2_500;
 /// Ten times what is redeemed a second, and what the log holds over a retention.
-const ATTACKS_PER_MS: u64 = 1;
+const ATTACKS_PER_MS: u64 = 2;
 const _: () = assert!(ATTACKS_PER_MS * 1000 * REDEMPTION_US >= 10 * 250_000, "ten times what is redeemed");
-/// An epoch ends within.
-const COURSE_MS: u64 = 700_000;
+/// A minute before the end of an epoch: the tokens of two can be spent together.
+const BEGIN: Timestamp = START.plus_millis(EPOCH_MS - 60_000);
+/// As long as the attacker's sessions live.
+const COURSE_MS: u64 = 120_000;
 /// The attacker learns within this that there is no protection.
-const CONTROL_MS: u64 = 130_000;
+const CONTROL_MS: u64 = 70_000;
 const ATTACKER: u64 = 1;
 const HONEST: u64 = 2;
 /// Beyond what is fixed from the beginning: spent tokens, those that wait, and the test's own tokens.
 const GROWTH_BYTES_MAX: usize = 8 << 20;
+const CLASSES: [Class; 2] = [HANDSET, GATEWAY];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Target {
@@ -42,48 +49,102 @@ enum Target {
     ManyNumbers,
 }
 
-/// What one identity may have of each key, if tokens are asked for at all.
+/// Whether tokens are asked for, and how many the attacker may have of each key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protection {
-    Tokens(u32),
+    Default,
+    AttackerHas(u32),
+    /// As well, and classes leave each other nothing.
+    Unshared(u32),
     Nothing,
+}
+
+#[derive(Clone, Copy)]
+struct Scenario {
+    target: Target,
+    attacker: Class,
+    honest: Class,
+    protection: Protection,
+    course_ms: u64,
+}
+
+impl Scenario {
+    const fn by_default(target: Target, attacker: Class, honest: Class) -> Self {
+        Self { target, attacker, honest, protection: Protection::Default, course_ms: COURSE_MS }
+    }
+
+    const fn control(target: Target, attacker: Class, honest: Class, protection: Protection) -> Self {
+        Self { target, attacker, honest, protection, course_ms: CONTROL_MS }
+    }
 }
 
 /// The share of honest placements that were there until the end of their retention.
 #[track_caller]
-fn check(target: Target, protection: Protection, course_ms: u64, expected: core::ops::RangeInclusive<f64>) {
+fn check(scenario: Scenario, expected: core::ops::RangeInclusive<f64>) {
     let held = ARENA_BYTES / record_bytes(BODY.len());
     assert!(ATTACKS_PER_MS * RETENTION_MS >= 10 * held as u64, "ten times what is held");
-    let mut scene = Scene::new(target, protection);
+    let mut scene = Scene::new(scenario);
     let before = resident_bytes();
-    scene.play(course_ms);
+    scene.play(scenario.course_ms);
     let grown = resident_bytes().saturating_sub(before);
     assert!(grown <= GROWTH_BYTES_MAX, "grew by {grown} bytes");
     let share = f64::from(scene.found) / f64::from(scene.sent);
-    assert!(expected.contains(&share), "{} of {} honest placements were found", scene.found, scene.sent);
+    assert!(
+        expected.contains(&share),
+        "{} of {} honest placements of class {} were found; the attacker, of class {}, got {} in",
+        scene.found,
+        scene.sent,
+        scenario.honest.0,
+        scenario.attacker.0,
+        scene.attacker.kept
+    );
+}
+
+const KEPT: core::ops::RangeInclusive<f64> = 0.999..=1.0;
+
+#[test]
+fn a_handset_s_flood_of_one_number_leaves_the_calls_of_either_class_there() {
+    CLASSES
+        .into_iter()
+        .for_each(|honest| check(Scenario::by_default(Target::OneNumber, HANDSET, honest), KEPT));
 }
 
 #[test]
-fn a_flood_of_one_number_leaves_the_honest_placements_there_while_tokens_are_asked_for() {
-    // The keys of three epochs count, and each token is good for four stores: 120 of the 193 that a number always has
-    // room for.
-    check(Target::OneNumber, Protection::Tokens(10), COURSE_MS, 0.999..=1.0);
+fn a_gateway_s_flood_of_one_number_leaves_the_calls_of_either_class_there() {
+    CLASSES
+        .into_iter()
+        .for_each(|honest| check(Scenario::by_default(Target::OneNumber, GATEWAY, honest), KEPT));
 }
 
 #[test]
-fn a_flood_of_a_million_numbers_leaves_the_honest_placements_there_while_tokens_are_asked_for() {
-    check(Target::ManyNumbers, Protection::Tokens(300), COURSE_MS, 0.999..=1.0);
+fn a_handset_s_flood_of_a_million_numbers_leaves_the_calls_of_either_class_there() {
+    CLASSES
+        .into_iter()
+        .for_each(|honest| check(Scenario::by_default(Target::ManyNumbers, HANDSET, honest), KEPT));
+}
+
+#[test]
+fn a_gateway_s_flood_of_a_million_numbers_leaves_the_calls_of_either_class_there() {
+    CLASSES
+        .into_iter()
+        .for_each(|honest| check(Scenario::by_default(Target::ManyNumbers, GATEWAY, honest), KEPT));
 }
 
 #[test]
 fn without_tokens_either_flood_takes_most_of_the_honest_placements() {
-    check(Target::OneNumber, Protection::Nothing, CONTROL_MS, 0.0..=0.5);
-    check(Target::ManyNumbers, Protection::Nothing, CONTROL_MS, 0.0..=0.5);
+    for target in [Target::OneNumber, Target::ManyNumbers] {
+        check(Scenario::control(target, HANDSET, HANDSET, Protection::Nothing), 0.0..=0.5);
+    }
 }
 
 #[test]
-fn an_identity_with_more_tokens_than_a_number_has_room_for_takes_that_number() {
-    check(Target::OneNumber, Protection::Tokens(1_000), CONTROL_MS, 0.0..=0.9);
+fn an_identity_with_many_tokens_takes_the_room_of_its_own_class_under_a_number_and_no_more() {
+    let many = Protection::AttackerHas(200);
+    for (attacker, honest) in [(HANDSET, GATEWAY), (GATEWAY, HANDSET)] {
+        check(Scenario::control(Target::OneNumber, attacker, attacker, many), 0.0..=0.9);
+        check(Scenario::control(Target::OneNumber, attacker, honest, many), KEPT);
+        check(Scenario::control(Target::OneNumber, attacker, honest, Protection::Unshared(200)), 0.0..=0.9);
+    }
 }
 
 struct Waiting {
@@ -95,10 +156,9 @@ struct Waiting {
     attackers: Option<Holder>,
 }
 
-/// A service, its attacker and its honest storer.
+/// A service, its attacker and those who call.
 struct Scene {
-    target: Target,
-    protection: Protection,
+    scenario: Scenario,
     admission: Arc<Admission>,
     judge: Judge,
     service: Service,
@@ -106,7 +166,8 @@ struct Scene {
     queue: RedemptionQueue<Waiting>,
     pacer: Pacer,
     attacker: Attacker,
-    gateway: Option<(Holder, u32)>,
+    /// The token that is open for honest calls, and its next counter.
+    honest: Option<(Holder, u32)>,
     tokens_made: u64,
     sent: u32,
     found: u32,
@@ -116,25 +177,50 @@ struct Scene {
 
 struct Attacker {
     quota: IssuanceQuota,
-    unspent: Vec<Holder>,
-    open: Vec<(Holder, u32)>,
+    unspent: VecDeque<Holder>,
+    /// Each with its next counter; used in turn.
+    open: VecDeque<(Holder, u32)>,
     /// Tokens that were never issued, and one that was spent.
     junk: Vec<Credential>,
     spent: Option<Credential>,
     calls: u64,
+    kept: u64,
+}
+
+/// What the gate of a reactor asks the books.
+struct Rooms<'a>(&'a Admission);
+
+impl Gate for Rooms<'_> {
+    fn judge(&mut self, _: &[GatedStore<'_>], _: Timestamp, _: &mut Vec<Passage>) {}
+
+    fn give_back(&mut self, id: PlacementId, number: TelephoneNumber) {
+        self.0.give_back(id, number);
+    }
+
+    fn uncontested(&self) -> u32 {
+        self.0.uncontested()
+    }
+
+    fn room(
+        &self,
+        store: (PlacementId, TelephoneNumber),
+        live: &mut dyn FnMut() -> Vec<PlacementId>,
+        room: u32,
+        now: Timestamp,
+    ) -> Room {
+        self.0.room(store, live, room, now)
+    }
 }
 
 impl Scene {
-    fn new(target: Target, protection: Protection) -> Self {
-        let tokens_per_identity = match protection {
-            Protection::Tokens(count) => count,
-            Protection::Nothing => 0,
-        };
-        let classes =
-            vec![ClassPolicy { tokens_per_identity, ..ClassPolicy::handset() }, ClassPolicy::gateway()];
-        let settings = Settings { classes, ..settings() };
-        let quota = IssuanceQuota::new(&settings);
-        let admission = service_with(settings, START);
+    fn new(scenario: Scenario) -> Self {
+        let mut theirs = Settings::new(NAME, TYPE, 0);
+        if let Protection::AttackerHas(count) | Protection::Unshared(count) = scenario.protection {
+            let more = |class| ClassPolicy { tokens_per_identity: count, ..class };
+            theirs.classes = theirs.classes.into_iter().map(more).collect();
+        }
+        let admission = service_with(settings(), BEGIN);
+        assert_eq!(admission.settings().classes, [ClassPolicy::handset(), ClassPolicy::gateway()]);
         let log = PlacementLog::create(LogConfig {
             arena_bytes: ARENA_BYTES,
             segment_bytes: SEGMENT_BYTES,
@@ -143,16 +229,15 @@ impl Scene {
         })
         .unwrap();
         let retention = Retention::default();
-        let secret = CoverSecret::generate(&Seeded::default(), retention, START);
+        let secret = CoverSecret::generate(&Seeded::default(), retention, BEGIN);
         let cover = CoverSchedule::new(secret, retention, Box::new(X25519Suite));
         let wrong = Holder::now(0, HANDSET).key;
         let junk = (0..512).map(|index| {
-            let holder = Holder { key: wrong.clone(), ..Holder::now(1 << 40 | index, HANDSET) };
+            let holder = Holder { key: wrong.clone(), ..Holder::now(1 << 40 | index, scenario.attacker) };
             holder.opening(0, Some(victim()), BODY)
         });
         Self {
-            target,
-            protection,
+            scenario,
             judge: Judge::new(admission.clone()),
             admission,
             service: Service::new(cover, &Seeded::default()),
@@ -160,14 +245,15 @@ impl Scene {
             queue: RedemptionQueue::default(),
             pacer: Pacer::of_redemption(0),
             attacker: Attacker {
-                quota,
-                unspent: Vec::new(),
-                open: Vec::new(),
+                quota: IssuanceQuota::new(&theirs),
+                unspent: VecDeque::new(),
+                open: VecDeque::new(),
                 junk: junk.collect(),
                 spent: None,
                 calls: 0,
+                kept: 0,
             },
-            gateway: None,
+            honest: None,
             tokens_made: 1 << 32,
             sent: 0,
             found: 0,
@@ -177,7 +263,7 @@ impl Scene {
 
     fn play(&mut self, course_ms: u64) {
         for ms in 0..course_ms + RETENTION_MS {
-            let now = START.plus_millis(ms);
+            let now = BEGIN.plus_millis(ms);
             if ms.is_multiple_of(1_000) {
                 self.keep_keys(now);
                 self.look(now);
@@ -196,42 +282,51 @@ impl Scene {
             self.admission.add_key(issuer_key(epoch, class), now).unwrap();
         }
         // The attacker asks for what it may have of each key that counts.
-        let current = self.admission.epoch_at(now);
+        let (current, class) = (self.admission.epoch_at(now), self.scenario.attacker);
+        let attacker = &mut self.attacker;
         for epoch in current - 1..=current + 1 {
-            while self
-                .attacker
-                .quota
-                .charge(Identity::of(b"709J"), &issuer_key(epoch, HANDSET), 1, now)
-                .is_ok()
-            {
+            let key = issuer_key(epoch, class);
+            while attacker.quota.charge(Identity::of(b"709J"), &key, 1, now).is_ok() {
                 self.tokens_made += 1;
-                self.attacker.unspent.push(Holder::new(self.tokens_made, epoch, HANDSET));
+                attacker.unspent.push_back(Holder::new(self.tokens_made, epoch, class));
             }
         }
     }
 
+    /// With open sessions and new tokens, and every second time with junk.
     fn attack(&mut self, now: Timestamp) {
         self.attacker.calls += 1;
         let calls = self.attacker.calls;
-        let number = match self.target {
+        let number = match self.scenario.target {
             Target::OneNumber => victim(),
             Target::ManyNumbers => one_of_many(calls),
         };
-        if let Some((holder, counter)) = self.attacker.open.pop() {
+        if calls.is_multiple_of(2) {
+            return self.receive(ATTACKER, self.junk(calls), number, BODY, None, now);
+        }
+        let stores = self.admission.settings().classes[usize::from(self.scenario.attacker.0)].stores;
+        if let Some((holder, counter)) = self.attacker.open.pop_front() {
             let credential = holder.continued(counter, number, BODY);
-            if counter < 3 {
-                self.attacker.open.push((holder, counter + 1));
+            let verdict = self.judge.judge(credential, Some(number), BODY, now);
+            let Judgement::Verdict(verdict) = verdict else { panic!("{verdict:?}") };
+            let is_used =
+                self.protection() != Protection::Nothing && self.end(verdict, ATTACKER, number, BODY, now);
+            // With the same counter again, if it was not used; a session ends after a while.
+            let is_gone = verdict == Verdict::Refuse(Refusal::NoSession);
+            let next = counter + u32::from(is_used);
+            if next < stores && !is_gone {
+                self.attacker.open.push_back((holder, next));
             }
-            return self.receive(ATTACKER, credential, number, BODY, None, now);
         }
-        match self.attacker.unspent.pop() {
-            Some(holder) => {
-                let credential = holder.opening(0, Some(number), BODY);
-                self.attacker.spent = Some(credential.clone());
-                self.receive(ATTACKER, credential, number, BODY, Some(holder), now);
-            }
-            None => self.receive(ATTACKER, self.junk(calls), number, BODY, None, now),
+        if let Some(holder) = self.attacker.unspent.pop_front() {
+            let credential = holder.opening(0, Some(number), BODY);
+            self.attacker.spent = Some(credential.clone());
+            self.receive(ATTACKER, credential, number, BODY, Some(holder), now);
         }
+    }
+
+    fn protection(&self) -> Protection {
+        self.scenario.protection
     }
 
     fn junk(&self, calls: u64) -> Credential {
@@ -242,27 +337,33 @@ impl Scene {
         }
     }
 
-    /// The honest storer stores once.
+    /// Somebody calls.
     fn call(&mut self, now: Timestamp) {
-        let number = match self.target {
+        let number = match self.scenario.target {
             Target::OneNumber => victim(),
             Target::ManyNumbers => one_of_many(u64::from(self.sent) * 1_009),
         };
         let mut body = BODY.to_vec();
         body[..4].copy_from_slice(&self.sent.to_be_bytes());
         self.sent += 1;
-        // A token is good for 16 stores under one number.
-        let credential = match self.gateway.take() {
-            Some((holder, counter)) if counter < 16 => {
+        // A handset has a token for each call; a gateway's is good for two under one number.
+        let stores = match (self.scenario.honest, self.scenario.target) {
+            (HANDSET, _) => 1,
+            (_, Target::OneNumber) => 2,
+            (_, Target::ManyNumbers) => 16,
+        };
+        let credential = match self.honest.take() {
+            Some((holder, counter)) if counter < stores => {
                 let credential = holder.continued(counter, number, &body);
-                self.gateway = Some((holder, counter + 1));
+                self.honest = Some((holder, counter + 1));
                 credential
             }
             _ => {
                 self.tokens_made += 1;
-                let holder = Holder::new(self.tokens_made, self.admission.epoch_at(now), GATEWAY);
+                let epoch = self.admission.epoch_at(now);
+                let holder = Holder::new(self.tokens_made, epoch, self.scenario.honest);
                 let credential = holder.opening(0, Some(number), &body);
-                self.gateway = Some((holder, 1));
+                self.honest = Some((holder, 1));
                 credential
             }
         };
@@ -278,12 +379,16 @@ impl Scene {
         attackers: Option<Holder>,
         now: Timestamp,
     ) {
-        if self.protection == Protection::Nothing {
-            return self.store(from, number, body, now);
+        if self.protection() == Protection::Nothing {
+            self.store(from, number, body, None, now);
+            return;
         }
         match self.judge.judge(credential, Some(number), body, now) {
-            Judgement::Verdict(Verdict::Accept(_)) => self.store(from, number, body, now),
-            Judgement::Verdict(_) => {}
+            Judgement::Verdict(verdict) => {
+                self.end(verdict, from, number, body, now);
+                // Of an epoch to come, or that was over before the attacker came to it.
+                self.attacker.unspent.extend(attackers.filter(|_| verdict == Verdict::Refuse(Refusal::Key)));
+            }
             Judgement::Redeem(redemption) => {
                 if self.admission.reserve(&redemption, now).is_err() {
                     return;
@@ -309,18 +414,62 @@ impl Scene {
             self.pacer.worked(REDEMPTION_US, ms * 1_000);
             let secret = secret_of(&redemption.token().input);
             let settled = self.admission.settle(redemption, &secret, Some(number), &body, now);
-            if settled.is_ok_and(|settled| is_accepted(self.admission.commit(settled))) {
+            if let Ok(settled) = settled {
+                let verdict = self.admission.commit(settled);
+                self.end(verdict, from, number, &body, now);
                 self.attacker.open.extend(attackers.map(|holder| (holder, 1)));
-                self.store(from, number, &body, now);
             }
         }
     }
 
-    fn store(&mut self, from: u64, number: TelephoneNumber, body: &[u8], now: Timestamp) {
-        let stored = self.service.store(&mut self.log, number, body, now);
-        if let (HONEST, Ok(id)) = (from, stored) {
-            self.kept.push_back((now.plus_millis(RETENTION_MS), number, id, body.to_vec()));
+    /// Does with a store as the verdict says. Whether its counter is used.
+    fn end(
+        &mut self,
+        verdict: Verdict,
+        from: u64,
+        number: TelephoneNumber,
+        body: &[u8],
+        now: Timestamp,
+    ) -> bool {
+        match verdict {
+            Verdict::Accept(id) => self.store(from, number, body, id, now),
+            Verdict::AcceptIfRoom(id) => {
+                let rooms = Rooms(&self.admission);
+                match self.service.room(&mut self.log, &rooms, (id, number), now) {
+                    Room::UsedByToken => true,
+                    _ => self.store(from, number, body, Some(id), now),
+                }
+            }
+            Verdict::Repeat(_) | Verdict::Refuse(_) => false,
         }
+    }
+
+    fn store(
+        &mut self,
+        from: u64,
+        number: TelephoneNumber,
+        body: &[u8],
+        id: Option<PlacementId>,
+        now: Timestamp,
+    ) -> bool {
+        let rooms = Rooms(&self.admission);
+        let stored = match self.protection() {
+            Protection::Nothing | Protection::Unshared(_) => {
+                self.service.store(&mut self.log, number, body, now)
+            }
+            _ => self.service.store_as(&mut self.log, &rooms, (number, body), id, now),
+        };
+        match (from, stored) {
+            (HONEST, Ok(id)) => {
+                self.kept.push_back((now.plus_millis(RETENTION_MS), number, id, body.to_vec()));
+            }
+            (_, Ok(_)) => self.attacker.kept += 1,
+            (_, Err(_)) => {
+                id.into_iter().for_each(|id| self.admission.give_back(id, number));
+                return false;
+            }
+        }
+        true
     }
 
     /// Looks for what is about to end, in the last second of its retention.

@@ -110,12 +110,13 @@ fn what_is_not_for_this_service_is_refused_before_any_public_key_work() {
     assert!(matches!(over, Judgement::Verdict(Verdict::Refuse(Refusal::Used))));
     let unopened = store(&mut judge, &holder.continued(1, number, BODY), number, BODY, START);
     assert_refused(unopened, Refusal::NoSession);
-    for neighbour in [epoch - 1, epoch + 1] {
-        let opening = Holder::new(9, neighbour, HANDSET).opening(0, Some(number), BODY);
-        assert!(
-            is_accepted(store(&mut judge, &opening, number, BODY, START)),
-            "the epochs around this one count"
-        );
+    // A token is opened in its own epoch, or two minutes around it.
+    for (neighbour, passed_s, expected) in
+        [(epoch - 1, 119, true), (epoch - 1, 121, false), (epoch + 1, 479, false), (epoch + 1, 481, true)]
+    {
+        let opening = Holder::new(passed_s, neighbour, HANDSET).opening(0, Some(number), BODY);
+        let verdict = store(&mut judge, &opening, number, BODY, START.plus_millis(passed_s * 1_000));
+        assert_eq!(is_accepted(verdict), expected, "{neighbour} after {passed_s} s: {verdict:?}");
     }
 }
 

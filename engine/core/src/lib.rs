@@ -22,6 +22,6 @@ pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementS
 pub use random::Random;
 pub use service::{
     Answer, BatchExchange, Effect, Gate, GatedStore, Item, KeyProblem, NotFound, NotStored, Passage, Problem,
-    Request, Response, Service, Storing, Tallied, Tally,
+    Request, Response, Room, Service, Storing, Tallied, Tally,
 };
 pub use time::{Clock, Retention, RetentionError, Timestamp};

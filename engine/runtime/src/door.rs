@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use herald_admission::{Refusal, Verdict, directory};
 use herald_core::{
-    BatchExchange, Effect, PlacementId, Problem, Request, Service, Storing, TelephoneNumber, Timestamp, batch,
+    BatchExchange, Effect, PlacementId, Problem, Request, Room, Service, Storing, TelephoneNumber, Timestamp,
+    batch,
 };
 use herald_journal::{CommitState, Commits, Pace, Ticket};
 use herald_net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_NONE_MATCH};
@@ -79,10 +80,13 @@ impl Desk {
         let now = self.shared.clock.now();
         let pace = self.shared.pace(now);
         let session = &mut *self.session.borrow_mut();
-        let refusal = match verdict {
+        let refusal = match self.with_room(&gate, session, verdict, number, now) {
             Verdict::Accept(id) => {
+                let placement = (number, &body[..]);
                 let kept = match storing(pace) {
-                    Storing::Possible => session.service.store_as(&mut session.log, number, body, id, now),
+                    Storing::Possible => {
+                        session.service.store_as(&mut session.log, &*gate, placement, id, now)
+                    }
                     Storing::Impossible => Err(Problem::Unavailable),
                 };
                 match kept {
@@ -98,10 +102,27 @@ impl Desk {
             Verdict::Repeat(id) if session.service.holds(&mut session.log, number, id, now) => {
                 return self.stored(number, id, pace);
             }
-            Verdict::Repeat(_) => Refusal::Repeated,
+            Verdict::AcceptIfRoom(_) | Verdict::Repeat(_) => Refusal::Repeated,
             Verdict::Refuse(refusal) => refusal,
         };
         Reply::Ready(Some(refused(books, refusal, now)))
+    }
+
+    /// The verdict on a store under a number, with nothing left to ask.
+    fn with_room(
+        &self,
+        gate: &Gatekeeper,
+        session: &mut Session,
+        verdict: Verdict,
+        number: TelephoneNumber,
+        now: Timestamp,
+    ) -> Verdict {
+        let Verdict::AcceptIfRoom(id) = verdict else { return verdict };
+        match session.service.room(&mut session.log, gate, (id, number), now) {
+            Room::UsedByToken => Verdict::Refuse(Refusal::NumberUsed),
+            // What others use is looked at when it is kept.
+            Room::Free | Room::UsedByOthers => Verdict::Accept(Some(id)),
+        }
     }
 
     fn opened(&self, verdict: Verdict) -> Reply {

@@ -239,8 +239,9 @@ pub const ITEMS_REPORTED_MAX: usize = 1 << 17;
 /// How long clients may keep the issuer directory, in seconds.
 pub const DIRECTORY_FRESH_S: u64 = 60;
 
-/// Tokens kept ahead for each service that wants them, when nothing is configured: calls of some minutes.
-pub(crate) const TOKENS_KEPT_DEFAULT: u32 = 32;
+/// Tokens kept ahead for each service that wants them, when nothing is configured: what a service lets a
+/// handset have of an epoch.
+pub(crate) const TOKENS_KEPT_DEFAULT: u32 = 8;
 /// Tokens that may be kept ahead for a service: some 700 KiB of the largest.
 pub(crate) const TOKENS_KEPT_MAX: u32 = 1024;
 /// Services of which tokens are kept. For another one that was not used for longest is forgotten, and asks again.

@@ -1,4 +1,5 @@
-//! Who may store: what the service is told of each store where tokens are needed. It knows no tokens.
+//! Who may store: what the service is told of each store where tokens are needed, and what it asks where a number is
+//! crowded. It knows no tokens.
 
 use super::message::{Answer, Effect, Request, Response};
 use super::problem::Problem;
@@ -8,7 +9,7 @@ use super::{Service, Storing, item_path};
 use crate::batch::{CREDENTIAL_BYTES, Outcome};
 use crate::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
 use crate::number::TelephoneNumber;
-use crate::placement::{PlacementId, PlacementStore};
+use crate::placement::{NewPlacement, PlacementId, PlacementStore, Refusal};
 use crate::time::Timestamp;
 
 /// Decides which placements of batches may be stored.
@@ -18,6 +19,34 @@ pub trait Gate {
 
     /// One that was let in under this id could not be kept.
     fn give_back(&mut self, id: PlacementId, number: TelephoneNumber);
+
+    /// How many placements a number may hold before [`room`](Self::room) is asked for each that is let in.
+    fn uncontested(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// Whether one that was let in under this id finds room under its number, which has room for `room` and holds what `live`
+    /// gives. The gate need not ask for it.
+    fn room(
+        &self,
+        _store: (PlacementId, TelephoneNumber),
+        _live: &mut dyn FnMut() -> Vec<PlacementId>,
+        _room: u32,
+        _now: Timestamp,
+    ) -> Room {
+        Room::Free
+    }
+}
+
+/// Whether a store finds room under its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It does.
+    Free,
+    /// Its token has stored enough there.
+    UsedByToken,
+    /// All that may be there of those like it is there.
+    UsedByOthers,
 }
 
 /// A store to be judged.
@@ -36,6 +65,8 @@ pub struct GatedStore<'a> {
 pub enum Passage {
     /// It is kept under this id, or under a new one.
     In(Option<PlacementId>),
+    /// It is kept under this id if the gate finds [`Gate::room`] for it.
+    InIfRoom(PlacementId),
     /// It was let in before, under this id: it is there, or it is refused as [`Outcome::Used`].
     Again(PlacementId),
     /// It is refused.
@@ -77,21 +108,53 @@ pub(super) fn check_body(body: &[u8]) -> Result<(), Problem> {
 }
 
 impl Service {
-    /// Keeps a placement as [`store`](Self::store), under the given id if there is one. The id is unique.
+    /// Keeps a placement that `gate` has let in, as [`store`](Self::store), under its id if there is one. The id is unique.
     ///
     /// # Errors
     /// As [`store`](Self::store).
     pub fn store_as(
         &mut self,
         store: &mut dyn PlacementStore,
-        number: TelephoneNumber,
-        body: &[u8],
+        gate: &dyn Gate,
+        (number, body): (TelephoneNumber, &[u8]),
         id: Option<PlacementId>,
         now: Timestamp,
     ) -> Result<PlacementId, Problem> {
         let mut result = Vec::with_capacity(1);
-        self.store_each(store, core::iter::once((number, body, id)), now, &mut result);
+        self.store_each(store, Some(gate), core::iter::once((number, body, id)), now, &mut result);
         result.pop().expect("one result for one placement")
+    }
+
+    /// What `gate` says of a store that it lets in under this id if there is room.
+    pub fn room(
+        &self,
+        store: &mut dyn PlacementStore,
+        gate: &dyn Gate,
+        (id, number): (PlacementId, TelephoneNumber),
+        now: Timestamp,
+    ) -> Room {
+        let room = self.records_max(number, now);
+        gate.room((id, number), &mut || live_ids(store, number, now), room, now)
+    }
+
+    /// What becomes of a placement for which its number has not surely room: it has while it is not full, and if the gate
+    /// says so. The number's own bound takes a hash to know.
+    #[cold]
+    pub(super) fn contest(
+        &self,
+        store: &mut dyn PlacementStore,
+        gate: Option<&dyn Gate>,
+        placement: &NewPlacement<'_>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let room = self.records_max(placement.number, now);
+        if let Some(gate) = gate {
+            let mut live = || live_ids(store, placement.number, now);
+            if gate.room((placement.id, placement.number), &mut live, room, now) != Room::Free {
+                return Err(Refusal::NumberFull);
+            }
+        }
+        store.append(placement, room, now)
     }
 
     /// Whether a placement of this id is live under the number. Cover is not looked at.
@@ -125,21 +188,27 @@ impl Service {
     ) {
         let mut passages = Vec::with_capacity(stores.len());
         gate.judge(stores, now, &mut passages);
+        self.look_for_room(store, gate, stores, now, &mut passages);
         let let_in = stores.iter().zip(&passages).filter_map(|(one, passage)| match passage {
             Passage::In(id) => Some((one.number, one.body, *id)),
-            _ => None,
+            Passage::InIfRoom(id) => Some((one.number, one.body, Some(*id))),
+            Passage::Again(_) | Passage::Out(_) => None,
         });
         let mut kept = Vec::with_capacity(stores.len());
-        self.store_each(store, let_in, now, &mut kept);
+        self.store_each(store, Some(&*gate), let_in, now, &mut kept);
         let mut kept = kept.into_iter();
+        let mut kept = |number, id: Option<PlacementId>, gate: &mut dyn Gate| {
+            kept.next().expect("one for each that was let in").map_err(|problem| {
+                if let Some(id) = id {
+                    gate.give_back(id, number);
+                }
+                Outcome::of_problem(&problem)
+            })
+        };
         for (one, passage) in stores.iter().zip(passages) {
             results.push(match passage {
-                Passage::In(id) => kept.next().expect("one for each that was let in").map_err(|problem| {
-                    if let Some(id) = id {
-                        gate.give_back(id, one.number);
-                    }
-                    Outcome::of_problem(&problem)
-                }),
+                Passage::In(id) => kept(one.number, id, gate),
+                Passage::InIfRoom(id) => kept(one.number, Some(id), gate),
                 Passage::Again(id) if self.holds(store, one.number, id, now) => Ok(id),
                 Passage::Again(_) => Err(self.not_let_in(Outcome::Used)),
                 Passage::Out(outcome) => Err(self.not_let_in(outcome)),
@@ -152,4 +221,36 @@ impl Service {
         self.tally.not_stored(NotStored::of_outcome(outcome));
         outcome
     }
+
+    /// Turns away those of `stores` that are let in if there is room, and find none behind those before them.
+    fn look_for_room(
+        &self,
+        store: &mut dyn PlacementStore,
+        gate: &dyn Gate,
+        stores: &[GatedStore<'_>],
+        now: Timestamp,
+        passages: &mut [Passage],
+    ) {
+        for index in 0..passages.len() {
+            let Passage::InIfRoom(id) = passages[index] else { continue };
+            let number = stores[index].number;
+            let is_before = |(one, passage): (&GatedStore<'_>, &Passage)| match passage {
+                Passage::In(Some(id)) | Passage::InIfRoom(id) if one.number == number => Some(*id),
+                _ => None,
+            };
+            let before: Vec<_> = stores.iter().zip(&*passages).take(index).filter_map(is_before).collect();
+            let mut live = || [live_ids(store, number, now), before.clone()].concat();
+            let room = self.records_max(number, now);
+            // What others use is looked at when it is kept.
+            if gate.room((id, number), &mut live, room, now) == Room::UsedByToken {
+                passages[index] = Passage::Out(Outcome::NumberUsed);
+            }
+        }
+    }
+}
+
+fn live_ids(store: &mut dyn PlacementStore, number: TelephoneNumber, now: Timestamp) -> Vec<PlacementId> {
+    let mut live = Vec::new();
+    store.for_each_live_id(number, now, &mut |id| live.push(id));
+    live
 }

@@ -29,7 +29,7 @@ use crate::random::{IdStream, Random};
 use crate::time::Timestamp;
 
 pub use batch::BatchExchange;
-pub use gate::{Gate, GatedStore, Passage};
+pub use gate::{Gate, GatedStore, Passage, Room};
 pub use message::{Answer, Effect, Request, Response};
 pub use problem::{KeyProblem, Problem};
 use route::{ListForm, PASSPORT_TYPE, Route, accepts, is_of_type, list_form};
@@ -114,7 +114,7 @@ impl Service {
     ) -> Result<PlacementId, Problem> {
         let placement = self.placement(number, body, now).inspect_err(|problem| self.not_stored(problem))?;
         let result = store.append(&placement, RECORDS_PER_NUMBER_LEAST, now);
-        self.settle(store, &placement, result, now)
+        self.settle(store, None, &placement, result, now)
     }
 
     /// Keeps each of `placements`, or says at its place in `results` why not: what [`store`](Self::store) says of one
@@ -127,18 +127,21 @@ impl Service {
         results: &mut Vec<Result<PlacementId, Problem>>,
     ) {
         let placements = placements.iter().map(|&(number, body)| (number, body, None));
-        self.store_each(store, placements, now, results);
+        self.store_each(store, None, placements, now, results);
     }
 
-    /// [`store_batch`](Self::store_batch), each under the id that it comes with, if it does.
+    /// [`store_batch`](Self::store_batch), each under the id that it comes with, if it does, and with the room that `gate`
+    /// gives it, if there is one.
     fn store_each<'a>(
         &mut self,
         store: &mut dyn PlacementStore,
+        gate: Option<&dyn Gate>,
         placements: impl Iterator<Item = (TelephoneNumber, &'a [u8], Option<PlacementId>)>,
         now: Timestamp,
         results: &mut Vec<Result<PlacementId, Problem>>,
     ) {
         results.clear();
+        let records_max = RECORDS_PER_NUMBER_LEAST.min(gate.map_or(u32::MAX, Gate::uncontested));
         let mut placements = placements.peekable();
         // What cannot be stored is answered at once and leaves its place in the arrays to the next.
         while let Some(&(number, ..)) = placements.peek() {
@@ -159,11 +162,11 @@ impl Service {
                 results.push(placement.map(|placement| placement.id));
             }
             let mut kept = [Ok(()); STORES_TOGETHER];
-            store.append_batch(&new[..count], RECORDS_PER_NUMBER_LEAST, now, &mut kept[..count]);
+            store.append_batch(&new[..count], records_max, now, &mut kept[..count]);
             let mut appended = new.iter().zip(kept);
             for result in results[first..].iter_mut().filter(|result| result.is_ok()) {
                 let (placement, kept) = appended.next().expect("one for each that could be stored");
-                *result = self.settle(store, placement, kept, now);
+                *result = self.settle(store, gate, placement, kept, now);
             }
         }
     }
@@ -354,16 +357,17 @@ impl Service {
     }
 
     /// What became of a placement that was tried with the least bound any number has. Where that refused it, the
-    /// number's own bound decides, which takes a hash to know and is seldom asked for.
+    /// number's own bound and the gate decide, who are seldom asked.
     fn settle(
         &self,
         store: &mut dyn PlacementStore,
+        gate: Option<&dyn Gate>,
         placement: &NewPlacement<'_>,
         result: Result<(), Refusal>,
         now: Timestamp,
     ) -> Result<PlacementId, Problem> {
         let result = match result {
-            Err(Refusal::NumberFull) => store.append(placement, self.records_max(placement.number, now), now),
+            Err(Refusal::NumberFull) => self.contest(store, gate, placement, now),
             result => result,
         };
         match result {

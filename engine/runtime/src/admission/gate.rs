@@ -7,7 +7,7 @@ use herald_admission::{
     Continued, ContinuedStore, Credential, Judge, Judgement, Refusal, Verdict, WireError, wire,
 };
 use herald_core::batch::Outcome;
-use herald_core::{Gate, GatedStore, Passage, PlacementId, TelephoneNumber, Timestamp};
+use herald_core::{Gate, GatedStore, Passage, PlacementId, Room, TelephoneNumber, Timestamp};
 use herald_net::header::{AUTHORIZATION, CONTENT_TYPE};
 use herald_net::{Bytes, Parts, Peer, StatusCode};
 
@@ -115,7 +115,7 @@ pub(crate) fn not_a_credential() -> HttpResponse {
 /// The answer to a request to open a session.
 pub(crate) fn opened(books: &Books, verdict: Verdict, now: Timestamp) -> HttpResponse {
     match verdict {
-        Verdict::Accept(_) | Verdict::Repeat(_) => bare(StatusCode::NO_CONTENT),
+        Verdict::Accept(_) | Verdict::AcceptIfRoom(_) | Verdict::Repeat(_) => bare(StatusCode::NO_CONTENT),
         Verdict::Refuse(refusal) => refused(books, refusal, now),
     }
 }
@@ -134,6 +134,7 @@ impl Gate for Gatekeeper {
         self.judge.judge_batch(&stores, now, &mut self.verdicts);
         passages.extend(self.verdicts.iter().map(|verdict| match verdict {
             Verdict::Accept(id) => Passage::In(*id),
+            Verdict::AcceptIfRoom(id) => Passage::InIfRoom(*id),
             Verdict::Repeat(id) => Passage::Again(*id),
             Verdict::Refuse(refusal) => Passage::Out(outcome(*refusal)),
         }));
@@ -141,6 +142,20 @@ impl Gate for Gatekeeper {
 
     fn give_back(&mut self, id: PlacementId, number: TelephoneNumber) {
         self.admitting.books().admission.give_back(id, number);
+    }
+
+    fn uncontested(&self) -> u32 {
+        self.admitting.books().admission.uncontested()
+    }
+
+    fn room(
+        &self,
+        store: (PlacementId, TelephoneNumber),
+        live: &mut dyn FnMut() -> Vec<PlacementId>,
+        room: u32,
+        now: Timestamp,
+    ) -> Room {
+        self.admitting.books().admission.room(store, live, room, now)
     }
 }
 

@@ -304,7 +304,9 @@ impl Work {
             }
             let verdict = admission.commit(settled);
             // Who has gone stores nothing, and may come again with the same store.
-            if let (false, Verdict::Accept(Some(id)), Some(number)) = (giver.is_awaited(), verdict, number) {
+            if let (false, Some(number)) = (giver.is_awaited(), number)
+                && let Verdict::Accept(Some(id)) | Verdict::AcceptIfRoom(id) = verdict
+            {
                 admission.give_back(id, number);
             }
             giver.give(verdict);

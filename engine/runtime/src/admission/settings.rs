@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use herald_admission::limits::{
-    CLASSES_MAX, EPOCH_DEFAULT_MS, EPOCH_MAX_MS, EPOCH_MIN_MS, EPOCHS_AHEAD_MAX, QUOTA_MAX,
-    REDEMPTION_SHARE_PERMILLE, SESSIONS_DEFAULT, SESSIONS_MAX,
+    CLASSES_MAX, EPOCH_DEFAULT_MS, EPOCH_MAX_MS, EPOCH_MIN_MS, EPOCHS_AHEAD_MAX, LIVE_PER_IDENTITY,
+    QUOTA_MAX, REDEMPTION_SHARE_PERMILLE, SESSIONS_DEFAULT, SESSIONS_MAX,
 };
 use herald_admission::{Challenge, ClassPolicy, Settings, Suite};
 use herald_stir::TrustStore;
@@ -77,7 +77,7 @@ impl AdmissionSettings {
 
     /// `NAME=STORES[:TOKENS][,...]`: a class that has a default keeps the rest of it.
     pub(crate) fn set_classes(&mut self, value: &str) -> Result<(), &'static str> {
-        const WANTED: &str = "up to 3 of NAME=STORES, or NAME=STORES:TOKENS, as in handset=4:64,gateway=256; stores from 1 to 1024, tokens from 1";
+        const WANTED: &str = "up to 3 of NAME=STORES, or NAME=STORES:TOKENS, as in handset=4:8,gateway=256; stores from 1 to 1024, tokens from 1";
         let classes: Option<Vec<_>> = value.split(',').map(|class| read_class(class.trim())).collect();
         let classes = classes.filter(|classes| (1..=CLASSES_MAX).contains(&classes.len())).ok_or(WANTED)?;
         let is_twice =
@@ -145,6 +145,6 @@ fn read_class(class: &str) -> Option<ClassPolicy> {
     }
     let usual = if stores <= 16 { ClassPolicy::handset() } else { ClassPolicy::gateway() };
     let stores_per_number = usual.stores_per_number.max(if stores <= 16 { stores } else { 1 });
-    let tokens_per_identity = tokens.unwrap_or(usual.tokens_per_identity);
+    let tokens_per_identity = tokens.unwrap_or((LIVE_PER_IDENTITY / stores_per_number).max(1));
     Some(ClassPolicy { name: name.to_owned(), stores, stores_per_number, tokens_per_identity, ..usual })
 }

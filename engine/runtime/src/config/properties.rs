@@ -243,7 +243,7 @@ pub const PROPERTIES: &[Property] = &[
         form: "NAME=STORES[:TOKENS][,...]",
         default: "handset=4,gateway=256",
         meaning: "the classes of tokens, up to 3, and how many stores a token of each is good for (1 to 1024), and how \
-                  many tokens of it a holder may have of each epoch (handset: 64, gateway: 100000); each class has keys of \
+                  many tokens of it a holder may have of each epoch (handset: 8, gateway: 16); each class has keys of \
                   its own, so a token hides among those of its class; the first is for every holder, the others for \
                   those of a service provider code or a range",
         set: |config, value| config.admission.set_classes(value),
@@ -484,7 +484,7 @@ pub const PROPERTIES: &[Property] = &[
         name: "tokens_kept",
         option: "tokens-kept",
         form: "COUNT (0 to 1024)",
-        default: "32",
+        default: "8",
         meaning: "tokens kept ahead for each service that wants them; 0: none are asked for, and such services refuse calls",
         set: |config, value| config.services.wallet.set_kept(value),
     },

@@ -216,13 +216,14 @@ fn one_token_raced_by_eight_is_spent_once() {
 fn the_end_of_an_epoch_ends_its_keys_sessions_and_tokens_together() {
     const EPOCH_MS: u64 = 600_000;
     let scene = Scene::new(&[("token_epoch", "10m")]);
-    let clock = Moved::at(1_795_300_000_000 / EPOCH_MS * EPOCH_MS + EPOCH_MS / 2);
+    // A minute before the end of one.
+    let clock = Moved::at(1_795_300_000_000 / EPOCH_MS * EPOCH_MS + EPOCH_MS - 60_000);
     let (service, purse, holder) = (scene.open_at(clock.clone()), Purse::new(), scene.holder(HOLDER));
     let tokens = purse.get(&service, &holder, "handset", 2);
     stored(&service.store(CALLED, body(1), Some(&tokens[0].open(CALLED, 0, &body(1)))));
     let first = service.whole_directory();
-    clock.go(EPOCH_MS);
-    // Still taken one epoch later.
+    clock.go(120_000);
+    // Still taken a minute behind it.
     stored(&service.store(CALLED, body(2), Some(&tokens[1].open(CALLED, 0, &body(2)))));
     clock.go(EPOCH_MS);
     let late = service.store(CALLED, body(3), Some(&tokens[1].open(CALLED, 1, &body(3))));
@@ -265,6 +266,39 @@ fn each_holder_has_so_many_tokens_of_a_key_and_strangers_none() {
     assert_eq!(purse.send(&service, &holder, &wanted).brief(), (403, "token-class".to_owned()));
     assert_eq!(purse.send(&service, &scene.provider(HOLDER), &wanted).status, 200);
     assert_eq!(purse.get(&service, &scene.holder(CALLED), "handset", 16).len(), 16, "another identity");
+}
+
+#[test]
+fn by_default_a_holder_has_tokens_for_32_placements_under_a_number_in_an_epoch() {
+    let scene = Scene::new(&[("token_classes", "handset=4,gateway=256")]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.provider(HOLDER));
+    for (class, tokens) in [("handset", 8), ("gateway", 16)] {
+        let wanted = purse.want(&service, class, tokens + 1);
+        assert_eq!(purse.send(&service, &holder, &wanted).brief(), (429, "token-quota".to_owned()));
+        assert_eq!(purse.get(&service, &holder, class, tokens).len(), tokens, "{class}");
+    }
+}
+
+#[test]
+fn a_gateway_s_token_has_two_placements_under_a_number_at_a_time_alone_or_in_batches() {
+    let scene = Scene::new(&[]);
+    let (service, purse) = (scene.open(), Purse::new());
+    let token = purse.get(&service, &scene.provider(HOLDER), "gateway", 1).remove(0);
+    stored(&service.store(CALLED, body(0), Some(&token.open(CALLED, 0, &body(0)))));
+    stored(&service.store(CALLED, body(1), Some(&token.go_on(CALLED, 1, &body(1)))));
+    let third = service.store(CALLED, body(2), Some(&token.go_on(CALLED, 2, &body(2))));
+    assert_eq!(third.brief(), (429, "token-number".to_owned()));
+    stored(&service.store(HOLDER, body(3), Some(&token.go_on(HOLDER, 3, &body(3)))));
+    // In one batch as well: the first two are there when the others are asked for.
+    const ANOTHER: &str = "12225550199";
+    let mut request = batch::begin_gated();
+    for counter in 4..8 {
+        let (record, content) = (token.record(ANOTHER, counter, &body(9)), body(9));
+        batch::put_gated(&mut request, &record, number(ANOTHER), &content).expect("a size");
+    }
+    let told = batch_results(&service, request);
+    assert!(matches!(told[..2], [Stored::Done(_), Stored::Done(_)]), "{told:?}");
+    assert_eq!(told[2..], [Stored::Refused(Outcome::NumberUsed); 2]);
 }
 
 #[test]

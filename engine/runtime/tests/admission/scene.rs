@@ -91,6 +91,8 @@ impl Scene {
             ("token_name", NAME.to_owned()),
             ("token_roots", path("roots.pem")),
             ("token_epochs_ahead", "2".to_owned()),
+            // More than by default, so that one holder has enough for a test.
+            ("token_classes", "handset=4:64,gateway=256:10000".to_owned()),
             ("unix_socket", path("socket")),
         ];
         all.extend(properties.iter().map(|(name, value)| (*name, (*value).to_owned())));
