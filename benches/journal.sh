@@ -33,14 +33,16 @@ printf 'Reads are of numbers stored in the first half, each waiting for the last
 figure() { printf '%s\n' "$table" | awk -F' *[|] *' -v course="$1" -v column="$2" '$2 == course { print $(column + 1) + 0 }'; }
 # both COURSE COURSE COLUMN: the figures of two, the lesser first.
 both() { printf '%s\n%s\n' "$(figure "$1" "$3")" "$(figure "$2" "$3")" | sort -g; }
+# ceiling COURSE: what the plain log reached of the plain writer.
+ceiling() { awk -v log_rate="$(figure "$1" 13)" -v plain="$(figure "$1" 4)" 'BEGIN { printf "%.3f", log_rate / plain }'; }
 # row ROW VALUE UNIT: a median whose spread is not kept.
 row() { record "$1" "$2" "$3" "$2" "$2"; }
 
 buffered="\`buffered\`, generations fit in memory" synced="\`synced\`, generations fit in memory"
 row buffered_ratio "$(figure "$buffered" 6)" x
 row synced_ratio "$(figure "$synced" 6)" x
-row buffered_of_log_ratio "$(figure "$buffered" 14)" x
-row synced_of_log_ratio "$(figure "$synced" 14)" x
+row buffered_ceiling "$(ceiling "$buffered")" x
+row synced_ceiling "$(ceiling "$synced")" x
 row buffered_of_memory "$(awk -v of="$(figure "\`buffered\`, the same burst" 2)" -v all="$(figure "\`memory\`, a burst" 2)" \
     'BEGIN { printf "%.3f", of / all }')" x
 row write_amplification "$(both "$buffered" "$synced" 7 | tail -n 1)" x
