@@ -63,7 +63,7 @@ divide() {
 
 strip_all() {
     local file
-    find "$work" -name '*.so*' -type f -exec strip --strip-unneeded --remove-section=.comment {} +
+    find "$work" -name '*.so*' -type f -exec strip --strip-unneeded --remove-section=.comment {} + -exec chmod 644 {} +
     strip --strip-unneeded --remove-section=.comment "$work/herald/usr/bin/herald"
     for file in "$work"/libherald-dev/usr/lib/*/libherald.a; do strip --strip-debug --enable-deterministic-archives "$file"; done
 }

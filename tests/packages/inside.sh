@@ -58,6 +58,12 @@ CMAKE
 quietly cmake -S . -B versions
 ok "CMake finds the versions that fit, and no others"
 
+for folder in /usr/lib/*/herald/plugins; do
+    [ -d "$folder" ] || continue
+    quietly herald plugin list "$folder"
+    ok "$(wc -l <output) lines about the plugins in their folder"
+done
+
 # As the unit does it.
 install -d -o herald -g herald -m 700 /var/lib/herald
 install -d -o herald -g herald -m 755 /run/herald
