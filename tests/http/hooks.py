@@ -4,6 +4,7 @@ Bodies here are not JSON, so their types need a writer and readers; and two rule
 be written in a schema.
 """
 
+import json
 import re
 
 import schemathesis
@@ -13,7 +14,14 @@ SEPARATORS = r"[ \-.()/]*"
 NUMBER = re.compile(rf"{SEPARATORS}\+?{SEPARATORS}([0-9*#]{SEPARATORS}){{1,15}}")
 
 
-@schemathesis.serializer("application/passport", "application/vnd.herald.batch", "application/jose")
+@schemathesis.serializer(
+    "application/passport",
+    "application/vnd.herald.batch",
+    "application/jose",
+    "application/vnd.herald.admission",
+    "application/private-token-request",
+    "application/private-token-amortized-batch-request",
+)
 def write_bytes(ctx, value):
     """Bytes go out as they are; generated text stands for as many bytes as it has signs."""
     if isinstance(value, str):
@@ -21,10 +29,21 @@ def write_bytes(ctx, value):
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-@schemathesis.deserializer("application/passport", "application/vnd.herald.batch")
+@schemathesis.deserializer(
+    "application/passport",
+    "application/vnd.herald.batch",
+    "application/private-token-response",
+    "application/private-token-amortized-batch-response",
+)
 def read_bytes(ctx, response):
     """One sign for each byte, so that the schema's lengths are checked."""
     return response.content.decode("latin-1")
+
+
+@schemathesis.deserializer("application/private-token-issuer-directory")
+def read_directory(ctx, response):
+    """The issuer directory is JSON under a name of its own."""
+    return json.loads(response.content)
 
 
 @schemathesis.deserializer("text/uri-list")

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Runs the program, plays the example of RFC 8816 section 9 over HTTP/1.1 and HTTP/2, checks docs/openapi.yaml, and
-# checks the program against that document with schemathesis over TLS.
+# checks the program against that document with schemathesis over TLS. Then the same where stores need tokens.
 #
 # The program must be built. Tools of Python go to a folder of their own in the user's cache, once.
-# HTTP_SECONDS: how long schemathesis may look, 60 if not set.
+# HTTP_SECONDS: how long schemathesis may look, 60 if not set, and a quarter of that again where stores need tokens.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-herald=${CARGO_TARGET_DIR:-target}/debug/herald
+target=${CARGO_TARGET_DIR:-target}
+herald=$target/debug/herald
+# Plugins are named by their whole path.
+objects=$(realpath "$target")/debug/examples
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/herald/venv
 seconds=${HTTP_SECONDS:-60}
 tools=(schemathesis==4.32.5 openapi-spec-validator==0.9.0)
@@ -57,7 +60,12 @@ install_tools() {
 # Starts the program and sets $url and $ca from the line it prints when it is ready. The retention is short: what a
 # minute of generated requests stores would fill a number, which then refuses with 503, as it should.
 start_server() {
-    "$herald" serve --dev --listen 127.0.0.1:0 --retention 3s --data "$scratch/data" >"$scratch/out" 2>"$scratch/err" &
+    local data=$1
+    shift
+    # Nothing of one that was here before.
+    : >"$scratch/out"
+    "$herald" serve --dev --listen 127.0.0.1:0 --retention 3s --data "$scratch/$data" "$@" \
+        >"$scratch/out" 2>"$scratch/err" &
     server=$!
     local line waited=0
     until line=$(grep -m 1 '^listening https://.* ca=' "$scratch/out"); do
@@ -74,16 +82,30 @@ start_server() {
     [ -r "$ca" ] || fail "the certificate $ca cannot be read"
 }
 
-# The document must be one, and the program must do what it says and nothing else.
+stop_server() {
+    kill "$server"
+    wait "$server" || fail "the program ended with $?"
+    server=
+}
+
+# A holder of numbers and a service that wants its tokens.
+start_gated_server() {
+    "$herald" keygen --out "$scratch/keys" --authority "$scratch/authority" --number 12155551212 >/dev/null
+    start_server gated --plugins "$objects/librate_voprf.so" --admission rate-voprf --token-name cps.example.net \
+        --token-roots "$scratch/authority/roots.pem"
+}
+
+# check_document SECONDS ARGUMENT...: the program must do what the document says and nothing else.
 check_document() {
-    "$venv/bin/openapi-spec-validator" docs/openapi.yaml
+    local seconds=$1
+    shift
     # The tools leave caches in the current folder, so that is the scratch folder; paths are made absolute.
     sed "s|^hooks = \"|&$PWD/|" tests/http/schemathesis.toml >"$scratch/schemathesis.toml"
     local document=$PWD/docs/openapi.yaml
     (
         cd "$scratch"
         timeout $((seconds + 30)) "$venv/bin/schemathesis" --config-file schemathesis.toml run "$document" \
-            --url "$url" --tls-verify "$ca" --max-time "$seconds" --no-color
+            --url "$url" --tls-verify "$ca" --max-time "$seconds" --no-color "$@"
     )
 }
 
@@ -95,10 +117,20 @@ still_alive() {
 }
 
 install_tools
-start_server
+"$venv/bin/openapi-spec-validator" docs/openapi.yaml
+start_server data
 printf '%s at %s\n' "$herald" "$url"
 tests/http/curl.sh "$url" "$ca"
 still_alive "the exchanges with curl"
-check_document
+check_document "$seconds" --exclude-tag tokens
 still_alive "the check of the document"
+stop_server
+
+cargo build --quiet -p herald-loadable --example rate_voprf
+start_gated_server
+printf '%s at %s, where stores need tokens\n' "$herald" "$url"
+check_document $((seconds / 4 + 1)) --include-tag tokens --include-operation-id storePlacement \
+    --request-cert "$scratch/keys/signing.pem" --request-cert-key "$scratch/keys/signing.key"
+still_alive "the check of the document where stores need tokens"
+stop_server
 printf 'tests/http: all passed\n'
