@@ -307,6 +307,11 @@ impl Admission {
         }
     }
 
+    /// Sessions that are held; one that is over counts for a second or so more. O(sessions there may be).
+    pub fn sessions_count(&self) -> usize {
+        self.sessions.held_count()
+    }
+
     /// How many tokens of the epochs that count were spent.
     pub fn spent_count(&self) -> u64 {
         self.books.read().spent.iter().map(|(_, spent)| spent.count()).sum()

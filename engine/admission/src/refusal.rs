@@ -79,26 +79,51 @@ impl Refusal {
         }
     }
 
+    /// The names of all, each at its [`index`](Self::index).
+    pub const KINDS: [&str; 16] = [
+        "credential",
+        "token-needed",
+        "token-type",
+        "token-service",
+        "token-key",
+        "no-session",
+        "token-spent",
+        "token-proof",
+        "token-used",
+        "counter-repeated",
+        "token-number",
+        "token-redeeming",
+        "redemption-queue",
+        "sessions-full",
+        "epoch-full",
+        "redemption-unavailable",
+    ];
+
+    /// Its place in [`KINDS`](Self::KINDS).
+    pub const fn index(&self) -> usize {
+        match self {
+            Self::Malformed(_) => 0,
+            Self::Missing => 1,
+            Self::Scheme => 2,
+            Self::Service => 3,
+            Self::Key => 4,
+            Self::NoSession => 5,
+            Self::Spent => 6,
+            Self::Proof => 7,
+            Self::Used => 8,
+            Self::Repeated => 9,
+            Self::NumberUsed => 10,
+            Self::Redeeming => 11,
+            Self::Queue { .. } => 12,
+            Self::SessionsFull { .. } => 13,
+            Self::EpochFull { .. } => 14,
+            Self::Unavailable => 15,
+        }
+    }
+
     /// A name for programs.
     pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "credential",
-            Self::Missing => "token-needed",
-            Self::Scheme => "token-type",
-            Self::Service => "token-service",
-            Self::Key => "token-key",
-            Self::NoSession => "no-session",
-            Self::Spent => "token-spent",
-            Self::Proof => "token-proof",
-            Self::Used => "token-used",
-            Self::Repeated => "counter-repeated",
-            Self::NumberUsed => "token-number",
-            Self::Redeeming => "token-redeeming",
-            Self::Queue { .. } => "redemption-queue",
-            Self::SessionsFull { .. } => "sessions-full",
-            Self::EpochFull { .. } => "epoch-full",
-            Self::Unavailable => "redemption-unavailable",
-        }
+        Self::KINDS[self.index()]
     }
 }
 

@@ -221,6 +221,12 @@ impl Sessions {
         }
     }
 
+    /// Sessions in the table; one that is over counts until it is taken away. O(slots).
+    pub(crate) fn held_count(&self) -> usize {
+        let is_held = |head: &&AtomicU64| head.load(Ordering::Relaxed) != 0;
+        self.heads.iter().map(|heads| heads.0.iter().filter(is_held).count()).sum()
+    }
+
     pub(crate) fn slot_count(&self) -> usize {
         self.slots.len()
     }

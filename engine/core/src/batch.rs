@@ -381,5 +381,14 @@ pub fn withdraw(mut results: &[u8]) -> Vec<u8> {
     out
 }
 
+/// How many of these results of stores say "stored".
+pub fn stored_count(mut results: &[u8]) -> usize {
+    let mut count = 0;
+    while let Ok(Some(result)) = take_stored(&mut results) {
+        count += usize::from(matches!(result, Stored::Done(_)));
+    }
+    count
+}
+
 // The largest record that must be kept until the rest of it arrives.
 const _: () = assert!(BATCH_RECORD_BYTES_MAX == CREDENTIAL_BYTES + 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX);

@@ -21,7 +21,7 @@ use crate::index::{Bucket, BucketIndex};
 use crate::limits::{BATCH_PART, OPEN_SEGMENT_AGE_SHARE, RECORD_BYTES_COMMON, RETIRE_STEP};
 use crate::log::PlacementLog;
 use crate::pins::Pin;
-use crate::record::Header;
+use crate::record::{Header, record_bytes};
 use crate::segments::{Claimed, Source};
 
 /// One thread's way into a [`PlacementLog`]: a [`PlacementStore`] that shares the log with the other handles.
@@ -105,6 +105,16 @@ impl LogHandle {
             self.open(Source::Restored, Timestamp::default())?;
         }
         self.publish(placement, None)
+    }
+
+    /// Whether an append of `body_bytes` would find memory at `now`: it takes a segment as that append would, and keeps it
+    /// for the next one.
+    pub fn has_room(&mut self, body_bytes: usize, now: Timestamp) -> bool {
+        let length = record_bytes(body_bytes);
+        self.open_fits(length, Source::Appended) || {
+            self.seal();
+            self.open_at(now).is_ok()
+        }
     }
 
     /// Sees to an open segment with `length` bytes of room, a new one if the old is full or old.

@@ -1,6 +1,7 @@
 //! What happened on a reactor, as numbers that any thread may read: aggregates only, nothing about one peer.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 
 /// Why a connection ended before its peer wanted it to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,30 @@ pub(crate) struct Counters {
     write_stalls: AtomicU64,
     idle_closes: AtomicU64,
     panics: AtomicU64,
+    answers: [AtomicU64; 6],
+    reading: LiveDurations,
+    writing: LiveDurations,
+}
+
+/// How long requests took, written by one thread.
+#[derive(Debug, Default)]
+struct LiveDurations {
+    buckets: [AtomicU64; DURATION_BUCKETS],
+    sum_us: AtomicU64,
+}
+
+/// Buckets of durations: each reaches twice as far as the one before, the first [`DURATION_FIRST_US`], the last for ever.
+pub const DURATION_BUCKETS: usize = 20;
+/// How far the first bucket reaches, in microseconds.
+pub const DURATION_FIRST_US: u64 = 32;
+
+/// How long requests took, from the turn in which their head was read to their answer: for each bucket how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Durations {
+    /// Requests by how long they took.
+    pub buckets: [u64; DURATION_BUCKETS],
+    /// In all, in microseconds.
+    pub sum_us: u64,
 }
 
 /// The counters of one reactor at one moment, since its start.
@@ -62,6 +87,12 @@ pub struct CountersSnapshot {
     pub idle_closes: u64,
     /// Requests lost to a broken invariant in the service or here.
     pub panics: u64,
+    /// Answers by the hundreds of their status: 1xx in its place, others at 0.
+    pub answers: [u64; 6],
+    /// Requests with GET and HEAD that were taken in whole.
+    pub reading: Durations,
+    /// Other requests that were taken in whole.
+    pub writing: Durations,
 }
 
 impl core::ops::AddAssign for CountersSnapshot {
@@ -80,10 +111,56 @@ impl core::ops::AddAssign for CountersSnapshot {
         self.write_stalls += other.write_stalls;
         self.idle_closes += other.idle_closes;
         self.panics += other.panics;
+        self.answers.iter_mut().zip(other.answers).for_each(|(sum, more)| *sum += more);
+        self.reading += other.reading;
+        self.writing += other.writing;
+    }
+}
+
+impl core::ops::AddAssign for Durations {
+    fn add_assign(&mut self, other: Self) {
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(sum, more)| *sum += more);
+        self.sum_us += other.sum_us;
+    }
+}
+
+impl Durations {
+    /// Up to how many microseconds each bucket but the last reaches.
+    pub fn bounds_us() -> impl Iterator<Item = u64> {
+        (0..DURATION_BUCKETS - 1).map(|index| DURATION_FIRST_US << index)
+    }
+
+    /// The bucket of a duration.
+    fn bucket(us: u64) -> usize {
+        let doublings = us.div_ceil(DURATION_FIRST_US).next_power_of_two().trailing_zeros();
+        usize::try_from(doublings).unwrap_or(usize::MAX).min(DURATION_BUCKETS - 1)
+    }
+}
+
+impl LiveDurations {
+    fn count(&self, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        add(&self.buckets[Durations::bucket(us)]);
+        self.sum_us.store(read(&self.sum_us).wrapping_add(us), Ordering::Relaxed);
+    }
+
+    fn snapshot(&self) -> Durations {
+        Durations { buckets: self.buckets.each_ref().map(read), sum_us: read(&self.sum_us) }
     }
 }
 
 impl Counters {
+    /// A request was answered.
+    pub(crate) fn answered(&self, status: u16) {
+        add(&self.answers[usize::from(status / 100).min(5)]);
+    }
+
+    /// A request that was taken in whole took so long.
+    pub(crate) fn took(&self, reads: bool, took: Duration) {
+        let durations = if reads { &self.reading } else { &self.writing };
+        durations.count(took);
+    }
+
     pub(crate) fn accepted(&self) {
         add(&self.accepted);
     }
@@ -141,6 +218,9 @@ impl Counters {
             write_stalls: read(&self.write_stalls),
             idle_closes: read(&self.idle_closes),
             panics: read(&self.panics),
+            answers: self.answers.each_ref().map(read),
+            reading: self.reading.snapshot(),
+            writing: self.writing.snapshot(),
         }
     }
 }
@@ -152,4 +232,17 @@ fn add(counter: &AtomicU64) {
 
 fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bucket_reaches_as_far_as_its_bound_says() {
+        for (index, bound_us) in Durations::bounds_us().enumerate() {
+            assert_eq!((Durations::bucket(bound_us), Durations::bucket(bound_us + 1)), (index, index + 1));
+        }
+        assert_eq!((Durations::bucket(0), Durations::bucket(u64::MAX >> 1)), (0, DURATION_BUCKETS - 1));
+    }
 }

@@ -91,7 +91,15 @@ impl<S: Service> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.shared.counters.request();
         let under_way = UnderWay::begin(self.account.clone());
-        Box::pin(exchange(self.shared.clone(), self.peer.clone(), under_way, request))
+        let (shared, peer) = (self.shared.clone(), self.peer.clone());
+        Box::pin(async move {
+            let counters = shared.counters.clone();
+            let answered = exchange(shared, peer, under_way, request).await;
+            if let Ok(response) = &answered {
+                counters.answered(response.status().as_u16());
+            }
+            answered
+        })
     }
 }
 
@@ -102,6 +110,7 @@ async fn exchange<S: Service>(
     request: Request<Incoming>,
 ) -> Answered {
     let is_http1 = request.version() < Version::HTTP_2;
+    let (began, reads) = (shared.now.get(), matches!(*request.method(), Method::GET | Method::HEAD));
     if is_http1 {
         // HTTP/2 streams are tasks of their own and take turns in the run queue.
         poll_fn(|cx| under_way.account().poll_share(cx)).await;
@@ -118,6 +127,7 @@ async fn exchange<S: Service>(
             Ok(bytes) => {
                 poll_fn(|cx| under_way.account().poll_room(cx)).await;
                 let response = shared.service.answer(&peer, Request::from_parts(parts, bytes)).await;
+                shared.counters.took(reads, shared.timers.now().saturating_duration_since(began));
                 return Ok(response.map(|bytes| AnswerBody::whole(bytes, under_way)));
             }
             Err(refusal) => refuse(&shared, refusal),

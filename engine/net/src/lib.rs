@@ -35,7 +35,7 @@ mod tls;
 
 pub use client::{Client, ClientError, Protocol, Route};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use counters::CountersSnapshot;
+pub use counters::{CountersSnapshot, DURATION_BUCKETS, DURATION_FIRST_US, Durations};
 pub use error::NetError;
 pub use hyper::body::Bytes;
 pub use hyper::http::request::Parts;

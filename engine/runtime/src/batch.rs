@@ -161,6 +161,7 @@ impl BatchDialogue {
                 let Poll::Ready(state) = self.desk.shared.commits.poll(ticket, waker) else { break };
                 results.ticket = None;
                 if state != CommitState::Durable {
+                    self.desk.shared.not_durable(batch::stored_count(&results.bytes));
                     let withdrawn = Bytes::from(batch::withdraw(&results.bytes));
                     self.waiting_bytes -= results.bytes.len() - withdrawn.len();
                     results.bytes = withdrawn;

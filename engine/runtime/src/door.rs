@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use herald_admission::{Refusal, Verdict, directory};
 use herald_core::{
-    BatchExchange, Effect, PlacementId, Problem, Request, Room, Service, Storing, TelephoneNumber, Timestamp,
-    batch,
+    BatchExchange, Effect, NotFound, NotStored, PlacementId, Problem, Request, Room, Service, Storing,
+    TelephoneNumber, Timestamp, batch,
 };
-use herald_journal::{CommitState, Commits, Pace, Ticket};
+use herald_journal::{CommitState, Pace, Ticket};
 use herald_net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_NONE_MATCH};
-use herald_net::{BadHead, Bytes, Dialogue, Intake, Parts, Peer, StatusCode};
+use herald_net::{BadHead, Bytes, Dialogue, Intake, Method, Parts, Peer, StatusCode};
 
 use crate::admission::gate::{self, Judged};
 use crate::admission::issuer;
@@ -87,7 +87,10 @@ impl Desk {
                     Storing::Possible => {
                         session.service.store_as(&mut session.log, &*gate, placement, id, now)
                     }
-                    Storing::Impossible => Err(Problem::Unavailable),
+                    Storing::Impossible => {
+                        session.service.tally().not_stored(NotStored::Journal);
+                        Err(Problem::Unavailable)
+                    }
                 };
                 match kept {
                     Ok(id) => return self.stored(number, id, pace),
@@ -105,6 +108,7 @@ impl Desk {
             Verdict::AcceptIfRoom(_) | Verdict::Repeat(_) => Refusal::Repeated,
             Verdict::Refuse(refusal) => refusal,
         };
+        session.service.tally().not_stored(NotStored::Token);
         Reply::Ready(Some(refused(books, refusal, now)))
     }
 
@@ -135,7 +139,7 @@ impl Desk {
         let answer = Service::stored(number, id);
         let response = http_response(answer.response);
         match self.ticket(answer.effect, pace) {
-            Some(ticket) => Reply::Committing(Some(response), self.shared.commits.clone(), ticket),
+            Some(ticket) => Reply::Committing(Some(response), self.shared.clone(), ticket),
             None => Reply::Ready(Some(response)),
         }
     }
@@ -163,7 +167,10 @@ impl Door {
         let now = shared.clock.now();
         let number = match asked(head, body).asks_to_store(storing(shared.pace(now))) {
             Ok(number) => number?,
-            Err(problem) => return Some(Reply::Ready(Some(http_response(problem.response())))),
+            Err(problem) => {
+                shared.turned_away(NotStored::of_problem(&problem));
+                return Some(Reply::Ready(Some(http_response(problem.response()))));
+            }
         };
         let judged = gate.borrow_mut().judge_store(peer, head, number, body, now);
         Some(match judged {
@@ -237,6 +244,10 @@ impl Door {
     pub(crate) fn respond(&self, head: Parts, body: Bytes) -> Reply {
         let shared = &self.desk.shared;
         let now = shared.clock.now();
+        if is_for_health(&head) {
+            let fault = shared.fault(&mut self.desk.session.borrow_mut().log, now);
+            return Reply::Ready(Some(http_response(Service::health(fault))));
+        }
         let pace = shared.pace(now);
         if self.desk.reads_elsewhere(asked(&head, &body).asks_for_bodies()) {
             return self.answer_elsewhere(head, body, storing(pace));
@@ -252,7 +263,7 @@ impl Door {
         }
         let response = http_response(answer.response);
         match self.desk.ticket(answer.effect, pace) {
-            Some(ticket) => Reply::Committing(Some(response), shared.commits.clone(), ticket),
+            Some(ticket) => Reply::Committing(Some(response), shared.clone(), ticket),
             None => Reply::Ready(Some(response)),
         }
     }
@@ -284,7 +295,13 @@ impl herald_net::Service for Door {
                 let dialogue = BatchDialogue::new(self.desk.clone(), exchange);
                 Intake::Dialogue(head.map(|_| Box::new(dialogue) as Box<dyn Dialogue>))
             }
-            Err(problem) => Intake::Refused(http_response(problem.response())),
+            Err(problem) => {
+                match head.uri.path() {
+                    batch::STORE_PATH => self.desk.shared.turned_away(NotStored::of_problem(&problem)),
+                    _ => self.desk.shared.not_shown(NotFound::of_problem(&problem)),
+                }
+                Intake::Refused(http_response(problem.response()))
+            }
         }
     }
 
@@ -333,7 +350,7 @@ pub(crate) enum Reply {
     /// It may go.
     Ready(Option<HttpResponse>),
     /// It goes once its placement is durable.
-    Committing(Option<HttpResponse>, Arc<Commits>, Ticket),
+    Committing(Option<HttpResponse>, Arc<Shared>, Ticket),
     /// It is made where the disk may be waited for.
     Reading(Reading<HttpResponse>),
     /// A store whose token is being redeemed.
@@ -378,11 +395,16 @@ impl Future for Reply {
         }
         let response = match &mut *self {
             Self::Ready(response) => response.take(),
-            Self::Committing(response, commits, ticket) => match commits.poll(*ticket, context.waker()) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(CommitState::Durable) => response.take(),
-                Poll::Ready(CommitState::Pending | CommitState::Failed) => Some(unavailable()),
-            },
+            Self::Committing(response, shared, ticket) => {
+                match shared.commits.poll(*ticket, context.waker()) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(CommitState::Durable) => response.take(),
+                    Poll::Ready(CommitState::Pending | CommitState::Failed) => {
+                        shared.not_durable(1);
+                        Some(unavailable())
+                    }
+                }
+            }
             Self::Reading(reading) => match Pin::new(reading).poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(read) => Some(read.unwrap_or_else(unavailable)),
@@ -391,6 +413,12 @@ impl Future for Reply {
         };
         Poll::Ready(response.expect("a finished answer is not polled again"))
     }
+}
+
+/// Whether a request asks how the service is. What is wrong with one that nearly does is the service's to say.
+fn is_for_health(head: &Parts) -> bool {
+    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    target == "/health" && matches!(head.method, Method::GET | Method::HEAD)
 }
 
 fn unavailable() -> HttpResponse {

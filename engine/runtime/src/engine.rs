@@ -1,18 +1,20 @@
 //! The engine's life: open (recover, bind), start (threads), serve, stop.
 
+mod check;
+mod hosted;
 mod opening;
+mod parts;
 mod plugins;
+mod reload;
 mod stats;
 
-use std::os::fd::RawFd;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use herald_core::{Clock, Item, PlacementId, Problem, Random, TelephoneNumber, Timestamp};
 use herald_journal::{Durability, Fault, Journal, JournalThread, Notice, RocksStore, Vault};
 use herald_net::{
-    Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, ReactorHandle, Server,
-    ServerConfig, TlsSlot,
+    Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
 };
 use herald_stir::SystemRandom;
 use herald_stir::bundle::{Area, Listing};
@@ -34,6 +36,9 @@ use crate::services::{Calls, CheckOutcome, Helpers, PlaceOutcome, Services, not_
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
 use opening::{check, last_clock, load_cover, make_log, open_journal, open_store, recover};
+
+pub use hosted::Hosted;
+pub(crate) use parts::Parts;
 
 /// How weighty a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,14 +88,10 @@ pub struct Engine {
     report: Report,
     tls: OnceLock<TlsSlot>,
     addresses: OnceLock<Vec<Address>>,
-    /// From the start on: what reactors count.
-    reactors: OnceLock<Vec<ReactorHandle>>,
     services: Option<Services>,
     plugins: Arc<PluginSet>,
-    /// From the first start on, if stores need tokens.
-    admitting: OnceLock<Arc<Admitting>>,
-    /// From the start on, if services are configured.
-    calls: OnceLock<Calls>,
+    /// What the listener of metrics sees too.
+    parts: Arc<Parts>,
     /// Held by start and stop alone, for as long as they take.
     life: Mutex<Life>,
 }
@@ -101,55 +102,9 @@ struct Life {
     /// What rate control keeps in the journal's database.
     vault: Option<Arc<Vault>>,
     server: Option<Server>,
+    /// Serves metrics, from the start to the end of the stop.
+    monitor: Option<Server>,
 }
-
-/// The listeners of an engine, served by its host from one thread: poll the descriptor, then turn.
-///
-/// It does not keep the journal: once [`Engine::stop`] was called its answers to stores are refusals. So a host
-/// drains first, then stops the engine, and drops this whenever it likes.
-pub struct Hosted {
-    reactor: Reactor<Door>,
-}
-
-impl Hosted {
-    /// Where it listens, with the ports that the kernel chose.
-    pub fn addresses(&self) -> Vec<Address> {
-        self.reactor.addresses()
-    }
-
-    /// The one descriptor to poll for reading: readable when [`turn`](Self::turn) has work.
-    pub fn descriptor(&self) -> RawFd {
-        self.reactor.descriptor()
-    }
-
-    /// Serves what is ready, waiting up to `patience` for it; the work of one turn is bounded.
-    ///
-    /// # Errors
-    /// [`EngineErrorKind::Network`] if polling fails; the listeners are then of no further use.
-    pub fn turn(&mut self, patience: Duration) -> Result<(), EngineError> {
-        self.reactor.turn(Some(patience))?;
-        Ok(())
-    }
-
-    /// Stops accepting, serves requests under way for up to `grace`, then closes what is left. Blocks for at
-    /// most `grace` and a turn. Afterwards nothing listens any more.
-    ///
-    /// # Errors
-    /// [`EngineErrorKind::Network`] if polling fails.
-    pub fn drain(&mut self, grace: Duration) -> Result<(), EngineError> {
-        let deadline = Instant::now() + grace;
-        self.reactor.handle().begin_drain(grace);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if self.reactor.turn(Some(left.min(DRAIN_TURN)))?.is_drained {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// How long a turn of a drain sleeps at most, so that the deadline is seen whatever happens.
-const DRAIN_TURN: Duration = Duration::from_millis(50);
 
 impl Engine {
     /// Opens an engine and recovers what the journal holds. Starts no thread and binds nothing.
@@ -187,19 +142,18 @@ impl Engine {
         let vault = store.as_ref().filter(|_| config.admission.plugin.is_some());
         let vault = vault.map(RocksStore::vault).transpose()?.map(Arc::new);
         let journal = store.map(|store| open_journal(store, &shared, now)).transpose()?;
+        let shared = Arc::new(shared);
         Ok(Self {
-            shared: Arc::new(shared),
             keys,
             config,
             report,
             tls: OnceLock::new(),
             addresses: OnceLock::new(),
-            reactors: OnceLock::new(),
+            parts: Arc::new(Parts::new(&shared, &plugins, services.as_ref())),
+            shared,
             services,
             plugins,
-            admitting: OnceLock::new(),
-            calls: OnceLock::new(),
-            life: Mutex::new(Life { journal, vault, server: None }),
+            life: Mutex::new(Life { journal, vault, server: None, monitor: None }),
         })
     }
 
@@ -222,12 +176,13 @@ impl Engine {
         self.start_admission(&life)?;
         let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
         let calls = self.start_services()?;
+        let monitor = self.start_monitor()?;
         self.start_journal(&mut life)?;
         self.keep_calls(calls);
         let addresses = server.as_ref().map_or(Vec::new(), |server| server.addresses().to_vec());
         let _ = self.addresses.set(addresses);
-        let _ = self.reactors.set(server.as_ref().map_or(Vec::new(), Server::handles));
-        life.server = server;
+        let _ = self.parts.reactors.set(server.as_ref().map_or(Vec::new(), Server::handles));
+        (life.server, life.monitor) = (server, monitor);
         self.shared.advance(Stage::Running);
         Ok(())
     }
@@ -255,14 +210,16 @@ impl Engine {
             self.shared.clone(),
             self.keys.clone(),
             self.shared.open_session()?,
-            self.admitting.get(),
+            self.parts.admitting.get(),
         );
         let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
         let calls = self.start_services()?;
+        let monitor = self.start_monitor()?;
         self.start_journal(&mut life)?;
         self.keep_calls(calls);
+        life.monitor = monitor;
         let _ = self.addresses.set(hosted.addresses());
-        let _ = self.reactors.set(vec![hosted.reactor.handle()]);
+        let _ = self.parts.reactors.set(vec![hosted.reactor.handle()]);
         self.shared.advance(Stage::Running);
         Ok(hosted)
     }
@@ -460,16 +417,16 @@ impl Engine {
     /// If a reactor had failed before; the engine is stopped nevertheless.
     pub fn stop(&self) -> Result<(), EngineError> {
         let mut life = self.life.lock();
-        if let Some(calls) = self.calls.get() {
+        if let Some(calls) = self.parts.calls.get() {
             calls.worker.stop();
         }
         self.shared.advance(Stage::Stopped);
         let served = life.server.take().map(|server| server.shutdown(self.config.drain_grace));
-        if let Some(admitting) = self.admitting.get() {
+        if let Some(admitting) = self.parts.admitting.get() {
             admitting.stop();
         }
         self.shared.wind_up(self.config.drain_grace);
-        (life.journal, life.vault) = (None, None);
+        (life.journal, life.vault, life.monitor) = (None, None, None);
         self.keys.close();
         self.plugins.stop();
         served.map_or(Ok(()), |outcome| Ok(outcome?))
@@ -498,14 +455,14 @@ impl Engine {
     /// Starts admission, if stores need tokens and it is not started yet.
     fn start_admission(&self, life: &Life) -> Result<(), EngineError> {
         let settings = &self.config.admission;
-        if settings.plugin.is_none() || self.admitting.get().is_some() {
+        if settings.plugin.is_none() || self.parts.admitting.get().is_some() {
             return Ok(());
         }
         let Shared { clock, random, .. } = &*self.shared;
         let vault = life.vault.clone();
         let admitting = Admitting::start(settings, &self.plugins, vault, clock, &**random, &self.report)?;
         // An engine starts once, so there is none yet.
-        let _ = self.admitting.set(Arc::new(admitting));
+        let _ = self.parts.admitting.set(Arc::new(admitting));
         Ok(())
     }
 
@@ -520,13 +477,13 @@ impl Engine {
     fn keep_calls(&self, calls: Option<Calls>) {
         if let Some(calls) = calls {
             // An engine starts once, so there are none yet.
-            let _ = self.calls.set(calls);
+            let _ = self.parts.calls.set(calls);
         }
     }
 
     fn calls(&self) -> Result<&Calls, EngineError> {
         match self.shared.stage() {
-            Stage::Running => self.calls.get().ok_or_else(no_services),
+            Stage::Running => self.parts.calls.get().ok_or_else(no_services),
             other => Err(other.refusal()),
         }
     }
@@ -542,7 +499,7 @@ impl Engine {
         let count = reactor_count(&self.config);
         let sessions = (0..count).map(|_| self.shared.open_session()).collect::<Result<Vec<_>, _>>()?;
         let (shared, keys, sessions) = (self.shared.clone(), self.keys.clone(), Mutex::new(sessions));
-        let admitting = self.admitting.get().cloned();
+        let admitting = self.parts.admitting.get().cloned();
         let make_door = move |_| {
             let session = sessions.lock().pop().expect("there is a session for each reactor");
             Door::new(shared.clone(), keys.clone(), session, admitting.as_ref())

@@ -45,7 +45,7 @@ pub(crate) struct KeyShelf {
 impl KeyShelf {
     /// The shelf that `config` describes, with what its folder holds at `now` on the wall clock.
     pub(crate) fn open(config: &Config, report: &Report, now: Timestamp) -> Result<Self, EngineError> {
-        let trust = config.key_roots.as_deref().map(trust).transpose()?;
+        let trust = Self::read_trust(config)?;
         let shelf = Self {
             trust,
             suite: config.suite,
@@ -56,6 +56,14 @@ impl KeyShelf {
         };
         shelf.load(report, now)?;
         Ok(shelf)
+    }
+
+    /// Whose bundles are taken by `config`.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Argument`](crate::EngineErrorKind::Argument) if the file is not what it should be.
+    pub(crate) fn read_trust(config: &Config) -> Result<Option<TrustStore>, EngineError> {
+        config.key_roots.as_deref().map(trust).transpose()
     }
 
     /// Starts the thread that writes to the folder, if there is one and bundles are taken. A second call does nothing.

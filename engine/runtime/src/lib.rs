@@ -18,6 +18,7 @@ mod fetch;
 mod files;
 mod keys;
 pub mod limits;
+mod monitor;
 mod plugin_loader;
 mod plugins;
 mod readers;
@@ -32,7 +33,7 @@ mod worker;
 
 pub use client::CpsClient;
 pub use clock::{SystemClock, wall_clock};
-pub use config::{Config, ConfigError, PROPERTIES, Property, parse_duration, property};
+pub use config::{Config, ConfigError, LogFormat, PROPERTIES, Property, parse_duration, property};
 pub use cps::{CpsError, RetrievedItem};
 pub use discovery::SourceCounters;
 pub use engine::{Engine, Environment, Hosted, Level, Report};

@@ -24,6 +24,8 @@ pub(crate) const BATCH_NUMBERS_PER_TURN: usize = herald_log::limits::BATCH_PART;
 pub(crate) const CALL_PATIENCE_MS: u64 = 1_000;
 /// How often idle sessions are made to forget cover keys and placements that are over, if anybody comes in.
 pub(crate) const FORGET_PERIOD_MS: u64 = 1_000;
+/// Connections to the listener of metrics: a few watchers. At the bound others wait to be accepted.
+pub const MONITOR_CONNECTIONS_MAX: usize = 32;
 /// How long requests under way may take to finish when the engine stops, if nothing is configured.
 pub const DRAIN_GRACE_DEFAULT_S: u64 = 10;
 /// Bytes of a file of certificates or keys. A larger one is refused unread.

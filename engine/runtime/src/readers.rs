@@ -123,6 +123,12 @@ impl Readers {
 }
 
 impl Readers {
+    /// Whether one more would be told to try again.
+    pub(crate) fn is_full(&self) -> bool {
+        let waiting = self.queue.waiting.lock();
+        waiting.is_closed || waiting.jobs.len() >= READS_WAITING_MAX
+    }
+
     /// Ends the threads once they have done what they are at, and what waits is given up.
     pub(crate) fn stop(&self) {
         let given_up = {

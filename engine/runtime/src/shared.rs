@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
+use herald_core::limits::BODY_BUCKETS_BYTES;
 use herald_core::{
     Clock, CoverSchedule, CoverSecret, Item, NotFound, NotStored, PlacementId, Problem, Random, Retention,
     Service, Storing, Tallied, Tally, TelephoneNumber, Timestamp,
 };
 use herald_journal::limits::COMMIT_WAIT_MS;
 use herald_journal::{CommitState, Commits, Durability, JournalStats, JournalThread, Pace, Ticket};
-use herald_log::PlacementLog;
+use herald_log::{LogHandle, PlacementLog};
 use herald_stir::Suite;
 use parking_lot::Mutex;
 
@@ -204,6 +205,55 @@ impl Shared {
         sums
     }
 
+    /// Why storing or retrieving would fail at `now`, for who has this handle on the log. `None` if both would succeed.
+    pub(crate) fn fault(&self, log: &mut LogHandle, now: Timestamp) -> Option<&'static str> {
+        match self.stage() {
+            Stage::Opened => Some("the service begins; try again"),
+            Stage::Stopped => Some("the service is stopping"),
+            Stage::Failed => Some("the service has failed; its operator starts it anew"),
+            Stage::Running if self.pace(now) == Pace::Never => {
+                Some("placements cannot be written to disk; retrieval goes on")
+            }
+            Stage::Running if !log.has_room(BODY_BUCKETS_BYTES[0], now) => {
+                Some("the memory for placements is full of live ones; retrieval goes on")
+            }
+            Stage::Running if self.readers.get().is_some_and(Readers::is_full) => {
+                Some("too much waits for the disk; retrievals are refused")
+            }
+            Stage::Running => None,
+        }
+    }
+
+    /// [`fault`](Self::fault), for a thread without a session.
+    pub(crate) fn fault_here(&self) -> Option<&'static str> {
+        let now = self.clock.now();
+        let fault = self.with_session(now, |session| self.fault(&mut session.log, now));
+        fault.unwrap_or_else(|error| match error.kind() {
+            EngineErrorKind::Busy => None,
+            EngineErrorKind::State if self.stage() == Stage::Opened => Some("the service begins; try again"),
+            EngineErrorKind::State => Some("the service is stopping"),
+            _ => Some("the service has failed; its operator starts it anew"),
+        })
+    }
+
+    /// Counts placements of this thread that were taken into memory, but the journal did not come to write them.
+    #[cold]
+    pub(crate) fn not_durable(&self, count: usize) {
+        self.tally.not_stored_times(NotStored::NotDurable, whole(count));
+    }
+
+    /// Counts a store that was refused before it came to a session.
+    #[cold]
+    pub(crate) fn turned_away(&self, why: NotStored) {
+        self.tally.not_stored(why);
+    }
+
+    /// Counts what was asked for and refused before it came to a session.
+    #[cold]
+    pub(crate) fn not_shown(&self, why: NotFound) {
+        self.tally.not_found(why);
+    }
+
     /// What the journal did so far, if there is one.
     pub(crate) fn journal_stats(&self) -> Option<JournalStats> {
         Some(self.journal.get()?.stats(self.clock.now()))
@@ -317,7 +367,7 @@ impl Shared {
         match self.commits.wait(ticket, Duration::from_millis(COMMIT_WAIT_MS)) {
             CommitState::Durable => Ok(()),
             CommitState::Pending | CommitState::Failed => {
-                self.tally.not_stored_times(NotStored::NotDurable, whole(count));
+                self.not_durable(count);
                 Err(Problem::Unavailable.into())
             }
         }

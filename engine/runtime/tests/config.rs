@@ -36,6 +36,8 @@ fn a_whole_file_is_taken() {
         redemption_share = 50
         reactors = 2
         drain_grace = "500ms"
+        metrics_listen = "127.0.0.1:9464"
+        log_format = "json"
         signing_key = "alice.key"
         signing_certificate = "alice.pem"
         x5u = "https://certs.example.net/alice.pem"

@@ -1,11 +1,13 @@
 //! What an engine counts: each store and retrieval once, and each refusal under its reason, in process and over HTTP.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use herald_runtime::core::TelephoneNumber;
-use herald_runtime::{Config, Engine, Environment, Stats};
+use herald_runtime::{Config, Engine, Environment, Stats, net};
 
 const BODY: [u8; 640] = [7; 640];
 
@@ -118,7 +120,87 @@ fn requests_are_counted_as_calls_in_process_are() {
     assert_eq!(found, [Some(1.0), Some(1.0), Some(0.0)]);
     assert_eq!(["request", "number", "item"].map(|reason| not_found(&stats, reason)), [1.0, 1.0, 1.0]);
     assert_eq!(stats.value("herald_http_requests_total", &[]), Some(11.0));
+    let answers =
+        ["2xx", "4xx", "5xx"].map(|code| stats.value("herald_http_answers_total", &[("code", code)]));
+    assert_eq!(answers, [Some(4.0), Some(7.0), Some(0.0)]);
+    let took = |method| stats.value("herald_http_request_duration_seconds_count", &[("method", method)]);
+    assert_eq!((took("GET"), took("POST")), (Some(5.0), Some(5.0)), "the batch is not among them");
     assert_eq!(stats.value("herald_connections_accepted_total", &[]), Some(11.0));
+}
+
+#[test]
+fn metrics_and_health_have_a_listener_of_their_own_that_takes_nothing() {
+    let engine = open(&[("metrics_listen", "127.0.0.1:0")]);
+    assert!(engine.metrics_address().is_none());
+    engine.start().expect("a start");
+    let Some(net::Address::Tcp(address)) = engine.metrics_address() else { panic!("no listener") };
+    let ask = |head: &str| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        write!(stream, "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("it takes a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    engine.store(number("12225550100"), &BODY).expect("stored");
+    let metrics = ask("GET /metrics");
+    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains(Stats::TEXT_TYPE), "{metrics}");
+    assert!(metrics.contains("\nherald_stored_total 1\n") && !metrics.contains("2225550100"), "{metrics}");
+    assert!(ask("GET /health").starts_with("HTTP/1.1 200"));
+    for (head, status) in [("POST /metrics", "405"), ("GET /cps/1/ppts", "404"), ("DELETE /health", "405")] {
+        assert!(ask(head).starts_with(&format!("HTTP/1.1 {status}")), "{head}");
+    }
+    let idle = TcpStream::connect(address).expect("it listens");
+    engine.stop().expect("a stop");
+    assert!(TcpStream::connect(address).is_err(), "nothing listens any more");
+    drop(idle);
+}
+
+#[test]
+fn health_fails_while_memory_is_full_and_once_the_engine_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("cps.sock");
+    let path = socket.to_str().expect("a plain path");
+    let engine = open(&[("unix_socket", path), ("retention", "2s")]);
+    assert!(engine.fault().is_some(), "nothing is served before the start");
+    engine.start().expect("a start");
+    let health = || ask(&socket, "GET /health HTTP/1.1", b"");
+    assert!(health().starts_with("HTTP/1.1 200"));
+    assert_eq!(engine.fault(), None);
+    let body = [7; 4096];
+    let mut full = None;
+    for index in 0..20_000_u64 {
+        let called = number(&(12_225_550_000 + index).to_string());
+        if let Err(error) = engine.store(called, &body) {
+            full = Some(error);
+            break;
+        }
+    }
+    let full = full.expect("16 MiB hold fewer");
+    assert!(full.to_string().contains("memory"), "{full}");
+    // Handles that had a segment of their own have some room left.
+    let store =
+        || ask(&socket, "POST /cps/12225559999/ppts HTTP/1.1\r\nContent-Type: application/passport", &body);
+    while store().starts_with("HTTP/1.1 201") {}
+    let smallest =
+        || ask(&socket, "POST /cps/12225559999/ppts HTTP/1.1\r\nContent-Type: application/passport", &BODY);
+    while smallest().starts_with("HTTP/1.1 201") {}
+    let ill = health();
+    assert!(ill.starts_with("HTTP/1.1 503") && ill.contains("memory"), "{ill}");
+    assert!(
+        ask(&socket, "GET /cps/12225559999/ppts HTTP/1.1", b"").starts_with("HTTP/1.1 200"),
+        "retrieval goes on"
+    );
+    assert!(not_stored(&engine.stats(), "memory_full") >= 3.0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !health().starts_with("HTTP/1.1 200") {
+        assert!(Instant::now() < deadline, "it stays ill when all has expired");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(smallest().starts_with("HTTP/1.1 201"), "and what it says is so");
+    engine.stop().expect("a stop");
+    assert_eq!(engine.fault(), Some("the service is stopping"));
+    assert_eq!(engine.stats().value("herald_healthy", &[]), Some(0.0));
 }
 
 #[test]
@@ -131,7 +213,13 @@ fn the_text_has_a_type_for_each_name_and_no_value_twice() {
         assert!(names.insert(name), "{name} is there twice");
         assert!(value.parse::<f64>().is_ok(), "{line}");
         let family = name.split('{').next().expect("a name");
-        let kind = if family.ends_with("_total") { "counter" } else { "gauge" };
+        let suffixes = ["_bucket", "_sum", "_count"];
+        let histogram = suffixes.iter().find_map(|suffix| family.strip_suffix(suffix));
+        let (family, kind) = match histogram {
+            Some(family) => (family, "histogram"),
+            None if family.ends_with("_total") => (family, "counter"),
+            None => (family, "gauge"),
+        };
         assert!(text.contains(&format!("# TYPE {family} {kind}\n")), "{family}");
     }
     assert_eq!(names.len(), engine.stats().named().count());

@@ -272,6 +272,13 @@ impl Service {
         }
     }
 
+    /// What is answered to who asks for health: whether storing and retrieving would succeed, or what is wrong.
+    pub fn health(fault: Option<&str>) -> Response {
+        let (status, message) = fault.map_or((200, "OK"), |fault| (503, fault));
+        let body = json!({ "status": status, "message": message }).to_string().into_bytes();
+        Response::new(status, "application/json", body).with("cache-control", "no-store")
+    }
+
     fn dispatch(
         &mut self,
         store: &mut dyn PlacementStore,
@@ -280,7 +287,10 @@ impl Service {
         now: Timestamp,
     ) -> Result<Answer, Problem> {
         match Route::of(request)? {
-            Route::Health => Ok(Answer::now(health(storing))),
+            Route::Health => {
+                let fault = "placements cannot be written to disk; retrieval goes on";
+                Ok(Answer::now(Self::health((storing == Storing::Impossible).then_some(fault))))
+            }
             Route::Store(number) => {
                 if !is_of_type(request.content_type, PASSPORT_TYPE) {
                     return Err(Problem::MediaType);
@@ -481,13 +491,4 @@ fn inline_listing(number: TelephoneNumber, items: &[Item]) -> Response {
 fn item_response(number: TelephoneNumber, item: Item, authority: Option<&str>) -> Response {
     let collection = absolute(authority, &collection_path(number));
     retrieved(PASSPORT_TYPE, item.body).with("link", format!("<{collection}>; rel=\"collection\""))
-}
-
-fn health(storing: Storing) -> Response {
-    let (status, message) = match storing {
-        Storing::Possible => (200, "OK"),
-        Storing::Impossible => (503, "placements cannot be written to disk; retrieval goes on"),
-    };
-    let body = json!({ "status": status, "message": message }).to_string().into_bytes();
-    Response::new(status, "application/json", body).with("cache-control", "no-store")
 }

@@ -78,6 +78,7 @@ pub(super) fn challenge(mut answer: HttpResponse, challenge: &str) -> HttpRespon
 /// The refusal of a store. It says which limit was reached and when to come back, never how busy a number is.
 #[cold]
 pub(crate) fn refused(books: &Books, refusal: Refusal, now: Timestamp) -> HttpResponse {
+    books.counters.refuse(&refusal);
     let status = StatusCode::from_u16(refusal.status()).expect("refusals have valid codes");
     let answer = problem(status, refusal.kind(), "Store not admitted", &refusal.to_string());
     let answer = match refusal.retry_after_s() {

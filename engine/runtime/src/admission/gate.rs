@@ -136,7 +136,10 @@ impl Gate for Gatekeeper {
             Verdict::Accept(id) => Passage::In(*id),
             Verdict::AcceptIfRoom(id) => Passage::InIfRoom(*id),
             Verdict::Repeat(id) => Passage::Again(*id),
-            Verdict::Refuse(refusal) => Passage::Out(outcome(*refusal)),
+            Verdict::Refuse(refusal) => {
+                self.admitting.books().counters.refuse(refusal);
+                Passage::Out(outcome(*refusal))
+            }
         }));
     }
 

@@ -284,7 +284,10 @@ impl Issue {
         let (plugin, handle, deadline_ms) = (self.books.plugin.clone(), self.key.handle, self.deadline_ms);
         let issued = Box::new(move |response: Result<Vec<u8>, NotDone>| {
             giver.give(match response {
-                Ok(response) => private(&self.books.plugin.scheme().response_type, response),
+                Ok(response) => {
+                    self.books.counters.issue(u64::from(count));
+                    private(&self.books.plugin.scheme().response_type, response)
+                }
                 Err(why) => {
                     self.quota.lock().refund(self.holder, &self.key, count);
                     not_done(&why)

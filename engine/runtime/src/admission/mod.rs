@@ -6,6 +6,7 @@
 //! tokens they come with. The issuer and the stores share nothing but keys.
 
 mod answer;
+mod counters;
 pub(crate) mod gate;
 pub(crate) mod issuer;
 mod keeper;
@@ -34,6 +35,8 @@ use redeemer::{Redeemer, Token};
 use settings::AdmissionSettings;
 
 pub(crate) use answer::refused;
+use counters::AdmissionCounters;
+pub(crate) use counters::AdmissionStats;
 pub(crate) use gate::Gatekeeper;
 pub(crate) use issuer::{Errand, Wish};
 
@@ -47,6 +50,7 @@ pub(crate) struct Books {
     report: Report,
     /// The issuer directory as it was last written, for as long as it says the same.
     directory: Mutex<Option<(DirectoryState, Bytes)>>,
+    pub(crate) counters: AdmissionCounters,
 }
 
 /// Admission of one engine, with its threads. Any thread.
@@ -87,6 +91,7 @@ impl Admitting {
             clock: clock.clone(),
             report: report.clone(),
             directory: Mutex::default(),
+            counters: AdmissionCounters::default(),
         });
         let keeper = Keeper::start(books.clone())?;
         let redeemer = Redeemer::start(books.clone(), settings.share_percent)?;
@@ -119,6 +124,19 @@ impl Admitting {
     /// Gives what the holder of numbers asks for. `None` if too many ask.
     pub(crate) fn ask(&self, errand: Errand) -> Option<Reading<answer::HttpResponse>> {
         self.issuer.submit(errand)
+    }
+
+    /// What it did so far, and what it holds. O(sessions there may be).
+    pub(crate) fn stats(&self) -> AdmissionStats {
+        let Books { admission, counters, .. } = &*self.books;
+        AdmissionStats {
+            sessions: admission.sessions_count(),
+            spent: admission.spent_count(),
+            waiting: self.redeemer.waiting_count(),
+            redeemed: counters.redeemed(),
+            issued: counters.issued(),
+            refused: counters.refused(),
+        }
     }
 
     /// Ends the threads. What waits is refused.

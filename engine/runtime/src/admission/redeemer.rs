@@ -128,6 +128,11 @@ impl Redeemer {
         Ok(reading)
     }
 
+    /// Tokens that wait.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.inbox.state.lock().waiting.len()
+    }
+
     /// Ends the thread; what waits is refused, and its tokens are free.
     pub(super) fn stop(&self) {
         self.inbox.state.lock().is_closed = true;
@@ -308,6 +313,9 @@ impl Work {
                 && let Verdict::Accept(Some(id)) | Verdict::AcceptIfRoom(id) = verdict
             {
                 admission.give_back(id, number);
+            }
+            if matches!(verdict, Verdict::Accept(_)) {
+                self.books.counters.redeem();
             }
             giver.give(verdict);
         }

@@ -123,7 +123,7 @@ impl AdmissionSettings {
     }
 
     /// Whose certificates count. Nobody's if no roots are set.
-    pub(super) fn trust(&self) -> Result<Option<TrustStore>, EngineError> {
+    pub(crate) fn trust(&self) -> Result<Option<TrustStore>, EngineError> {
         let Some(path) = &self.roots else { return Ok(None) };
         let trust = TrustStore::from_pem(&read_pem(path)?).map_err(|error| {
             EngineError::new(EngineErrorKind::Argument, format!("{}: {error}", path.display()))

@@ -16,8 +16,14 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// The line of the file, from 1, if it is about one.
+    pub const fn line(&self) -> Option<usize> {
+        self.line
+    }
+
+    /// Something is wrong with the settings as a whole.
     #[cold]
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    pub fn new(message: impl Into<String>) -> Self {
         Self { line: None, message: message.into() }
     }
 

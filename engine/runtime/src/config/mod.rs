@@ -25,6 +25,15 @@ pub use forms::parse_duration;
 use forms::value_words;
 pub use properties::{PROPERTIES, Property, property};
 
+/// How a program writes the reports of its engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object for machines.
+    Json,
+}
+
 /// The settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -44,6 +53,8 @@ pub struct Config {
     pub(crate) key_bundles: Option<PathBuf>,
     pub(crate) reactors: Option<usize>,
     pub(crate) drain_grace: Duration,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) log_format: LogFormat,
     pub(crate) plugins: Vec<PathBuf>,
     pub(crate) plugin_settings: Option<PathBuf>,
     pub(crate) services: ServiceSettings,
@@ -69,6 +80,8 @@ impl Default for Config {
             key_bundles: None,
             reactors: None,
             drain_grace: Duration::from_secs(DRAIN_GRACE_DEFAULT_S),
+            metrics_listen: None,
+            log_format: LogFormat::Text,
             plugins: Vec::new(),
             plugin_settings: None,
             services: ServiceSettings::default(),
@@ -92,12 +105,21 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with the line.
     pub fn set_all(&mut self, text: &str) -> Result<(), ConfigError> {
-        let table = toml::de::DeTable::parse(text).map_err(|error| {
-            let line = error.span().map(|span| line_of(text, span.start));
-            ConfigError { line, message: error.message().to_owned() }
-        })?;
+        self.set_good(text).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Sets every property of a TOML file's text that is good, and gives what is wrong with the others, with the lines, in
+    /// their order.
+    pub fn set_good(&mut self, text: &str) -> Vec<ConfigError> {
+        let table = match toml::de::DeTable::parse(text) {
+            Ok(table) => table,
+            Err(error) => {
+                let line = error.span().map(|span| line_of(text, span.start));
+                return vec![ConfigError { line, message: error.message().to_owned() }];
+            }
+        };
+        let mut wrong = Vec::new();
         for (key, value) in table.get_ref() {
-            let line = line_of(text, key.span().start);
             let words = value_words(value.get_ref()).ok_or_else(|| {
                 ConfigError::value(
                     key.get_ref(),
@@ -105,16 +127,23 @@ impl Config {
                     "a string, a whole number or a list of strings",
                 )
             });
-            words
-                .and_then(|words| self.set(key.get_ref(), &words))
-                .map_err(|error| ConfigError { line: Some(line), ..error })?;
+            if let Err(error) = words.and_then(|words| self.set(key.get_ref(), &words)) {
+                let line = line_of(text, key.span().start);
+                wrong.push(ConfigError { line: Some(line), ..error });
+            }
         }
-        Ok(())
+        wrong.sort_by_key(|error| error.line);
+        wrong
     }
 
     /// How long requests under way may take to finish when the engine stops.
     pub const fn drain_grace(&self) -> Duration {
         self.drain_grace
+    }
+
+    /// How a program writes the reports of its engine.
+    pub const fn log_format(&self) -> LogFormat {
+        self.log_format
     }
 
     /// The folder of the journal, if one is set.
@@ -138,6 +167,7 @@ impl Config {
         Self {
             listen: Vec::new(),
             unix_socket: None,
+            metrics_listen: None,
             data: None,
             durability: Durability::Memory,
             arena_bytes: ARENA_BYTES_MIN,

@@ -4,8 +4,8 @@ use herald_core::Retention;
 use herald_journal::Durability;
 use herald_stir::Suite;
 
-use super::Config;
 use super::forms::{parse_duration, parse_size, set_deadline, set_list, set_mode, set_path, set_plugins};
+use super::{Config, LogFormat};
 use crate::limits::{ARENA_BYTES_MIN, REACTORS_MAX};
 use crate::services::set_paths;
 
@@ -292,6 +292,35 @@ pub const PROPERTIES: &[Property] = &[
         meaning: "how long requests under way may take to finish when the engine stops",
         set: |config, value| {
             config.drain_grace = parse_duration(value).ok_or("a duration as in 10s or 500ms")?;
+            Ok(())
+        },
+    },
+    Property {
+        name: "metrics_listen",
+        option: "metrics-listen",
+        form: "ADDRESS:PORT",
+        default: "none: no metrics are served",
+        meaning: "where metrics for Prometheus and health are served, over plain HTTP, on a thread of their own; choose a \
+                  loopback address or one that only those who watch can reach",
+        set: |config, value| {
+            config.metrics_listen =
+                Some(value.parse().map_err(|_| "an address as in 127.0.0.1:9464 or [::1]:9464")?);
+            Ok(())
+        },
+    },
+    Property {
+        name: "log_format",
+        option: "log-format",
+        form: "text | json",
+        default: "text",
+        meaning: "how the program writes what an operator should know to standard error: a line for people, or an object \
+                  with time, level and message; a host that embeds the engine is told by its callback",
+        set: |config, value| {
+            config.log_format = match value {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => return Err("text or json"),
+            };
             Ok(())
         },
     },

@@ -38,7 +38,7 @@ impl Engine {
 
     /// What the sources of services that were loaded were asked so far, each by its name. Any thread.
     pub fn source_counters(&self) -> Vec<(String, SourceCounters)> {
-        self.discoverer().map_or_else(Vec::new, |discoverer| discoverer.counters())
+        self.parts.source_counters()
     }
 
     /// Takes in a plugin that is linked into this program, by its entry function. Before the start.
@@ -119,6 +119,6 @@ impl Engine {
     }
 
     fn discoverer(&self) -> Option<&Arc<Discoverer>> {
-        self.calls.get()?.discoverer.as_ref()
+        self.parts.discoverer()
     }
 }

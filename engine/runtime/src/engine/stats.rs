@@ -1,28 +1,64 @@
 //! What an engine counts, put together from its parts.
 
+use herald_admission::Refusal;
 use herald_journal::JournalStats;
-use herald_net::{CountersSnapshot, ReactorHandle};
+use herald_net::{Address, CountersSnapshot, Durations, Server};
 
-use super::Engine;
+use super::{Engine, Parts};
+use crate::admission::AdmissionStats;
 use crate::discovery::SourceCounters;
+use crate::error::EngineError;
 use crate::fetch::FetchCounters;
+use crate::monitor;
 use crate::plugins::{PluginState, PluginStatus};
+use crate::services::{Calls, Outcomes};
 use crate::shared::{Shared, Stage};
 use crate::stats::{StatKind, Stats, count, seconds, size};
+use crate::wallet::Holdings;
+use crate::worker::Worker;
 
 impl Engine {
     /// The counters and gauges of this engine at about this moment, at any stage of its life. Any thread; it waits for
     /// nobody, and takes some microseconds, with admission up to a millisecond. Counters are since the engine was opened.
     pub fn stats(&self) -> Stats {
+        self.parts.stats()
+    }
+
+    /// Why storing or retrieving would fail now, as `/health` says it. `None` if both would succeed. Any thread.
+    pub fn fault(&self) -> Option<&'static str> {
+        self.parts.fault()
+    }
+
+    /// Where metrics are served, with the port that the kernel chose. `None` before the start and if they are not.
+    pub fn metrics_address(&self) -> Option<&Address> {
+        self.parts.monitor.get()
+    }
+
+    /// Starts to serve metrics, if that is configured.
+    pub(super) fn start_monitor(&self) -> Result<Option<Server>, EngineError> {
+        let Some(address) = self.config.metrics_listen else { return Ok(None) };
+        let server = monitor::start(address, &self.parts)?;
+        if let Some(address) = monitor::address(&server) {
+            // After a start that failed it may be another one; only the first is told.
+            let _ = self.parts.monitor.set(address);
+        }
+        Ok(Some(server))
+    }
+}
+
+impl Parts {
+    pub(crate) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         self.add_life(&mut stats);
         add_service(&mut stats, &self.shared);
         add_memory(&mut stats, &self.shared);
         add_journal(&mut stats, self.shared.journal_stats());
-        add_connections(&mut stats, self.reactors.get().map_or(&[], Vec::as_slice));
-        add_plugins(&mut stats, &self.plugins());
+        self.add_network(&mut stats);
+        add_admission(&mut stats, self.admitting.get().map(|admitting| admitting.stats()));
+        add_plugins(&mut stats, &self.plugins.list());
         add_discovery(&mut stats, &self.source_counters());
-        self.add_calls(&mut stats);
+        add_calls(&mut stats, self.calls.get());
+        add_fetches(&mut stats, self.fetcher.as_ref().map(|fetcher| fetcher.counters()));
         stats
     }
 
@@ -37,22 +73,91 @@ impl Engine {
         stats.only(is(stage == Stage::Running));
         stats.gauge("herald_failed", "Whether an invariant broke, so that the engine must be opened anew.");
         stats.only(is(stage == Stage::Failed));
+        stats.gauge("herald_healthy", "Whether storing and retrieving would succeed, as /health says.");
+        stats.only(is(self.fault().is_none()));
     }
 
-    fn add_calls(&self, stats: &mut Stats) {
-        let calls = self.calls.get();
-        stats.gauge("herald_calls_under_way", "Calls that are being placed, checked or looked up.");
-        if let Some(calls) = calls {
-            stats.only(size(calls.worker.calls_count()));
+    fn add_network(&self, stats: &mut Stats) {
+        let mut sums = CountersSnapshot::default();
+        for reactor in self.reactors.get().map_or(&[][..], Vec::as_slice) {
+            sums += reactor.counters();
         }
-        stats.counter(
-            "herald_call_panics_total",
-            "Machines and completions of calls that broke an invariant.",
-        );
-        if let Some(calls) = calls {
-            stats.only(size(calls.worker.panics_count()));
+        add_connections(stats, &sums);
+        add_requests(stats, &sums);
+    }
+}
+
+fn add_calls(stats: &mut Stats, calls: Option<&Calls>) {
+    let worker = calls.map(|calls| &calls.worker);
+    stats.gauge("herald_calls_under_way", "Calls that are being placed, checked or looked up.");
+    worker.map(|worker| stats.only(size(worker.calls_count())));
+    stats.counter("herald_call_panics_total", "Machines and completions of calls that broke an invariant.");
+    worker.map(|worker| stats.only(size(worker.panics_count())));
+    let outcomes = calls.map(|calls| &*calls.outcomes);
+    stats.counter("herald_calls_placed_total", "Calls that were placed, by what came of it.");
+    add_named(stats, "result", outcomes.map(Outcomes::placed));
+    stats.counter("herald_calls_checked_total", "Calls that were checked, by what came of it.");
+    add_named(stats, "result", outcomes.map(Outcomes::checked));
+    stats.counter(
+        "herald_calls_not_found_total",
+        "Calls that were checked and no PASSporT was found out of band for, by reason.",
+    );
+    add_named(stats, "reason", outcomes.map(Outcomes::not_found));
+    add_wallet(stats, worker.and_then(Worker::wallet_holdings));
+}
+
+fn add_named(stats: &mut Stats, label: &'static str, named: Option<Vec<(&'static str, u64)>>) {
+    for (name, times) in named.into_iter().flatten() {
+        stats.with(&[(label, name)], count(times));
+    }
+}
+
+fn add_wallet(stats: &mut Stats, holdings: Option<Holdings>) {
+    stats.gauge(
+        "herald_wallet_services",
+        "Services elsewhere that wanted tokens lately, by whether their issuer failed.",
+    );
+    if let Some(Holdings { services, failing, .. }) = holdings {
+        stats
+            .with(&[("issuer", "good")], size(services - failing))
+            .with(&[("issuer", "failing")], size(failing));
+    }
+    stats.gauge("herald_wallet_tokens", "Tokens that are kept for calls to come.");
+    holdings.map(|holdings| stats.only(size(holdings.tokens)));
+    stats.gauge("herald_wallet_sessions", "Sessions at services elsewhere that calls share.");
+    holdings.map(|holdings| stats.only(size(holdings.sessions)));
+}
+
+fn add_admission(stats: &mut Stats, admission: Option<AdmissionStats>) {
+    let mut add = |kind, name, help, value: fn(&AdmissionStats) -> f64| {
+        let family = stats.family(kind, name, help);
+        if let Some(admission) = &admission {
+            family.only(value(admission));
         }
-        add_fetches(stats, self.services.as_ref().map(|services| services.fetch_counters()));
+    };
+    let (counter, gauge) = (StatKind::Counter, StatKind::Gauge);
+    add(gauge, "herald_admission_sessions", "Sessions of tokens that are open.", |admission| {
+        size(admission.sessions)
+    });
+    add(gauge, "herald_admission_spent_tokens", "Spent tokens that are remembered.", |admission| {
+        count(admission.spent)
+    });
+    add(gauge, "herald_admission_waiting_tokens", "Tokens that wait to be redeemed.", |admission| {
+        size(admission.waiting)
+    });
+    add(counter, "herald_admission_redeemed_total", "Tokens that were redeemed.", |admission| {
+        count(admission.redeemed)
+    });
+    add(counter, "herald_admission_issued_total", "Tokens that were issued.", |admission| {
+        count(admission.issued)
+    });
+    stats.counter(
+        "herald_admission_refused_total",
+        "Stores and openings of sessions that were not admitted, by reason.",
+    );
+    for (reason, times) in admission.iter().flat_map(|admission| Refusal::KINDS.iter().zip(admission.refused))
+    {
+        stats.with(&[("reason", reason)], count(times));
     }
 }
 
@@ -134,15 +239,10 @@ fn add_journal(stats: &mut Stats, journal: Option<JournalStats>) {
 
 type Reading<T> = fn(&T) -> u64;
 
-fn add_connections(stats: &mut Stats, reactors: &[ReactorHandle]) {
-    let mut sums = CountersSnapshot::default();
-    for reactor in reactors {
-        sums += reactor.counters();
-    }
+fn add_connections(stats: &mut Stats, sums: &CountersSnapshot) {
     stats.gauge("herald_connections", "Connections that are open.").only(count(sums.open));
-    stats
-        .counter("herald_connections_accepted_total", "Connections that were accepted.")
-        .only(count(sums.accepted));
+    stats.counter("herald_connections_accepted_total", "Connections that were accepted.");
+    stats.only(count(sums.accepted));
     stats.counter(
         "herald_accept_errors_total",
         "Connections that could not be accepted for want of descriptors or memory.",
@@ -155,26 +255,44 @@ fn add_connections(stats: &mut Stats, reactors: &[ReactorHandle]) {
         "herald_connections_closed_total",
         "Connections closed before their peer wanted it, by what took too long.",
     );
-    let causes: [(&str, u64); 4] = [
+    for (cause, times) in [
         ("hello", sums.hello_timeouts),
         ("header", sums.header_timeouts),
         ("write_stall", sums.write_stalls),
         ("idle", sums.idle_closes),
-    ];
-    for (cause, times) in causes {
+    ] {
         stats.with(&[("cause", cause)], count(times));
     }
+}
+
+fn add_requests(stats: &mut Stats, sums: &CountersSnapshot) {
     stats
         .counter("herald_http_requests_total", "HTTP requests whose head arrived.")
         .only(count(sums.requests));
+    stats.counter(
+        "herald_http_answers_total",
+        "HTTP requests that were answered, by the hundreds of the status.",
+    );
+    for (code, times) in ["2xx", "3xx", "4xx", "5xx"].into_iter().zip(&sums.answers[2..]) {
+        stats.with(&[("code", code)], count(*times));
+    }
     stats.counter(
         "herald_http_refused_total",
         "HTTP requests refused before the service saw them: too large, too slow or no HTTP.",
     );
     stats.only(count(sums.refused));
-    stats
-        .counter("herald_http_panics_total", "HTTP requests lost to a broken invariant.")
-        .only(count(sums.panics));
+    stats.counter("herald_http_panics_total", "HTTP requests lost to a broken invariant.");
+    stats.only(count(sums.panics));
+    stats.family(
+        StatKind::Histogram,
+        "herald_http_request_duration_seconds",
+        "Time from the head of a request to its answer, by method: GET or POST; batches are not among them.",
+    );
+    for (method, durations) in [("GET", &sums.reading), ("POST", &sums.writing)] {
+        let bounds = Durations::bounds_us().map(|us| Some(count(us) / 1e6)).chain([None]);
+        let buckets = bounds.zip(durations.buckets);
+        stats.durations(&[("method", method)], buckets, count(durations.sum_us) / 1e6);
+    }
 }
 
 fn add_plugins(stats: &mut Stats, plugins: &[PluginStatus]) {

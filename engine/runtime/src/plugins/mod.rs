@@ -235,6 +235,19 @@ impl PluginSet {
     }
 }
 
+/// Whether there are these files and settings. Loads nothing.
+///
+/// # Errors
+/// [`EngineErrorKind::Argument`] as when they are loaded.
+pub(crate) fn look_for(paths: &[PathBuf], settings: Option<&Path>) -> Result<(), EngineError> {
+    settings.map(files::settings).transpose()?;
+    files::objects(paths).map_err(|why| wrong(format!("plugins: {why}")))?;
+    match paths.iter().find(|path| !path.exists()) {
+        Some(path) => Err(wrong(format!("plugins: {} is not there", path.display()))),
+        None => Ok(()),
+    }
+}
+
 #[cold]
 fn wrong(why: String) -> EngineError {
     EngineError::new(EngineErrorKind::Argument, why)

@@ -3,6 +3,7 @@
 
 mod directory;
 mod lookup;
+mod outcomes;
 mod report;
 mod settings;
 
@@ -25,12 +26,13 @@ use herald_stir::{
 use crate::clock::wall_clock;
 use crate::discovery::Discoverer;
 use crate::error::{EngineError, EngineErrorKind};
-use crate::fetch::{FetchCounters, FetchPolicy, Fetcher, Supplier};
+use crate::fetch::{FetchPolicy, Fetcher, Supplier};
 use crate::files::{read_pem, read_text};
 use crate::wallet::WalletSettings;
 use crate::worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};
 use directory::wrong;
 use lookup::Configured;
+pub(crate) use outcomes::Outcomes;
 
 pub(crate) use lookup::LoadedSource;
 
@@ -143,9 +145,9 @@ impl Services {
         Ok(Assembled { authentication, verification, cps, discoverer, named_cps })
     }
 
-    /// What was fetched so far.
-    pub(crate) fn fetch_counters(&self) -> FetchCounters {
-        self.fetcher.counters()
+    /// What fetches documents for them.
+    pub(crate) const fn fetcher(&self) -> &Arc<Fetcher> {
+        &self.fetcher
     }
 
     /// Has `supplier` asked before anything is fetched.
@@ -202,6 +204,7 @@ impl Services {
             discoverer: parts.discoverer,
             place_deadline_ms: millis(self.settings.place_deadline),
             check_deadline_ms: millis(self.settings.check_deadline),
+            outcomes: Arc::default(),
         })
     }
 }
@@ -228,6 +231,7 @@ pub(crate) struct Calls {
     pub(crate) discoverer: Option<Arc<Discoverer>>,
     pub(crate) place_deadline_ms: u64,
     pub(crate) check_deadline_ms: u64,
+    pub(crate) outcomes: Arc<Outcomes>,
 }
 
 impl Calls {
@@ -239,7 +243,11 @@ impl Calls {
         if self.authentication.credentials.is_empty() {
             return Err(not_configured("no signing_key"));
         }
-        self.worker.submit(self.authentication.clone().place(request), completion)
+        let outcomes = self.outcomes.clone();
+        self.worker.submit(self.authentication.clone().place(request), move |outcome| {
+            outcomes.count_placed(&outcome);
+            completion(outcome);
+        })
     }
 
     pub(crate) fn check(
@@ -247,7 +255,11 @@ impl Calls {
         request: CheckRequest,
         completion: impl FnOnce(CheckOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        self.worker.submit(self.verification()?.clone().check(request), completion)
+        let outcomes = self.outcomes.clone();
+        self.worker.submit(self.verification()?.clone().check(request), move |outcome| {
+            outcomes.count_checked(&outcome);
+            completion(outcome);
+        })
     }
 
     pub(crate) fn look_up(

@@ -15,6 +15,8 @@ pub enum StatKind {
     Counter,
     /// It is what it is at the moment.
     Gauge,
+    /// How often something took how long: counters for each bound (`le`, in seconds, cumulative), their number and sum.
+    Histogram,
 }
 
 impl StatKind {
@@ -23,6 +25,7 @@ impl StatKind {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
         }
     }
 }
@@ -30,6 +33,8 @@ impl StatKind {
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatSample {
+    /// What stands behind the family's name: `_bucket`, `_sum` or `_count` in a histogram, else nothing.
+    pub suffix: &'static str,
     /// What tells it from the others of its family: name and value of each label.
     pub labels: Vec<(&'static str, String)>,
     /// The value; whole for what is counted, exact up to 2^53.
@@ -61,22 +66,25 @@ impl Stats {
         &self.families
     }
 
-    /// The value of `name` with exactly these labels, in any order. O(all values).
+    /// The value of `name`, of a histogram with its suffix, with exactly these labels in any order. O(all values).
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |sample: &&StatSample| {
-            let is_there = |label: &&(&str, &str)| {
-                sample.labels.iter().any(|(name, value)| (*name, value.as_str()) == **label)
+            let is_there = |label: &(&str, &str)| {
+                sample.labels.iter().any(|(name, value)| (*name, value.as_str()) == *label)
             };
-            sample.labels.len() == labels.len() && labels.iter().all(|label| is_there(&label))
+            sample.labels.len() == labels.len() && labels.iter().all(is_there)
         };
-        let family = self.families.iter().find(|family| family.name == name)?;
-        family.samples.iter().find(has).map(|sample| sample.value)
+        self.families.iter().find_map(|family| {
+            let suffix = name.strip_prefix(family.name)?;
+            let of_suffix = |sample: &&StatSample| sample.suffix == suffix && has(sample);
+            family.samples.iter().find(of_suffix).map(|sample| sample.value)
+        })
     }
 
     /// Each value with its full name, as in `herald_not_stored_total{reason="number_full"}`.
     pub fn named(&self) -> impl Iterator<Item = (String, f64)> + '_ {
         self.families.iter().flat_map(|family| {
-            family.samples.iter().map(|sample| (full_name(family.name, &sample.labels), sample.value))
+            family.samples.iter().map(|sample| (full_name(family.name, sample), sample.value))
         })
     }
 
@@ -96,9 +104,32 @@ impl Stats {
 
     /// One more value of the last family.
     pub(crate) fn with(&mut self, labels: &[(&'static str, &str)], value: f64) -> &mut Self {
+        self.sample("", labels, value)
+    }
+
+    /// One more histogram of the last family: how often each bound in seconds was kept, the last one being none, and the
+    /// sum in seconds.
+    pub(crate) fn durations(
+        &mut self,
+        labels: &[(&'static str, &str)],
+        buckets: impl Iterator<Item = (Option<f64>, u64)>,
+        sum_s: f64,
+    ) -> &mut Self {
+        let mut total = 0;
+        for (bound_s, times) in buckets {
+            total += times;
+            let bound = bound_s.map_or_else(|| "+Inf".to_owned(), |bound_s| bound_s.to_string());
+            let labels: Vec<_> = labels.iter().copied().chain([("le", bound.as_str())]).collect();
+            self.sample("_bucket", &labels, count(total));
+        }
+        self.sample("_sum", labels, sum_s);
+        self.sample("_count", labels, count(total))
+    }
+
+    fn sample(&mut self, suffix: &'static str, labels: &[(&'static str, &str)], value: f64) -> &mut Self {
         let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let family = self.families.last_mut().expect("a family comes first");
-        family.samples.push(StatSample { labels, value });
+        family.samples.push(StatSample { suffix, labels, value });
         self
     }
 
@@ -124,8 +155,9 @@ pub(crate) fn seconds(millis: u64) -> f64 {
     count(millis) / 1000.0
 }
 
-fn full_name(name: &str, labels: &[(&'static str, String)]) -> String {
-    let mut full = name.to_owned();
+fn full_name(family: &str, sample: &StatSample) -> String {
+    let StatSample { suffix, labels, .. } = sample;
+    let mut full = format!("{family}{suffix}");
     for (index, (label, value)) in labels.iter().enumerate() {
         full.push(if index == 0 { '{' } else { ',' });
         // Writing to a string cannot fail.

@@ -16,7 +16,7 @@ impl Stats {
             let _ = writeln!(text, "# HELP {} {}", family.name, family.help);
             let _ = writeln!(text, "# TYPE {} {}", family.name, family.kind.name());
             for sample in &family.samples {
-                let _ = writeln!(text, "{} {}", full_name(family.name, &sample.labels), sample.value);
+                let _ = writeln!(text, "{} {}", full_name(family.name, sample), sample.value);
             }
         }
         text

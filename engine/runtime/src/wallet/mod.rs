@@ -112,6 +112,17 @@ struct Core {
 /// The sessions of one call, each with its service.
 pub(crate) type Held = Vec<(Arc<str>, Arc<Session>)>;
 
+/// What a wallet holds.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Holdings {
+    /// Services that wanted tokens lately.
+    pub(crate) services: usize,
+    /// Of these, services whose issuer failed.
+    pub(crate) failing: usize,
+    pub(crate) tokens: usize,
+    pub(crate) sessions: usize,
+}
+
 /// With what a store is sent.
 pub(crate) enum Paid {
     /// The service has not asked for tokens.
@@ -155,6 +166,19 @@ impl Wallet {
         challenge: &str,
     ) -> Result<(), String> {
         self.core.challenged(service, is_named, challenge)
+    }
+
+    /// Services that wanted tokens, and tokens and open sessions that are held of them.
+    pub(crate) fn holdings(&self) -> Holdings {
+        let purses = self.core.purses.lock();
+        let mut sum = Holdings { services: purses.len(), ..Holdings::default() };
+        for purse in purses.values() {
+            let (tokens, sessions, is_failing) = purse.holdings();
+            sum.tokens += tokens;
+            sum.sessions += sessions;
+            sum.failing += usize::from(is_failing);
+        }
+        sum
     }
 
     /// Ends the clerk. Nobody who waits is told any more.

@@ -83,6 +83,12 @@ impl Purse {
         self.used_at
     }
 
+    /// How many tokens and sessions are held, and whether the issuer failed.
+    pub(super) fn holdings(&self) -> (usize, usize, bool) {
+        let tokens = self.stock.iter().map(|stock| stock.tokens.len()).sum();
+        (tokens, self.sessions.len(), self.failure.is_some())
+    }
+
     /// Takes in that the service wants tokens, of the key `public_key` among others.
     pub(super) fn challenged(&mut self, challenge: Challenge, public_key: &[u8], is_named: bool) {
         let knows = |directory: &Directory| directory.keys.iter().any(|key| key.public_key == public_key);

@@ -28,7 +28,7 @@ use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Fetcher;
 use crate::limits::{WORKER_CALLS_MAX, WORKER_THREADS_MAX};
 use crate::shared::{Shared, Stage};
-use crate::wallet::Wallet;
+use crate::wallet::{Holdings, Wallet};
 use call::Work;
 use home::Home;
 use lane::{Inbox, Lane, Message};
@@ -278,6 +278,11 @@ impl Worker {
     /// wait for it. Any thread.
     pub fn keep(&self, url: &str, kind: Fetched, body: Vec<u8>, fresh_s: u64) {
         self.common.fetcher.insert(url, kind, body, fresh_s, self.common.clock.now());
+    }
+
+    /// What its wallet holds, if it has one.
+    pub(crate) fn wallet_holdings(&self) -> Option<Holdings> {
+        Some(self.common.host.as_ref()?.wallet.as_ref()?.holdings())
     }
 
     /// Calls under way.

@@ -1,0 +1,57 @@
+//! The listeners of an engine, for a host with a loop of its own.
+
+use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
+
+use herald_net::{Address, Reactor};
+
+use crate::door::Door;
+use crate::error::EngineError;
+
+/// The listeners of an engine, served by its host from one thread: poll the descriptor, then turn.
+///
+/// It does not keep the journal: once [`Engine::stop`](crate::Engine::stop) was called its answers to stores are refusals. So a host
+/// drains first, then stops the engine, and drops this whenever it likes.
+pub struct Hosted {
+    pub(super) reactor: Reactor<Door>,
+}
+
+impl Hosted {
+    /// Where it listens, with the ports that the kernel chose.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.reactor.addresses()
+    }
+
+    /// The one descriptor to poll for reading: readable when [`turn`](Self::turn) has work.
+    pub fn descriptor(&self) -> RawFd {
+        self.reactor.descriptor()
+    }
+
+    /// Serves what is ready, waiting up to `patience` for it; the work of one turn is bounded.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Network`](crate::EngineErrorKind::Network) if polling fails; the listeners are then of no further use.
+    pub fn turn(&mut self, patience: Duration) -> Result<(), EngineError> {
+        self.reactor.turn(Some(patience))?;
+        Ok(())
+    }
+
+    /// Stops accepting, serves requests under way for up to `grace`, then closes what is left. Blocks for at
+    /// most `grace` and a turn. Afterwards nothing listens any more.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::Network`](crate::EngineErrorKind::Network) if polling fails.
+    pub fn drain(&mut self, grace: Duration) -> Result<(), EngineError> {
+        let deadline = Instant::now() + grace;
+        self.reactor.handle().begin_drain(grace);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.reactor.turn(Some(left.min(DRAIN_TURN)))?.is_drained {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How long a turn of a drain sleeps at most, so that the deadline is seen whatever happens.
+const DRAIN_TURN: Duration = Duration::from_millis(50);

@@ -1,0 +1,53 @@
+//! The parts of an engine that its host and the listener of metrics look at.
+
+use std::sync::{Arc, OnceLock};
+
+use herald_net::{Address, ReactorHandle};
+
+use crate::admission::Admitting;
+use crate::discovery::{Discoverer, SourceCounters};
+use crate::fetch::Fetcher;
+use crate::plugins::PluginSet;
+use crate::services::{Calls, Services};
+use crate::shared::Shared;
+
+/// Empty places are filled at the start, once.
+pub(crate) struct Parts {
+    pub(super) shared: Arc<Shared>,
+    pub(super) plugins: Arc<PluginSet>,
+    pub(super) fetcher: Option<Arc<Fetcher>>,
+    pub(super) reactors: OnceLock<Vec<ReactorHandle>>,
+    /// If stores need tokens.
+    pub(super) admitting: OnceLock<Arc<Admitting>>,
+    /// If services are configured.
+    pub(super) calls: OnceLock<Calls>,
+    /// Where metrics are served, if they are.
+    pub(super) monitor: OnceLock<Address>,
+}
+
+impl Parts {
+    pub(super) fn new(shared: &Arc<Shared>, plugins: &Arc<PluginSet>, services: Option<&Services>) -> Self {
+        Self {
+            shared: shared.clone(),
+            plugins: plugins.clone(),
+            fetcher: services.map(|services| services.fetcher().clone()),
+            reactors: OnceLock::new(),
+            admitting: OnceLock::new(),
+            calls: OnceLock::new(),
+            monitor: OnceLock::new(),
+        }
+    }
+
+    /// Why storing or retrieving would fail now. `None` if both would succeed.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        self.shared.fault_here()
+    }
+
+    pub(super) fn discoverer(&self) -> Option<&Arc<Discoverer>> {
+        self.calls.get()?.discoverer.as_ref()
+    }
+
+    pub(super) fn source_counters(&self) -> Vec<(String, SourceCounters)> {
+        self.discoverer().map_or_else(Vec::new, |discoverer| discoverer.counters())
+    }
+}
