@@ -72,6 +72,11 @@ pub(crate) enum Command {
     /// Compile, look up and show tables of Call Placement Services, for the plugin discovery-static.
     #[command(subcommand)]
     Table(TableCommand),
+    /// Say whether the daemon would start with a configuration file: every wrong line with the nearest property, settings
+    /// that contradict each other, files that are not what they should be. Ends with 2 if anything is wrong.
+    CheckConfig(CheckConfig),
+    /// Watch what an engine does, live, by reading its metrics (property metrics_listen). Ctrl-C ends it.
+    Top(Top),
     /// Measure what this machine makes of the engine: stores and retrieves in process, beside the limits of its
     /// memory and disk. About 20 seconds.
     Bench(Bench),
@@ -96,6 +101,26 @@ pub(crate) struct Serve {
     /// on 127.0.0.1 if nothing else is said.
     #[arg(long)]
     pub dev: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckConfig {
+    /// The file, TOML.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Top {
+    /// Where the metrics are served.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9464")]
+    pub metrics: String,
+    /// Look again after so long.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub every: f64,
+    /// Look twice, print one picture of the time between, and end.
+    #[arg(long)]
+    pub once: bool,
 }
 
 #[derive(Args)]

@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod calls;
 mod case;
+mod check_config;
 mod config_file;
 mod demo;
 mod development;
@@ -13,6 +14,7 @@ mod discover;
 mod gateway;
 mod keygen;
 mod keys;
+mod log;
 mod manual;
 mod notify;
 mod output;
@@ -21,6 +23,7 @@ mod serve;
 mod services;
 mod store_batch;
 mod table;
+mod top;
 
 use std::process::ExitCode;
 
@@ -55,6 +58,8 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(bench, &output),
         Command::Demo => demo::run(&output),
         Command::Config => config_file::run(&properties("config"), &output),
+        Command::CheckConfig(check) => check_config::run(check, &output),
+        Command::Top(top) => top::run(top, &output),
         Command::Completions(chosen) => Ok(manual::completions(chosen, &output)),
         Command::Manual(manual) => manual::manual(manual),
     };

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use herald_runtime::net::Address;
-use herald_runtime::{Config, Engine, Environment, Level};
+use herald_runtime::{Config, Engine, Environment, Level, LogFormat};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::args::Serve;
 use crate::development;
+use crate::log::Log;
 use crate::notify::Manager;
 use crate::output::{Failure, Output};
 
@@ -34,28 +35,32 @@ pub(crate) fn run(
         Manager::new(told.as_deref()).map_err(|error| Failure::usage(format!("NOTIFY_SOCKET: {error}")))?;
     // Before the engine starts, so that no signal finds the process without a handler.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Failure::unavailable)?;
-    let json = output.is_json();
-    let environment = Environment::system(move |level, message| Output::report(json, level, message));
+    let format = if output.is_json() { LogFormat::Json } else { config.log_format() };
+    let log = Log::new(format, std::env::var("JOURNAL_STREAM").ok().as_deref());
+    let environment = Environment::system(move |level, message| log.write(level, message));
     let engine = Engine::open(config, environment)?;
     engine.start()?;
     for address in engine.addresses() {
         announce(output, address, ca.as_deref());
     }
-    serve_until_told(&engine, &mut signals, &manager, json);
+    if let Some(Address::Tcp(address)) = engine.metrics_address() {
+        log.write(Level::Info, &format!("metrics are served at http://{address}/metrics"));
+    }
+    serve_until_told(&engine, &mut signals, &manager, log);
     manager.stopping();
-    Output::report(json, Level::Info, "stopping: requests under way may finish");
+    log.write(Level::Info, "stopping: requests under way may finish");
     engine.stop()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Serves, and reads files again on SIGHUP, until another signal comes.
-fn serve_until_told(engine: &Engine, signals: &mut Signals, manager: &Manager, json: bool) {
+fn serve_until_told(engine: &Engine, signals: &mut Signals, manager: &Manager, log: Log) {
     let places: Vec<_> = engine.addresses().iter().map(|address| url(address).0).collect();
     let serving = format!("serving {}", places.join(", "));
     manager.ready(&serving);
     for _ in signals.forever().take_while(|&signal| signal == SIGHUP) {
         manager.reloading();
-        reload(engine, json);
+        reload(engine, log);
         manager.ready(&serving);
     }
 }
@@ -110,12 +115,9 @@ fn url(address: &Address) -> (String, bool) {
     }
 }
 
-fn reload(engine: &Engine, json: bool) {
-    match engine.reload_certificates() {
-        Ok(()) => Output::report(json, Level::Info, "the TLS certificate was read again"),
-        Err(error) => Output::report(json, Level::Error, &format!("the old TLS certificate stays: {error}")),
-    }
-    if let Err(error) = engine.reload_plugins() {
-        Output::report(json, Level::Error, &error.to_string());
+fn reload(engine: &Engine, log: Log) {
+    match engine.reload() {
+        Ok(()) => log.write(Level::Info, "certificates, keys, lists and plugins were read again"),
+        Err(error) => log.write(Level::Error, &error.to_string()),
     }
 }

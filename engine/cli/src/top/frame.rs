@@ -1,0 +1,282 @@
+//! One picture of `herald top`: lines of at most 80 columns, in columns that stay where they are.
+
+use std::fmt::Write as _;
+
+use super::scrape::Looks;
+
+/// Columns of a line. What is longer is cut.
+pub(super) const WIDTH: usize = 80;
+/// Signs of the bar that shows how full memory is.
+const BAR: usize = 30;
+
+/// What the engine at `place` does.
+pub(super) fn frame(looks: &Looks<'_>, place: &str) -> String {
+    let mut frame = Frame { looks, text: String::new() };
+    frame.head(place);
+    frame.service();
+    frame.reasons();
+    frame.durations();
+    frame.memory();
+    frame.journal();
+    frame.admission();
+    frame.calls();
+    frame.plugins();
+    frame.sources();
+    frame.text
+}
+
+struct Frame<'a> {
+    looks: &'a Looks<'a>,
+    text: String,
+}
+
+impl Frame<'_> {
+    fn line(&mut self, line: impl AsRef<str>) {
+        let cut: String = line.as_ref().trim_end().chars().take(WIDTH).collect();
+        self.text.push_str(&cut);
+        self.text.push('\n');
+    }
+
+    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.looks.now.sum(name, labels)
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.sum(name, &[]) == Some(1.0)
+    }
+
+    fn head(&mut self, place: &str) {
+        let version = self.looks.now.label("herald_build_info", "version").unwrap_or("?");
+        let state = match (self.is("herald_up"), self.is("herald_healthy")) {
+            _ if self.is("herald_failed") => "FAILED",
+            (false, _) => "NOT SERVING",
+            (true, false) => "UNHEALTHY",
+            (true, true) => "healthy",
+        };
+        self.line(format!("herald {version:<10} {place:<50} {state:>11}"));
+        self.line("");
+    }
+
+    fn service(&mut self) {
+        self.line(format!("{:<22}{:>14}{:>18}", "SERVICE", "per second", "in all"));
+        for (title, name, labels) in [
+            ("stored", "herald_stored_total", &[][..]),
+            ("not stored", "herald_not_stored_total", &[]),
+            ("numbers shown", "herald_retrieved_total", &[]),
+            ("not found", "herald_not_found_total", &[]),
+            ("HTTP requests", "herald_http_requests_total", &[]),
+            ("  answered 5xx", "herald_http_answers_total", &[("code", "5xx")]),
+            ("TLS handshakes", "herald_tls_handshakes_total", &[]),
+            ("  failed", "herald_tls_handshakes_total", &[("result", "failed")]),
+        ] {
+            let (rate, total) = (self.looks.rate(name, labels), self.sum(name, labels));
+            self.line(format!("{title:<22}{:>14}{:>18}", shown_rate(rate), shown_count(total)));
+        }
+        let open = self.sum("herald_connections", &[]);
+        self.line(format!("{:<22}{:>14}{:>18}", "connections open", "", shown_count(open)));
+    }
+
+    /// Why something was not stored or found: what happened in this time, else since the start.
+    fn reasons(&mut self) {
+        for (title, name) in [
+            ("not stored, by reason", "herald_not_stored_total"),
+            ("not found, by reason", "herald_not_found_total"),
+        ] {
+            let mut text = String::new();
+            for reason in self.looks.now.label_values(name, "reason") {
+                let labels = [("reason", reason.as_str())];
+                if let Some(total) = self.sum(name, &labels).filter(|total| *total > 0.0) {
+                    // Writing to a string cannot fail.
+                    let _ = write!(text, "{reason} {}  ", shown_count(Some(total)));
+                }
+            }
+            if !text.is_empty() {
+                self.line(format!("{title:<24}{text}"));
+            }
+        }
+    }
+
+    fn durations(&mut self) {
+        self.line("");
+        self.line(format!("{:<22}{:>14}{:>14}{:>14}", "HTTP TOOK", "p50", "p90", "p99"));
+        for (title, method) in [("GET", "GET"), ("POST", "POST")] {
+            let quantile = |share| {
+                let name = "herald_http_request_duration_seconds";
+                shown_seconds(self.looks.quantile(name, &[("method", method)], share))
+            };
+            let line = format!("{title:<22}{:>14}{:>14}{:>14}", quantile(0.5), quantile(0.9), quantile(0.99));
+            self.line(line);
+        }
+    }
+
+    fn memory(&mut self) {
+        let segments = |state| self.sum("herald_arena_segments", &[("state", state)]).unwrap_or(0.0);
+        let (used, free) = (segments("used"), segments("free"));
+        let share = if used + free > 0.0 { used / (used + free) } else { 0.0 };
+        let bytes = shown_bytes(self.sum("herald_arena_bytes", &[]));
+        let beyond = self.sum("herald_placements_beyond_memory", &[]).unwrap_or(0.0);
+        let beyond =
+            if beyond > 0.0 { format!("  {} beyond", shown_count(Some(beyond))) } else { String::new() };
+        self.line("");
+        self.line(format!("{:<10}[{}] {:>4.0} % of {bytes}{beyond}", "MEMORY", bar(share), 100.0 * share));
+    }
+
+    fn journal(&mut self) {
+        let Some(lag_s) = self.sum("herald_journal_lag_seconds", &[]) else {
+            return self.line(format!("{:<10}none: a restart loses all", "JOURNAL"));
+        };
+        let passes = self.looks.rate("herald_journal_passes_total", &[]);
+        let busy = self.looks.rate("herald_journal_pass_seconds_total", &[]);
+        let each = passes.zip(busy).map(|(passes, busy)| busy / passes);
+        let state = if self.is("herald_journal_failing") { "FAILING" } else { "writing" };
+        self.line(format!(
+            "{:<10}{state}  lag {:>7}  {:>6} passes/s of {:>7}  {:>10}/s",
+            "JOURNAL",
+            shown_seconds(Some(lag_s)),
+            shown_rate(passes),
+            shown_seconds(each),
+            shown_bytes(self.looks.rate("herald_journal_written_bytes_total", &[])),
+        ));
+    }
+
+    fn admission(&mut self) {
+        let Some(sessions) = self.sum("herald_admission_sessions", &[]) else { return };
+        self.line(format!(
+            "{:<10}{} sessions  {} waiting  redeemed {}/s  refused {}/s",
+            "TOKENS",
+            shown_count(Some(sessions)),
+            shown_count(self.sum("herald_admission_waiting_tokens", &[])),
+            shown_rate(self.looks.rate("herald_admission_redeemed_total", &[])),
+            shown_rate(self.looks.rate("herald_admission_refused_total", &[])),
+        ));
+    }
+
+    fn calls(&mut self) {
+        let Some(under_way) = self.sum("herald_calls_under_way", &[]) else { return };
+        let checked = |result| self.looks.rate("herald_calls_checked_total", &[("result", result)]);
+        self.line(format!(
+            "{:<10}{} under way  placed {}/s  accepted {}/s  rejected {}/s",
+            "CALLS",
+            shown_count(Some(under_way)),
+            shown_rate(self.looks.rate("herald_calls_placed_total", &[("result", "placed")])),
+            shown_rate(checked("accepted")),
+            shown_rate(checked("rejected")),
+        ));
+    }
+
+    fn plugins(&mut self) {
+        let names = self.looks.now.label_values("herald_plugin_serving", "plugin");
+        if names.is_empty() {
+            return;
+        }
+        self.line("");
+        self.line(format!(
+            "{:<24}{:<9}{:>4}{:>11}{:>8}{:>8}{:>8}{:>8}",
+            "PLUGIN", "state", "gen", "calls/s", "failed", "timeout", "busy", "late"
+        ));
+        for name in names {
+            let of = [("plugin", name.as_str())];
+            let serves = self.sum("herald_plugin_serving", &of) == Some(1.0);
+            let fault = |fault| {
+                let labels = [("plugin", name.as_str()), ("fault", fault)];
+                shown_count(self.sum("herald_plugin_faults_total", &labels))
+            };
+            let line = format!(
+                "{:<24}{:<9}{:>4}{:>11}{:>8}{:>8}{:>8}{:>8}",
+                name.chars().take(23).collect::<String>(),
+                if serves { "serves" } else { "DISABLED" },
+                shown_count(self.sum("herald_plugin_generation", &of)),
+                shown_rate(self.looks.rate("herald_plugin_calls_total", &of)),
+                fault("failed"),
+                fault("timeout"),
+                fault("busy"),
+                fault("late"),
+            );
+            self.line(line);
+        }
+    }
+
+    fn sources(&mut self) {
+        let names = self.looks.now.label_values("herald_discovery_questions_total", "source");
+        if names.is_empty() {
+            return;
+        }
+        self.line("");
+        self.line(format!(
+            "{:<24}{:>11}{:>11}{:>11}{:>11}{:>12}",
+            "SOURCE  (per second)", "found", "nothing", "failed", "timeout", "kept"
+        ));
+        for name in names {
+            let rate = |result| {
+                let labels = [("source", name.as_str()), ("result", result)];
+                shown_rate(self.looks.rate("herald_discovery_questions_total", &labels))
+            };
+            let kept = [("source", name.as_str()), ("by", "kept")];
+            let line = format!(
+                "{:<24}{:>11}{:>11}{:>11}{:>11}{:>12}",
+                name.chars().take(23).collect::<String>(),
+                rate("found"),
+                rate("nothing"),
+                rate("failed"),
+                rate("timeout"),
+                shown_rate(self.looks.rate("herald_discovery_spared_total", &kept)),
+            );
+            self.line(line);
+        }
+    }
+}
+
+fn bar(share: f64) -> String {
+    let full = (0..BAR).filter(|place| (*place as f64) < share * BAR as f64).count();
+    format!("{}{}", "#".repeat(full), "-".repeat(BAR - full))
+}
+
+/// What is not there, or not known yet.
+const NOTHING: &str = "-";
+
+fn shown_rate(rate: Option<f64>) -> String {
+    match rate {
+        Some(rate) if rate.is_finite() && rate < 99.95 => format!("{rate:.1}"),
+        Some(rate) if rate.is_finite() => grouped(rate),
+        _ => NOTHING.to_owned(),
+    }
+}
+
+fn shown_count(count: Option<f64>) -> String {
+    count.map_or_else(|| NOTHING.to_owned(), grouped)
+}
+
+/// A whole number with a comma between thousands.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn shown_seconds(seconds: Option<f64>) -> String {
+    match seconds {
+        Some(seconds) if !seconds.is_finite() => NOTHING.to_owned(),
+        Some(seconds) if seconds < 999.5e-6 => format!("{:.0} us", seconds * 1e6),
+        Some(seconds) if seconds < 99.95e-3 => format!("{:.1} ms", seconds * 1e3),
+        Some(seconds) if seconds < 0.9995 => format!("{:.0} ms", seconds * 1e3),
+        Some(seconds) => format!("{seconds:.1} s"),
+        None => NOTHING.to_owned(),
+    }
+}
+
+fn shown_bytes(bytes: Option<f64>) -> String {
+    let Some(mut bytes) = bytes.filter(|bytes| bytes.is_finite()) else { return NOTHING.to_owned() };
+    for unit in ["B", "KiB", "MiB"] {
+        if bytes < 1023.5 {
+            return format!("{bytes:.0} {unit}");
+        }
+        bytes /= 1024.0;
+    }
+    format!("{bytes:.1} GiB")
+}
