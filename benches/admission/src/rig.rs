@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use herald_admission::{Admission, ContinuedStore, Credential, Judge, Judgement, Redemption, Suite, Verdict};
-use herald_core::{CoverSchedule, CoverSecret, Retention, Service, TelephoneNumber, X25519Suite};
+use herald_core::batch::{CREDENTIAL_BYTES, Outcome};
+use herald_core::limits::STORES_TOGETHER;
+use herald_core::{
+    CoverSchedule, CoverSecret, Gate, GatedStore, Passage, PlacementId, Problem, Retention, Room, Service,
+    TelephoneNumber, Timestamp, X25519Suite,
+};
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 
 use crate::client::Opening;
@@ -18,7 +23,7 @@ pub(crate) struct Rig<'a> {
     service: Service,
     log: LogHandle,
     verdicts: Vec<Verdict>,
-    results: Vec<Result<herald_core::PlacementId, herald_core::Problem>>,
+    results: Vec<Result<PlacementId, Problem>>,
 }
 
 /// A token that is to be redeemed, with the store it came with.
@@ -123,26 +128,72 @@ impl<'a> Rig<'a> {
         kept
     }
 
-    /// Judges a batch and nothing more. How many may be kept.
+    /// Judges a batch and nothing more. How many may be kept, if there is room.
     pub(crate) fn judge(&mut self, stores: &[ContinuedStore<'_>]) -> usize {
         self.verdicts.clear();
         self.judge.judge_batch(stores, NOW, &mut self.verdicts);
-        self.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Accept(_))).count()
+        let may_be_kept =
+            |verdict: &&Verdict| matches!(verdict, Verdict::Accept(_) | Verdict::AcceptIfRoom(_));
+        self.verdicts.iter().filter(may_be_kept).count()
     }
 
-    /// Keeps what was judged last.
+    /// Keeps what was judged last, as the gate of a reactor has it kept.
     pub(crate) fn keep_judged(&mut self, stores: &[ContinuedStore<'_>]) -> usize {
-        let admitted: Vec<_> = stores
-            .iter()
-            .zip(&self.verdicts)
-            .filter(|(_, verdict)| matches!(verdict, Verdict::Accept(_)))
-            .filter_map(|(store, _)| Some((store.number?, store.body)))
-            .collect();
-        self.keep(&admitted)
+        let mut kept = Vec::with_capacity(stores.len());
+        let mut gate = Judged { admission: &self.admission, verdicts: &self.verdicts };
+        for (stores, verdicts) in stores.chunks(STORES_TOGETHER).zip(self.verdicts.chunks(STORES_TOGETHER)) {
+            gate.verdicts = verdicts;
+            let gated: Vec<_> = stores
+                .iter()
+                .filter_map(|store| {
+                    Some(GatedStore { credential: &NOBODY, number: store.number?, body: store.body })
+                })
+                .collect();
+            self.service.store_gated(&mut self.log, &mut gate, &gated, NOW, &mut kept);
+        }
+        kept.iter().filter(|result| result.is_ok()).count()
     }
 
     fn keep(&mut self, admitted: &[(TelephoneNumber, &[u8])]) -> usize {
         self.service.store_batch(&mut self.log, admitted, NOW, &mut self.results);
         self.results.iter().filter(|result| result.is_ok()).count()
+    }
+}
+
+/// What stores were let in with is judged already.
+const NOBODY: [u8; CREDENTIAL_BYTES] = [0; CREDENTIAL_BYTES];
+
+/// The gate of a reactor, behind its judgement.
+struct Judged<'a> {
+    admission: &'a Admission,
+    verdicts: &'a [Verdict],
+}
+
+impl Gate for Judged<'_> {
+    fn judge(&mut self, _: &[GatedStore<'_>], _: Timestamp, passages: &mut Vec<Passage>) {
+        passages.extend(self.verdicts.iter().map(|verdict| match verdict {
+            Verdict::Accept(id) => Passage::In(*id),
+            Verdict::AcceptIfRoom(id) => Passage::InIfRoom(*id),
+            Verdict::Repeat(id) => Passage::Again(*id),
+            Verdict::Refuse(_) => Passage::Out(Outcome::NoSession),
+        }));
+    }
+
+    fn give_back(&mut self, id: PlacementId, number: TelephoneNumber) {
+        self.admission.give_back(id, number);
+    }
+
+    fn uncontested(&self) -> u32 {
+        self.admission.uncontested()
+    }
+
+    fn room(
+        &self,
+        store: (PlacementId, TelephoneNumber),
+        live: &mut dyn FnMut() -> Vec<PlacementId>,
+        room: u32,
+        now: Timestamp,
+    ) -> Room {
+        self.admission.room(store, live, room, now)
     }
 }

@@ -39,12 +39,9 @@ pub const BUCKET_SLOTS: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// Shards of an epoch's spent tokens. A shard is locked while it grows; of 20 million tokens it holds 5,000.
 pub const SPENT_SHARDS: usize = 4096;
-/// Spent tokens of one epoch when nothing is configured. About 30 bytes each; beyond it new tokens are refused until the
-/// epoch is over.
+/// Spent tokens of one epoch when nothing is configured. About 30 bytes each, and 40 more for those that opened no session or
+/// were spent before a restart, whose first stores may be repeated; beyond it new tokens are refused until the epoch is over.
 pub const SPENT_DEFAULT: u64 = 20_000_000;
-/// First stores of one epoch that may be repeated after a restart, or of tokens that open no session. Beyond it a
-/// repetition is refused as spent.
-pub const FIRST_STORES_MAX: usize = 1 << 16;
 
 /// The length of an epoch when nothing is configured (CRYPTO §4.4).
 pub const EPOCH_DEFAULT_MS: u64 = 600_000;

@@ -12,7 +12,7 @@ use herald_core::siphash::{SipKey, hash_word};
 use parking_lot::Mutex;
 
 use crate::item_id::ItemIds;
-use crate::limits::{FIRST_STORES_MAX, SPENT_SHARDS};
+use crate::limits::SPENT_SHARDS;
 use crate::wire::{TAG_BYTES, TokenId};
 
 /// What the books say of a token.
@@ -45,9 +45,12 @@ pub(crate) struct SpentTokens {
     count: AtomicU64,
     count_max: u64,
     ids: ItemIds,
-    /// What some of them were spent on, by their [`ItemIds::name_of_token`].
-    first_stores: Mutex<HashMap<u64, ([u8; TAG_BYTES], FirstStore), Keyed>>,
+    /// What those that are here from the journal, or opened no session, were spent on, by their
+    /// [`ItemIds::name_of_token`]: no more than were spent.
+    first_stores: Box<[Mutex<FirstStores>]>,
 }
+
+type FirstStores = HashMap<u64, ([u8; TAG_BYTES], FirstStore), Keyed>;
 
 struct Shard {
     spent: HashSet<TokenId, Keyed>,
@@ -67,7 +70,7 @@ impl SpentTokens {
             count: AtomicU64::new(0),
             count_max,
             ids,
-            first_stores: Mutex::new(HashMap::with_hasher(Keyed(key))),
+            first_stores: (0..SPENT_SHARDS).map(|_| Mutex::new(HashMap::with_hasher(Keyed(key)))).collect(),
         }
     }
 
@@ -122,18 +125,15 @@ impl SpentTokens {
         }
     }
 
-    /// Remembers on which store a token was spent. Beyond the bound it is only spent.
+    /// Remembers on which store a token that is spent was spent.
     pub(crate) fn remember(&self, id: TokenId, first: [u8; TAG_BYTES], kind: FirstStore) {
         let name = self.ids.name_of_token(id);
-        let mut first_stores = self.first_stores.lock();
-        if first_stores.len() < FIRST_STORES_MAX || first_stores.contains_key(&name) {
-            first_stores.insert(name, (first, kind));
-        }
+        self.first_stores(name).lock().insert(name, (first, kind));
     }
 
     /// Lets the store that a token was spent on be tried once more: it was not kept. By [`ItemIds::name_of_token`].
     pub(crate) fn let_retry(&self, name: u64) {
-        if let Some((_, kind)) = self.first_stores.lock().get_mut(&name) {
+        if let Some((_, kind)) = self.first_stores(name).lock().get_mut(&name) {
             *kind = FirstStore::Retry;
         }
     }
@@ -141,8 +141,12 @@ impl SpentTokens {
     /// Whether a token was spent on the store that `first` stands for, and how that is known.
     pub(crate) fn first_store(&self, id: TokenId, first: &[u8; TAG_BYTES]) -> Option<FirstStore> {
         let name = self.ids.name_of_token(id);
-        let first_stores = self.first_stores.lock();
+        let first_stores = self.first_stores(name).lock();
         first_stores.get(&name).filter(|(spent_on, _)| spent_on == first).map(|(_, kind)| *kind)
+    }
+
+    fn first_stores(&self, name: u64) -> &Mutex<FirstStores> {
+        &self.first_stores[name as usize % SPENT_SHARDS]
     }
 
     fn shard(&self, id: TokenId) -> &Mutex<Shard> {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use herald_admission::{Judge, Judgement, Mode, Presented, Refusal, Seal, SpentRecord, Verdict};
+use herald_admission::{Judge, Judgement, Mode, Presented, Refusal, Seal, SpentRecord, TokenId, Verdict};
 
 /// The record that a token's first store leaves in the journal.
 fn spent_before(holder: &Holder, body: &[u8]) -> SpentRecord {
@@ -43,6 +43,19 @@ fn after_a_restart_exactly_the_first_store_may_be_repeated_once_and_opens_no_ses
     let continued = holder.continued(1, number(1), BODY);
     assert_refused(store(&mut judge, &continued, number(1), BODY, START), Refusal::NoSession);
     assert_eq!(admission.spent_count(), 1);
+}
+
+#[test]
+fn after_a_restart_the_first_store_of_every_token_may_be_repeated_however_many_there_were() {
+    let holder = Holder::now(1, HANDSET);
+    let admission = service();
+    for index in 0..200_000u128 {
+        let (token_id, first_store) = (TokenId(index.to_le_bytes()), [5; 16]);
+        admission.restore(&SpentRecord { epoch: START.as_millis() / EPOCH_MS, token_id, first_store }, START);
+    }
+    admission.restore(&spent_before(&holder, BODY), START);
+    let first = holder.opening(0, Some(number(1)), BODY);
+    assert!(is_accepted(store(&mut Judge::new(admission), &first, number(1), BODY, START)));
 }
 
 #[test]

@@ -17,9 +17,8 @@ pub(crate) const WINDOW_TOKENS: u32 = 1024;
 pub(crate) const WINDOWS_AGAIN: u32 = 2;
 /// Tokens whose records are made durable together, as the engine's queue does.
 pub(crate) const TOGETHER: usize = 64;
-/// Windows of an epoch: as many tokens as may be repeated after a restart
-/// ([`herald_admission::limits::FIRST_STORES_MAX`]).
-pub(crate) const WINDOWS_OF_AN_EPOCH: u64 = 64;
+/// Windows of an epoch, so that those of three are remembered of a campaign at a time.
+pub(crate) const WINDOWS_OF_AN_EPOCH: u64 = 128;
 /// Milliseconds on the virtual clock from a window to the next.
 pub(crate) const WINDOW_MS: u64 = 4_000;
 /// Lives of a process after the last kill that may pass without all tokens being had. More is a failure.
