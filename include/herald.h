@@ -128,12 +128,6 @@ enum {
 
 
 /**
- * Counts up when a program linked with an older library would no longer run. It is the number in the library's
- * name.
- */
-#define ABI_VERSION 0
-
-/**
  * A call on its way: it can be cancelled. Free it, whether or not it is over.
  */
 typedef struct herald_call herald_call;
@@ -157,6 +151,16 @@ typedef struct herald_items herald_items;
  * The table of a plugin: herald_plugin.h.
  */
 typedef struct herald_plugin herald_plugin;
+
+/**
+ * The counters and gauges of an engine at one moment. Free it.
+ */
+typedef struct herald_stats herald_stats;
+
+/**
+ * A function of the host that hears of placements. Close it.
+ */
+typedef struct herald_subscription herald_subscription;
 
 /**
  * One setting. This pair never grows, so that arrays of it stay what they are.
@@ -191,10 +195,25 @@ typedef struct herald_property {
 typedef void (*herald_report_fn)(int32_t level, const char *text, size_t text_len, void *user);
 
 /**
- * Is called once with the user pointer when it is used no more: at the end of herald_engine_close, on its thread. Not
- * called if the function that was given it fails. The rules of herald_report_fn hold.
+ * Is called once with the user pointer when it is used no more: at the end of herald_engine_close or of
+ * herald_subscription_close, on its thread. Not called if the function that was given it fails. The rules of
+ * herald_report_fn hold.
  */
 typedef void (*herald_finalizer_fn)(void *user);
+
+/**
+ * Text, UTF-8, without a NUL. This pair never grows, so that arrays of it stay what they are.
+ */
+typedef struct herald_text {
+  /**
+   * Its bytes. May be NULL if len is 0.
+   */
+  const char *data;
+  /**
+   * How many there are.
+   */
+  size_t len;
+} herald_text;
 
 /**
  * How an engine is to be opened. Set all of it to zero, then what is needed. Since 0.1.
@@ -224,26 +243,95 @@ typedef struct herald_engine_options {
    * Releases user, or NULL.
    */
   herald_finalizer_fn finalizer;
+  /**
+   * The path of a configuration file (TOML), whose settings come before properties. Empty: none. The file is read
+   * once, here.
+   */
+  struct herald_text file;
 } herald_engine_options;
+
+/**
+ * A placement that came. All of it is valid until the function it is given to returns. Since 0.1.
+ */
+typedef struct herald_arrived {
+  /**
+   * sizeof(herald_arrived) of the library; newer ones append.
+   */
+  uint32_t struct_size;
+  /**
+   * The called number: digits, * and #.
+   */
+  struct herald_text number;
+  /**
+   * Its id: 32 hexadecimal digits.
+   */
+  struct herald_text id;
+  /**
+   * The sealed PASSporT.
+   */
+  const uint8_t *body;
+  /**
+   * Bytes of it.
+   */
+  size_t body_len;
+  /**
+   * From this moment on it is gone, in milliseconds since 1970.
+   */
+  uint64_t expires_at_ms;
+  /**
+   * Placements of this subscription that made room in its queue so far, and are not told.
+   */
+  uint64_t left_out_count;
+} herald_arrived;
+
+/**
+ * Hears of one placement, once retrievals can find it; with durability synced that is before it is acknowledged.
+ *
+ * It runs on a thread of the engine, or in herald_engine_turn on the loop thread if herald_engine_start_hosted was
+ * called, and in herald_engine_stop and herald_engine_close, which tell what waits; of one subscription one at a time,
+ * in order. It may block: up to queue_len placements wait for it, and then the oldest makes room. The other rules of
+ * herald_placed_fn hold.
+ */
+typedef void (*herald_arrived_fn)(const struct herald_arrived *arrived, void *user);
+
+/**
+ * A subscription to be made. Set all of it to zero, then what is needed. Since 0.1.
+ */
+typedef struct herald_subscribe_options {
+  /**
+   * sizeof(herald_subscribe_options).
+   */
+  uint32_t struct_size;
+  /**
+   * Placements that wait for the function at most, each with its body; 0: 1,024. At most 16,384.
+   */
+  uint32_t queue_len;
+  /**
+   * The called number. Empty with block empty too: all numbers.
+   */
+  struct herald_text number;
+  /**
+   * A block of called numbers, as "12025550100-100" (first and count) or "1202555xxxx".
+   */
+  struct herald_text block;
+  /**
+   * Hears of each placement.
+   */
+  herald_arrived_fn arrived;
+  /**
+   * What arrived and finalizer are given.
+   */
+  void *user;
+  /**
+   * Releases user, or NULL.
+   */
+  herald_finalizer_fn finalizer;
+} herald_subscribe_options;
 
 /**
  * The entry function of a plugin, as herald_plugin.h declares it.
  */
 typedef const struct herald_plugin *(*herald_plugin_entry_fn)(void);
-
-/**
- * Text, UTF-8, without a NUL. This pair never grows, so that arrays of it stay what they are.
- */
-typedef struct herald_text {
-  /**
-   * Its bytes. May be NULL if len is 0.
-   */
-  const char *data;
-  /**
-   * How many there are.
-   */
-  size_t len;
-} herald_text;
 
 /**
  * What became of a call that was placed. All of it is valid until the function it is given to returns. Since 0.1.
@@ -840,10 +928,41 @@ herald_status herald_engine_address(struct herald_engine *engine,
                                     struct herald_error **error);
 
 /**
+ * [any thread] Reads again what may change while an engine serves: TLS certificate and key, and the files of plugins, whose
+ * code is replaced if it is another. Since 0.1.
+ *
+ * No request is lost. What cannot be read stays as it was, and the error names all of it. Blocks while files are read and
+ * plugins open.
+ */
+herald_status herald_engine_reload(struct herald_engine *engine,
+                                   struct herald_error **error);
+
+/**
+ * [any thread; loop thread if herald_engine_start_hosted was called] Ends the listeners, and goes on serving the calls
+ * below. Since 0.1.
+ *
+ * No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have. A second
+ * drain does nothing.
+ */
+herald_status herald_engine_drain(struct herald_engine *engine,
+                                  uint32_t grace_ms,
+                                  struct herald_error **error);
+
+/**
+ * [any thread; loop thread if herald_engine_start_hosted was called] Stops an engine: all that herald_engine_close does,
+ * but for the finalizers and the handle. Since 0.1.
+ *
+ * From then on its calls answer HERALD_WRONG_STATE, so that threads of the host can leave it before it is closed. A second
+ * stop does nothing.
+ */
+herald_status herald_engine_stop(struct herald_engine *engine,
+                                 struct herald_error **error);
+
+/**
  * [any thread; loop thread if herald_engine_start_hosted was called] Closes an engine. NULL is fine. Since 0.1.
  *
- * No new calls and connections; requests under way may finish for drain_grace; then the disk's last write, then the
- * finalizer. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
+ * No new calls and connections; requests under way may finish for drain_grace; then the disk's last write; subscribers
+ * hear what waits for them and are closed; then the finalizers. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
  * HERALD_FORKED, which leave it as it is: what a parent process opened is the parent's to close.
  */
 herald_status herald_engine_close(struct herald_engine *engine);
@@ -894,6 +1013,107 @@ herald_status herald_client_open(const char *service,
                                  const struct herald_engine_options *options,
                                  struct herald_engine **engine,
                                  struct herald_error **error);
+
+/**
+ * [any thread] Copies the counters and gauges of an engine: what it stored, refused and showed, and why; memory, journal,
+ * connections, plugins, sources. Since 0.1.
+ *
+ * *stats is written on success and does not change any more; free it with herald_stats_free. Some ten microseconds; no
+ * store waits for it. Nothing in it tells placements from cover, nor names a number.
+ */
+herald_status herald_engine_stats(struct herald_engine *engine,
+                                  struct herald_stats **stats,
+                                  struct herald_error **error);
+
+/**
+ * [any thread] How many values there are. Since 0.1.
+ *
+ * *count is written on success.
+ */
+herald_status herald_stats_count(const struct herald_stats *stats,
+                                 size_t *count,
+                                 struct herald_error **error);
+
+/**
+ * [any thread] Copies the name of value index, counted from 0, as in herald_not_stored_total{reason="number_full"}.
+ * Since 0.1.
+ *
+ * buffer takes capacity bytes: the name and a NUL. *length, unless length is NULL, is told the bytes without the NUL,
+ * also with HERALD_BUFFER_TOO_SMALL. HERALD_OUT_OF_RANGE past the last one.
+ */
+herald_status herald_stats_name(const struct herald_stats *stats,
+                                size_t index,
+                                char *buffer,
+                                size_t capacity,
+                                size_t *length,
+                                struct herald_error **error);
+
+/**
+ * [any thread] Value index, counted from 0. What is counted is whole, and exact up to 2^53; times are seconds.
+ * Since 0.1.
+ *
+ * *value is written on success. HERALD_OUT_OF_RANGE past the last one.
+ */
+herald_status herald_stats_value(const struct herald_stats *stats,
+                                 size_t index,
+                                 double *value,
+                                 struct herald_error **error);
+
+/**
+ * [any thread] The value of a name as herald_stats_name writes it. O(all values). Since 0.1.
+ *
+ * *value is written on success. HERALD_OUT_OF_RANGE if there is none of this name.
+ */
+herald_status herald_stats_find(const struct herald_stats *stats,
+                                const char *name,
+                                size_t name_len,
+                                double *value,
+                                struct herald_error **error);
+
+/**
+ * [any thread] Copies all of it as Prometheus reads it (text format 0.0.4), for a host to serve with its own. Since 0.1.
+ *
+ * buffer takes capacity bytes: the text and a NUL. *length, unless length is NULL, is told the bytes without the NUL,
+ * also with HERALD_BUFFER_TOO_SMALL.
+ */
+herald_status herald_stats_text(const struct herald_stats *stats,
+                                char *buffer,
+                                size_t capacity,
+                                size_t *length,
+                                struct herald_error **error);
+
+/**
+ * [any thread] Frees a copy. NULL is fine. Allowed inside callbacks. Since 0.1.
+ */
+herald_status herald_stats_free(struct herald_stats *stats);
+
+/**
+ * [any thread] Has a function of the host hear of each placement that comes from now on: under one number, under a block
+ * of numbers, or all. Since 0.1.
+ *
+ * options is copied. *subscription is written on success; close it with herald_subscription_close, or with its engine.
+ * After HERALD_OK user is the engine's until then; after anything else it stays the caller's. Before the start it is
+ * fine; of a client it is HERALD_BAD_VALUE. A store never waits for a subscriber, see herald_arrived_fn.
+ */
+herald_status herald_subscribe(struct herald_engine *engine,
+                               const struct herald_subscribe_options *options,
+                               struct herald_subscription **subscription,
+                               struct herald_error **error);
+
+/**
+ * [any thread] How many placements of a subscription made room in its queue and are not told. Since 0.1.
+ *
+ * *count is written on success.
+ */
+herald_status herald_subscription_left_out(const struct herald_subscription *subscription,
+                                           uint64_t *count,
+                                           struct herald_error **error);
+
+/**
+ * [any thread] Ends a subscription: waits for its function if that runs, then calls the finalizer. What waits in its queue
+ * is not told. NULL is fine. Since 0.1.
+ */
+herald_status herald_subscription_close(struct herald_subscription *subscription);
 
 /**
  * [any thread] Takes in a plugin that is linked into the program, by its entry function (herald_plugin.h). Between

@@ -169,6 +169,92 @@ private:
     herald_call *handle_;
 };
 
+/** The counters and gauges of an engine at one moment. */
+class stats {
+public:
+    stats(stats &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    stats &operator=(stats &&other) noexcept
+    {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    ~stats() { herald_stats_free(handle_); }
+
+    std::size_t size() const
+    {
+        std::size_t count = 0;
+        detail::check([&](herald_error **error) { return herald_stats_count(handle_, &count, error); });
+        return count;
+    }
+
+    /** The name of a value, as in herald_not_stored_total{reason="number_full"}. */
+    std::string name(std::size_t index) const
+    {
+        return detail::fetch<std::string>(128, 1, [&](auto *data, auto size, auto *length, auto *error) {
+            return herald_stats_name(handle_, index, data, size, length, error);
+        });
+    }
+
+    double value(std::size_t index) const
+    {
+        double value = 0;
+        detail::check([&](herald_error **error) { return herald_stats_value(handle_, index, &value, error); });
+        return value;
+    }
+
+    /** The value of a name, if there is one. */
+    std::optional<double> find(std::string_view name) const
+    {
+        double value = 0;
+        const herald_status status = herald_stats_find(handle_, name.data(), name.size(), &value, nullptr);
+        if (status == HERALD_OUT_OF_RANGE)
+            return std::nullopt;
+        if (status != HERALD_OK)
+            throw failure(status, status_name(status));
+        return value;
+    }
+
+    /** All of it as Prometheus reads it. */
+    std::string text() const
+    {
+        return detail::fetch<std::string>(16384, 1, [&](auto *data, auto size, auto *length, auto *error) {
+            return herald_stats_text(handle_, data, size, length, error);
+        });
+    }
+
+private:
+    friend class engine;
+    explicit stats(herald_stats *handle) : handle_(handle) {}
+
+    herald_stats *handle_;
+};
+
+/** Hears of placements until it is dropped, or its engine closed. */
+class subscription {
+public:
+    subscription(subscription &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    subscription &operator=(subscription &&other) noexcept
+    {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    ~subscription() { herald_subscription_close(handle_); }
+
+    /** Placements that made room in the queue and are not told. */
+    std::uint64_t left_out() const
+    {
+        std::uint64_t count = 0;
+        detail::check([&](herald_error **error) { return herald_subscription_left_out(handle_, &count, error); });
+        return count;
+    }
+
+private:
+    friend class engine;
+    explicit subscription(herald_subscription *handle) : handle_(handle) {}
+
+    herald_subscription *handle_;
+};
+
 /** Hears reports: level (HERALD_LEVEL_*) and one line. It runs on any thread; what it throws is swallowed. */
 using report = std::function<void(int level, std::string_view line)>;
 
@@ -189,6 +275,11 @@ using supplier = std::function<supplied(std::string_view url)>;
 /** A setting: name and value. */
 using property = std::pair<std::string_view, std::string_view>;
 
+/** A configuration file. */
+struct file {
+    std::string_view path;
+};
+
 /** An engine. Closes itself. */
 class engine {
 public:
@@ -198,8 +289,17 @@ public:
     }
 
     explicit engine(const std::vector<property> &properties, report hear = nullptr)
+        : engine(file{}, properties, std::move(hear))
     {
-        open(properties, std::move(hear), herald_engine_open);
+    }
+
+    /** With the settings of a file, which `properties` override. */
+    explicit engine(file settings, const std::vector<property> &properties = {}, report hear = nullptr)
+    {
+        open(properties, std::move(hear), [settings](auto *options, auto **handle, auto **error) {
+            options->file = text(settings.path);
+            return herald_engine_open(options, handle, error);
+        });
     }
 
     /** A client of the engine at `service`: "unix:PATH" or "https://HOST[:PORT]". A forked child may open its own. */
@@ -254,6 +354,53 @@ public:
         return detail::fetch<std::string>(128, 1, [&](auto *data, auto size, auto *length, auto *error) {
             return herald_engine_address(handle_, index, data, size, length, error);
         });
+    }
+
+    /** Reads certificate, key and plugins again, while it serves. */
+    void reload()
+    {
+        detail::check([&](herald_error **error) { return herald_engine_reload(handle_, error); });
+    }
+
+    /** Ends the listeners once requests under way have finished, or `grace_ms` is over; other calls go on. */
+    void drain(std::uint32_t grace_ms)
+    {
+        detail::check([&](herald_error **error) { return herald_engine_drain(handle_, grace_ms, error); });
+    }
+
+    /** Stops: other threads get HERALD_WRONG_STATE from now on. */
+    void stop()
+    {
+        detail::check([&](herald_error **error) { return herald_engine_stop(handle_, error); });
+    }
+
+    /** What it did so far. */
+    herald::stats stats() const
+    {
+        herald_stats *copy = nullptr;
+        detail::check([&](herald_error **error) { return herald_engine_stats(handle_, &copy, error); });
+        return herald::stats(copy);
+    }
+
+    /** `arrived` hears of each placement under options.number, options.block, or all, one at a time; what it throws is
+     *  swallowed. struct_size, arrived, user and finalizer of `options` are set here. */
+    herald::subscription subscribe(herald_subscribe_options options, std::function<void(const herald_arrived &)> arrived)
+    {
+        using hear = std::function<void(const herald_arrived &)>;
+        auto kept = std::make_unique<hear>(std::move(arrived));
+        herald_subscription *made = nullptr;
+        options.struct_size = sizeof options;
+        options.user = kept.get();
+        options.finalizer = [](void *user) { delete static_cast<hear *>(user); };
+        options.arrived = [](const herald_arrived *placement, void *user) {
+            try {
+                (*static_cast<hear *>(user))(*placement);
+            } catch (...) { // Nothing may unwind into the engine.
+            }
+        };
+        detail::check([&](herald_error **error) { return herald_subscribe(handle_, &options, &made, error); });
+        static_cast<void>(kept.release());
+        return herald::subscription(made);
     }
 
     /** Stores a sealed PASSporT; returns its id. */

@@ -61,7 +61,8 @@ filled() {
 
 install_library() {
     install -d "$destdir$libdir"
-    install -m 644 "$built/libherald.so" "$destdir$libdir/$library"
+    "$root/scripts/link-shared.sh" "$built/libherald.a" "$destdir$libdir/$library"
+    chmod 644 "$destdir$libdir/$library"
     ln -sf "$library" "$destdir$libdir/$soname"
     ln -sf "$soname" "$destdir$libdir/libherald.so"
     install -m 644 "$built/libherald.a" "$destdir$libdir/libherald.a"

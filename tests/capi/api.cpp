@@ -155,6 +155,35 @@ void a_host_with_a_loop_turns_on_its_thread_only()
     HOLDS(thrown([&] { engine.turn(0); }) == HERALD_NULL_ARGUMENT);
 }
 
+void subscribers_hear_and_stats_count()
+{
+    std::atomic<int> heard{0};
+    auto alive = std::make_shared<int>(0);
+    herald_subscribe_options options{};
+    options.block = herald::text("1202555012x");
+    herald::engine engine(memory);
+    engine.start();
+    {
+        auto subscription = engine.subscribe(options, [&heard, alive](const herald_arrived &arrived) {
+            heard += arrived.body_len == 640;
+            throw std::string("swallowed");
+        });
+        engine.store("12025550123", herald::bytes(640));
+        engine.store("12025550199", herald::bytes(640));
+        for (int waits = 0; heard == 0 && waits < 1000; waits++)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        HOLDS(subscription.left_out() == 0);
+    }
+    HOLDS(heard == 1 && alive.use_count() == 1);
+    const auto stats = engine.stats();
+    HOLDS(stats.find("herald_stored_total") == 2.0 && !stats.find("herald_sold_total") && stats.size() > 20);
+    HOLDS(!stats.name(0).empty() && stats.text().find("herald_stored_total 2\n") != std::string::npos);
+    engine.drain(0);
+    engine.stop();
+    HOLDS(thrown([&] { engine.retrieve("12025550123"); }) == HERALD_WRONG_STATE);
+    HOLDS(thrown([&] { herald::engine none(herald::file{"nowhere.toml"}); }) == HERALD_BAD_VALUE);
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -178,6 +207,7 @@ int main(int argc, char **argv)
     RUN(objects_move_and_what_they_leave_holds_nothing);
     RUN(reports_arrive_and_what_they_throw_stays_outside);
     RUN(a_host_with_a_loop_turns_on_its_thread_only);
+    RUN(subscribers_hear_and_stats_count);
     std::printf("%d passed, %d failed\n", cases - failed_cases, failed_cases);
     return failed_cases != 0;
 }

@@ -2,12 +2,18 @@
 # The C interface as a host meets it: installed into an empty folder, found with pkg-config, compiled by gcc and clang
 # as C11 and C++17, run under sanitizers and valgrind, linked statically, loaded at run time.
 #
-# PROFILE=debug|release: which build is tested, debug if not set.
+# PROFILE=debug|release: which build is tested, debug if not set. --campaign [SEED]: a million abusive calls instead of some
+# ten thousand.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$here/../../scripts/lib.sh"
 profile=${PROFILE:-debug}
+# Calls in random order: under sanitizers, and under valgrind; and which.
+abused=100000 leaky=1000 seed=1
+if [ "${1:-}" = --campaign ]; then
+    abused=500000 leaky=10000 seed=${2:-1}
+fi
 
 passed=0
 failed=0
@@ -82,10 +88,19 @@ header_alone() { # COMPILER STANDARD LANGUAGE HEADER
         "$1" "-std=$2" -Wall -Wextra -Wpedantic -Werror "-I$work/stage/include" -fsyntax-only -x "$3" "alone.$3"
 }
 
+# symbols_as_listed LIST: the library exports what is listed, each with its version, and nothing else.
 symbols_as_listed() {
-    sed -n 's/^\(herald_[a-z_]*\) .*/\1/p' "$root/include/symbols.txt" | LC_ALL=C sort >listed
-    nm -D --defined-only "$work/stage/lib/libherald.so" | awk '{ print $3 }' | LC_ALL=C sort >exported
+    sed -n 's/^\(herald_[a-z_]*\) \(.*\)$/\1@@HERALD_\2/p' "$1" | LC_ALL=C sort >listed
+    nm -D --defined-only --with-symbol-versions "$work/stage/lib/libherald.so" |
+        awk '$2 != "A" { print $3 }' | LC_ALL=C sort >exported
     grep -q . listed && diff listed exported
+}
+
+# One symbol of another version, and one too many: both are noticed.
+wrong_symbols_are_noticed() {
+    sed 's/^\(herald_store\) .*/\1 9.9/' "$root/include/symbols.txt" >other
+    { cat "$root/include/symbols.txt" && echo herald_sell 0.1; } >longer
+    ! symbols_as_listed other && ! symbols_as_listed longer
 }
 
 names_itself() {
@@ -99,6 +114,12 @@ names_itself() {
 leak_checked() { # PROGRAM ARGUMENTS...
     valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
         --suppressions="$here/valgrind.supp" --fair-sched=yes "$@"
+}
+
+every_function_is_abused() {
+    sed -n 's/^\(herald_[a-z_]*\) .*/\1/p' "$root/include/symbols.txt" | LC_ALL=C sort >listed
+    sed -n 's/^    {"\(herald_[a-z_]*\)".*/\1/p' "$here/abuse_codes.h" | LC_ALL=C sort >called
+    grep -q . listed && diff listed called
 }
 
 static_link() {
@@ -170,7 +191,10 @@ for compiler in g++ clang++; do
     step "herald.h alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.h
     step "herald.hpp alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.hpp
 done
-step "exported symbols are those of include/symbols.txt" symbols_as_listed
+step "exported symbols are those of include/symbols.txt" symbols_as_listed "$root/include/symbols.txt"
+step "a symbol too many and one of another version are noticed" wrong_symbols_are_noticed
+step "what programs were compiled against is unchanged" "$here/abi.sh"
+sed 's/^/        /' "$work/output"
 step "the library's name, links and NODELETE" names_itself
 
 for compiler in gcc clang; do
@@ -181,9 +205,10 @@ for compiler in gcc clang; do
 done
 step "keys and certificates for calls" make_parties
 parties=("$work/alice" "$work/bob" "$work/authority" "$work/bob/directory.toml")
-for program in calls services gateway supply; do
+for program in calls services gateway supply host; do
     step "compile $program.c with sanitizers" compile clang "$program.c" "$program-clang" "${sanitizers[@]}"
-    step "$program.c, sanitized" "$work/$program-clang" "${parties[@]}"
+    case $program in host) arguments=(.) ;; *) arguments=("${parties[@]}") ;; esac
+    step "$program.c, sanitized" "$work/$program-clang" "${arguments[@]}"
 done
 step "compile calls.cpp with sanitizers" compile clang++ calls.cpp callsxx "${sanitizers[@]}"
 step "calls.cpp, sanitized" "$work/callsxx" "${parties[@]}"
@@ -194,10 +219,10 @@ done
 step "compile client.c with sanitizers" compile clang client.c client-clang "${sanitizers[@]}"
 # Without forks: this sanitizer's own locks may be held at one.
 step "client.c, sanitized" "$work/client-clang" "$work/stage/bin/herald" 0
-step "compile random.c with sanitizers" compile clang random.c random "${sanitizers[@]}"
-for seed in 1 2 3; do
-    step "200,000 random calls, sanitized, seed $seed" "$work/random" "$seed" 200000
-done
+step "every function is abused" every_function_is_abused
+step "compile abuse.c with sanitizers" compile clang abuse.c abuse "${sanitizers[@]}"
+step "$abused calls in random order, sanitized, on 1 thread" "$work/abuse" "$seed" "$abused" 1 "${parties[@]}"
+step "$abused calls in random order, sanitized, on 4 threads" "$work/abuse" "$((seed + 1))" "$abused" 4 "${parties[@]}"
 
 step "compile without sanitizers: quickstart.c" compile gcc quickstart.c quickstart
 step "compile without sanitizers: api.c" compile gcc api.c api
@@ -207,11 +232,14 @@ step "compile without sanitizers: services.c" compile gcc services.c services
 step "compile without sanitizers: gateway.c" compile gcc gateway.c gateway
 step "compile without sanitizers: supply.c" compile gcc supply.c supply
 step "compile without sanitizers: client.c" compile gcc client.c client
-step "compile without sanitizers: random.c" compile gcc random.c random-plain
+step "compile without sanitizers: host.c" compile gcc host.c host
+step "compile without sanitizers: abuse.c" compile gcc abuse.c abuse-plain
+step "compile fair.c" compile gcc fair.c fair -O2
 step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
 step "api.c with 1,000 forks" "$work/api" . 1000
 step "a daemon killed, hung and back; forks at 1,000 random moments" "$work/client" "$work/stage/bin/herald" 1000
 step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.0" 500
+step "one thread, one epoll: everybody is served" "$work/fair" 2
 step "quickstart under valgrind" leak_checked "$work/quickstart"
 # Without forks: a child has lost the threads that hold most of what valgrind would look for.
 step "api.c under valgrind" leak_checked "$work/api" . 0
@@ -221,7 +249,8 @@ step "services.c under valgrind" leak_checked "$work/services" "${parties[@]}" w
 step "gateway.c under valgrind" leak_checked "$work/gateway" "${parties[@]}"
 step "supply.c under valgrind" leak_checked "$work/supply" "${parties[@]}"
 step "client.c under valgrind" leak_checked "$work/client" "$work/stage/bin/herald" 0
-step "3,000 random calls under valgrind" leak_checked "$work/random-plain" 4 3000
+step "host.c under valgrind" leak_checked "$work/host" .
+step "$leaky calls in random order under valgrind" leak_checked "$work/abuse-plain" "$seed" "$leaky" 2 "${parties[@]}"
 step "quickstart linked statically" static_link
 
 pkg-config --exists sofia-sip-ua || { has_apt && apt_install libsofia-sip-ua-dev; } || complain "no sofia-sip: its example is skipped"

@@ -22,7 +22,11 @@ pub(crate) fn call(error: *mut *mut Error, work: impl FnOnce(&Scope) -> Result<(
         // There are no tables for this process, so not even an error is made.
         return Status::Forked;
     }
-    let work = |scope: &Scope| if is_in_callback() { Err(in_callback()) } else { work(scope) };
+    let work = |scope: &Scope| {
+        #[cfg(test)]
+        on_purpose::perhaps(on_purpose::Place::Call);
+        if is_in_callback() { Err(in_callback()) } else { work(scope) }
+    };
     let Err(failure) = caught(|| work(&Scope::new())) else { return Status::Ok };
     let status = failure.status;
     // To run out of error objects is no reason to lose the status.
@@ -35,6 +39,11 @@ pub(crate) fn free(work: impl FnOnce() -> Result<(), Failure>) -> Status {
     if !boundary::enter() {
         return Status::Forked;
     }
+    let work = || {
+        #[cfg(test)]
+        on_purpose::perhaps(on_purpose::Place::Call);
+        work()
+    };
     caught(work).map_or_else(|failure| failure.status, |()| Status::Ok)
 }
 
@@ -69,6 +78,37 @@ fn in_callback() -> Failure {
 /// Remembers where a panic happened, instead of printing it on the host's standard error.
 pub(crate) fn remember_panic_place(place: String) {
     PANIC_PLACE.set(Some(place));
+}
+
+/// Panics that tests ask for. The library has none of this.
+#[cfg(test)]
+pub(crate) mod on_purpose {
+    use std::cell::Cell;
+
+    /// Where.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Place {
+        /// Behind the barrier of a function.
+        Call,
+        /// At work with an engine.
+        Engine,
+    }
+
+    thread_local! {
+        static NEXT: Cell<Option<Place>> = const { Cell::new(None) };
+    }
+
+    /// The next call of this thread that comes to `place` panics there.
+    pub(crate) fn panic_next(place: Place) {
+        NEXT.set(Some(place));
+    }
+
+    pub(crate) fn perhaps(place: Place) {
+        if NEXT.get() == Some(place) {
+            NEXT.set(None);
+            panic!("on purpose");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,12 @@
 #![expect(unsafe_code, reason = "no_mangle counts as unsafe; tests/tidy allows no other here")]
 
 use core::ffi::c_char;
+use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,22 +21,17 @@ use herald_runtime::net::Address;
 use herald_runtime::net::sync::Mutex;
 use herald_runtime::{Config, Environment, Hosted, Level, property};
 
-use crate::boundary::{self, Callback, Engine, EngineOptions, Error, Items, ReportFn, Scope, SupplierFn};
+use crate::boundary::{self, Callback, Engine, EngineOptions, Error, Items, Scope, SupplierFn};
 use crate::call::{call, caught, remember_panic_place};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::handle::Table;
 use crate::items;
-use crate::limits::ENGINES_MAX;
+use crate::limits::{CONFIG_FILE_BYTES_MAX, ENGINES_MAX, PROPERTY_VALUE_BYTES_MAX};
+use crate::reports::{Reporter, without_lock};
 use crate::sealing::called_number;
 use crate::status::Status;
-
-/// The levels of reports, with their names in C and what they mean.
-pub const LEVELS: &[(i32, &str, &str)] = &[
-    (0, "HERALD_LEVEL_INFO", "The engine goes on as it should."),
-    (1, "HERALD_LEVEL_WARNING", "Something needs an eye."),
-    (2, "HERALD_LEVEL_ERROR", "Something does not work until somebody acts."),
-];
+use crate::subscriptions;
 
 /// Bytes of an id with its NUL.
 const ID_TEXT_BYTES: usize = 32;
@@ -42,10 +41,11 @@ static ENGINES: Table<OpenEngine, 16> = Table::new(1, "engine", ENGINES_MAX);
 
 pub(crate) struct OpenEngine {
     pub(crate) engine: herald_runtime::Engine,
-    reporter: Arc<Gate<ReportFn>>,
+    reporter: Arc<Reporter>,
+    pub(crate) subscriptions: Mutex<Vec<subscriptions::Handle>>,
     pub(crate) supplier: OnceLock<Arc<Gate<SupplierFn>>>,
     /// Held while the engine is prepared, starts or closes.
-    pub(crate) life: Mutex<()>,
+    life: Mutex<()>,
     /// A call panicked: only closing is left.
     is_failed: AtomicBool,
     /// Whether a thread of the host serves it; false again once that thread has ended.
@@ -104,12 +104,13 @@ pub(crate) fn open(config: Config, options: &EngineOptions) -> Result<*mut Engin
     }
     keep_panics_quiet();
     let callback = Callback::new(options.report, options.finalizer, options.user);
-    let reporter = Arc::new(Gate::new(callback));
+    let reporter = Arc::new(Reporter::new(callback));
     let reports = reporter.clone();
-    let environment = Environment::system(move |level, text| report(&reports, level, text));
+    let environment = Environment::system(move |level, text| reports.report(level, text));
     let opened = OpenEngine {
         engine: boundary::with_signals_blocked(|| herald_runtime::Engine::open(config, environment))?,
         reporter,
+        subscriptions: Mutex::default(),
         supplier: OnceLock::new(),
         life: Mutex::new(()),
         is_failed: AtomicBool::new(false),
@@ -141,10 +142,7 @@ fn claim_folders() -> Result<(), Failure> {
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_start(engine: *mut Engine, error: *mut *mut Error) -> Status {
     call(error, |_| {
-        with(engine, |open| {
-            let _life = open.life.lock();
-            Ok(boundary::with_signals_blocked(|| open.engine.start())?)
-        })
+        with(engine, |open| open.living(|| Ok(boundary::with_signals_blocked(|| open.engine.start())?)))
     })
 }
 
@@ -156,17 +154,18 @@ pub extern "C" fn herald_engine_start(engine: *mut Engine, error: *mut *mut Erro
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_start_hosted(engine: *mut Engine, error: *mut *mut Error) -> Status {
     call(error, |_| {
-        let kept = ENGINES.get(engine)?;
+        let kept = kept(engine)?;
         with(engine, |open| {
-            let _life = open.life.lock();
-            let hosted = boundary::with_signals_blocked(|| open.engine.start_hosted())?;
-            open.descriptor.store(hosted.descriptor(), Ordering::Relaxed);
-            open.is_hosted.store(true, Ordering::Release);
-            let generation = boundary::generation();
-            let end = LoopEnd { engine: Arc::clone(&kept), generation, hosted: Some(hosted) };
-            LOOP_ENDS
-                .try_with(|ends| ends.borrow_mut().push(end))
-                .map_err(|_| Failure::new(Status::WrongThread, "this thread is ending; close the engine"))
+            open.living(|| {
+                let hosted = boundary::with_signals_blocked(|| open.engine.start_hosted())?;
+                open.descriptor.store(hosted.descriptor(), Ordering::Relaxed);
+                open.is_hosted.store(true, Ordering::Release);
+                let generation = boundary::generation();
+                let end = LoopEnd { engine: kept, generation, hosted: Some(hosted) };
+                LOOP_ENDS
+                    .try_with(|ends| ends.borrow_mut().push(end))
+                    .map_err(|_| Failure::new(Status::WrongThread, "this thread is ending; close the engine"))
+            })
         })
     })
 }
@@ -235,10 +234,48 @@ pub extern "C" fn herald_engine_address(
     })
 }
 
+/// [any thread] Reads again what may change while an engine serves: TLS certificate and key, and the files of plugins, whose
+/// code is replaced if it is another. Since 0.1.
+///
+/// No request is lost. What cannot be read stays as it was, and the error names all of it. Blocks while files are read and
+/// plugins open.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_reload(engine: *mut Engine, error: *mut *mut Error) -> Status {
+    call(error, |_| with(engine, |open| boundary::with_signals_blocked(|| Ok(open.engine.reload()?))))
+}
+
+/// [any thread; loop thread if herald_engine_start_hosted was called] Ends the listeners, and goes on serving the calls
+/// below. Since 0.1.
+///
+/// No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have. A second
+/// drain does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error: *mut *mut Error) -> Status {
+    call(error, |_| {
+        let grace = Duration::from_millis(grace_ms.into());
+        with(engine, |open| {
+            open.living(|| match open.is_hosted.load(Ordering::Acquire) {
+                true => with_hosted(open, |hosted| Ok(boundary::without_sigpipe(|| hosted.drain(grace))?)),
+                false => Ok(open.engine.drain(grace)?),
+            })
+        })
+    })
+}
+
+/// [any thread; loop thread if herald_engine_start_hosted was called] Stops an engine: all that herald_engine_close does,
+/// but for the finalizers and the handle. Since 0.1.
+///
+/// From then on its calls answer HERALD_WRONG_STATE, so that threads of the host can leave it before it is closed. A second
+/// stop does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_stop(engine: *mut Engine, error: *mut *mut Error) -> Status {
+    call(error, |_| with(engine, |open| open.living(|| shut_down(open, take_loop_end(open)?))))
+}
+
 /// [any thread; loop thread if herald_engine_start_hosted was called] Closes an engine. NULL is fine. Since 0.1.
 ///
-/// No new calls and connections; requests under way may finish for drain_grace; then the disk's last write, then the
-/// finalizer. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
+/// No new calls and connections; requests under way may finish for drain_grace; then the disk's last write; subscribers
+/// hear what waits for them and are closed; then the finalizers. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
 /// HERALD_FORKED, which leave it as it is: what a parent process opened is the parent's to close.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_close(engine: *mut Engine) -> Status {
@@ -247,23 +284,28 @@ pub extern "C" fn herald_engine_close(engine: *mut Engine) -> Status {
     }
     call(core::ptr::null_mut(), |_| {
         let open = ENGINES.get(engine)?;
-        let _life = open.life.lock();
-        let mut end = take_loop_end(&open);
-        if end.is_none() && open.is_hosted.load(Ordering::Acquire) {
-            return Err(wrong_thread());
-        }
-        ENGINES.remove(engine)?;
-        let drained = caught(|| match end.as_mut().and_then(|end| end.hosted.as_mut()) {
-            Some(hosted) => Ok(boundary::without_sigpipe(|| hosted.drain(open.engine.drain_grace()))?),
-            None => Ok(()),
-        });
-        let stopped = caught(|| Ok(open.engine.stop()?));
+        let stopped = open.living(|| {
+            let end = take_loop_end(&open)?;
+            ENGINES.remove(engine)?;
+            // Whatever becomes of it, the engine is closed.
+            Ok::<_, Failure>(shut_down(&open, end))
+        })?;
+        subscriptions::close_all(&open);
         if let Some(supplier) = open.supplier.get() {
             supplier.close();
         }
         open.reporter.close();
-        drained.and(stopped)
+        stopped
     })
+}
+
+/// Ends listeners, what they serve, calls on their way and the disk's last write; on the thread that has the right to.
+fn shut_down(open: &OpenEngine, mut end: Option<LoopEnd>) -> Result<(), Failure> {
+    let drained = caught(|| match end.as_mut().and_then(|end| end.hosted.as_mut()) {
+        Some(hosted) => Ok(boundary::without_sigpipe(|| hosted.drain(open.engine.drain_grace()))?),
+        None => Ok(()),
+    });
+    drained.and(caught(|| Ok(open.engine.stop()?)))
 }
 
 /// [any thread] Stores a sealed PASSporT under the called number (RFC 8816 section 9). Since 0.1.
@@ -326,6 +368,22 @@ pub(crate) fn sealed_body(scope: &Scope, body: *const u8, body_len: usize) -> Re
     Err(Failure::new(Status::BadSize, message))
 }
 
+/// An open engine, for who has it for longer than a call.
+pub(crate) fn kept(engine: *mut Engine) -> Result<Arc<OpenEngine>, Failure> {
+    ENGINES.get(engine).map(|open| Arc::clone(&*open))
+}
+
+impl OpenEngine {
+    /// Does what changes the engine's life, one after the other. What is to be reported meanwhile is told once that is
+    /// over, so that a host may hold locks of its own where it hears reports.
+    pub(crate) fn living<T>(&self, work: impl FnOnce() -> T) -> T {
+        without_lock(&self.reporter, || {
+            let _life = self.life.lock();
+            work()
+        })
+    }
+}
+
 /// Works with an open engine. If the work panics, only closing is left.
 pub(crate) fn with<T>(
     engine: *mut Engine,
@@ -335,7 +393,11 @@ pub(crate) fn with<T>(
     if open.is_failed.load(Ordering::Relaxed) {
         return Err(Failure::new(Status::Failed, "the engine failed; close it and open another"));
     }
-    let result = caught(|| work(&open));
+    let result = caught(|| {
+        #[cfg(test)]
+        crate::call::on_purpose::perhaps(crate::call::on_purpose::Place::Engine);
+        work(&open)
+    });
     if matches!(&result, Err(failure) if failure.status == Status::Panic) {
         open.is_failed.store(true, Ordering::Relaxed);
     }
@@ -359,17 +421,23 @@ fn with_hosted(
         .unwrap_or_else(|_| Err(wrong_thread()))
 }
 
-fn take_loop_end(open: &OpenEngine) -> Option<LoopEnd> {
+/// The reactor of `open` if a thread serves it: this one, or else it is not to be taken.
+fn take_loop_end(open: &OpenEngine) -> Result<Option<LoopEnd>, Failure> {
     let take = |ends: &RefCell<Vec<LoopEnd>>| {
         let mut ends = ends.borrow_mut();
         let index = ends.iter().position(|end| core::ptr::eq(&*end.engine, open))?;
         Some(ends.swap_remove(index))
     };
-    LOOP_ENDS.try_with(take).ok().flatten()
+    let end = LOOP_ENDS.try_with(take).ok().flatten();
+    if end.is_none() && open.is_hosted.load(Ordering::Acquire) { Err(wrong_thread()) } else { Ok(end) }
 }
 
 pub(crate) fn config(scope: &Scope, options: &EngineOptions) -> Result<Config, Failure> {
     let mut config = Config::default();
+    let file = scope.text(options.file.data, options.file.len, PROPERTY_VALUE_BYTES_MAX, "file")?;
+    if !file.is_empty() {
+        set_from_file(&mut config, Path::new(file))?;
+    }
     for (name, value) in scope.properties(options)? {
         config.set(name, value).map_err(|error| {
             let status = if property(name).is_some() { Status::BadValue } else { Status::UnknownProperty };
@@ -379,17 +447,17 @@ pub(crate) fn config(scope: &Scope, options: &EngineOptions) -> Result<Config, F
     Ok(config)
 }
 
-fn report(reporter: &Gate<ReportFn>, level: Level, text: &str) {
-    // Nobody hears what comes after the close.
-    let _ = reporter.through(|callback| callback.report(level_code(level), text));
-}
-
-const fn level_code(level: Level) -> i32 {
-    match level {
-        Level::Info => LEVELS[0].0,
-        Level::Warning => LEVELS[1].0,
-        Level::Error => LEVELS[2].0,
+fn set_from_file(config: &mut Config, path: &Path) -> Result<(), Failure> {
+    let named = |error: &dyn Display| format!("{}: {error}", path.display());
+    let unread = |error: std::io::Error| Failure::new(Status::BadValue, named(&error));
+    let mut text = String::new();
+    let file = File::open(path).map_err(unread)?;
+    file.take(CONFIG_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unread)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > CONFIG_FILE_BYTES_MAX {
+        let error = format!("more than {CONFIG_FILE_BYTES_MAX} bytes, so no configuration");
+        return Err(Failure::new(Status::BadValue, named(&error)));
     }
+    config.set_all(&text).map_err(|error| Failure::new(Status::BadValue, named(&error)))
 }
 
 #[cold]
@@ -414,20 +482,20 @@ fn keep_panics_quiet() {
         let place = panic.location().map_or(String::new(), ToString::to_string);
         for open in ENGINES.try_all() {
             let line = format!("an invariant is broken at {place}; close the engine and report this");
-            report(&open.reporter, Level::Error, &line);
+            open.reporter.report(Level::Error, &line);
         }
         remember_panic_place(place);
     }));
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use core::ptr;
 
     use super::*;
-    use crate::boundary::Property;
+    use crate::boundary::{Property, Text};
 
-    fn started() -> *mut Engine {
+    pub(crate) fn started() -> *mut Engine {
         let property = |name: &'static str, value: &'static str| Property {
             name: name.as_ptr().cast(),
             name_len: name.len(),
@@ -442,6 +510,7 @@ mod tests {
             report: None,
             user: ptr::null_mut(),
             finalizer: None,
+            file: Text::of(""),
         };
         let mut engine = ptr::null_mut();
         assert_eq!(herald_engine_open(&raw const options, &raw mut engine, ptr::null_mut()), Status::Ok);

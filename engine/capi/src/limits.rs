@@ -37,6 +37,18 @@ pub const IDENTITY_BYTES_MAX: usize = 64 * 1024;
 pub const URL_BYTES_MAX: usize = 2048;
 /// Bytes of a certificate chain. A larger one is refused unread.
 pub const CHAIN_BYTES_MAX: usize = 64 * 1024;
+/// Copies of stats that C has not freed. More is a leak; one more is refused.
+pub const STATS_MAX: usize = 1 << 10;
+/// Bytes of the name of a value among stats. A longer one is refused unread.
+pub const STAT_NAME_BYTES_MAX: usize = 1024;
+/// Subscriptions of a process that C has not closed: each engine may have 64. One more is refused.
+pub const SUBSCRIPTIONS_MAX: usize = 1 << 12;
+/// Bytes of a block of numbers as text. A longer one is refused unread.
+pub const BLOCK_BYTES_MAX: usize = 64;
+/// Bytes of a configuration file: many times one with every property. A longer one is refused unread.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Reports that wait on one thread until a lock is given back: a start makes a few. The rest is left out.
+pub const REPORTS_WAITING_MAX: usize = 64;
 /// Bytes of a SIP request: a header as long as one may be, and a body that is not looked at. A longer one is refused
 /// unread.
 pub const SIP_BYTES_MAX: usize = 128 * 1024;

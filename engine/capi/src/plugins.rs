@@ -26,10 +26,7 @@ pub extern "C" fn herald_plugin_register(
 ) -> Status {
     call(error, |_| {
         let entry = boundary::plugin_entry(entry)?;
-        with(engine, |open| {
-            let _life = open.life.lock();
-            Ok(open.engine.register_plugin(entry)?)
-        })
+        with(engine, |open| open.living(|| Ok(open.engine.register_plugin(entry)?)))
     })
 }
 

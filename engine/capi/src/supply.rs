@@ -72,13 +72,14 @@ pub extern "C" fn herald_certificate_supplier_set(
         let callback = Callback::for_supplier(supplier, finalizer, user)?;
         with(engine, |open| {
             // Who closes has it too, so that the finalizer is not forgotten.
-            let _life = open.life.lock();
-            let gate = Arc::new(Gate::new(callback));
-            let asked = gate.clone();
-            open.engine.supply_by(Arc::new(move |url: &str, kind| supplied(&asked, url, kind)))?;
-            // The engine takes one only.
-            let _ = open.supplier.set(gate);
-            Ok(())
+            open.living(|| {
+                let gate = Arc::new(Gate::new(callback));
+                let asked = gate.clone();
+                open.engine.supply_by(Arc::new(move |url: &str, kind| supplied(&asked, url, kind)))?;
+                // The engine takes one only.
+                let _ = open.supplier.set(gate);
+                Ok(())
+            })
         })
     })
 }

@@ -8,11 +8,13 @@ use cbindgen::{Config, DocumentationStyle, ExportConfig, FunctionConfig, Languag
 use herald::{ABI_VERSION, LEVELS, PROPERTY_FIELDS, STATUSES, SUPPLIES, VERDICTS, version};
 
 /// The sources in the order in which the header tells the story.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     "boundary/types",
     "about",
     "engine",
     "client",
+    "stats",
+    "subscriptions",
     "plugins",
     "services",
     "supply",
@@ -84,6 +86,11 @@ fn generate() -> String {
         ("Engine", "herald_engine"),
         ("Plugin", "herald_plugin"),
         ("PluginEntryFn", "herald_plugin_entry_fn"),
+        ("Stats", "herald_stats"),
+        ("Subscription", "herald_subscription"),
+        ("SubscribeOptions", "herald_subscribe_options"),
+        ("Arrived", "herald_arrived"),
+        ("ArrivedFn", "herald_arrived_fn"),
         ("Items", "herald_items"),
         ("Error", "herald_error"),
         ("Property", "herald_property"),
@@ -128,7 +135,7 @@ fn generate() -> String {
         style: Style::Both,
         documentation_style: DocumentationStyle::Doxy,
         line_length: 110,
-        export: ExportConfig { rename, ..ExportConfig::default() },
+        export: ExportConfig { rename, exclude: vec!["ABI_VERSION".to_owned()], ..ExportConfig::default() },
         function: FunctionConfig { args: Layout::Auto, ..FunctionConfig::default() },
         ..Config::default()
     };

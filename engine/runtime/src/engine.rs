@@ -7,6 +7,7 @@ mod parts;
 mod plugins;
 mod reload;
 mod stats;
+mod watching;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -177,6 +178,7 @@ impl Engine {
         let server = if self.config.has_listeners() { Some(self.serve()?) } else { None };
         let calls = self.start_services()?;
         let monitor = self.start_monitor()?;
+        self.shared.watches.tell_here()?;
         self.start_journal(&mut life)?;
         self.keep_calls(calls);
         let addresses = server.as_ref().map_or(Vec::new(), |server| server.addresses().to_vec());
@@ -212,12 +214,14 @@ impl Engine {
             self.shared.open_session()?,
             self.parts.admitting.get(),
         );
-        let hosted = Hosted { reactor: Reactor::new(ReactorConfig::default(), listeners.collect(), door)? };
+        let reactor = Reactor::new(ReactorConfig::default(), listeners.collect(), door)?;
+        let hosted = Hosted { reactor, watches: self.shared.watches.clone() };
         let calls = self.start_services()?;
         let monitor = self.start_monitor()?;
         self.start_journal(&mut life)?;
         self.keep_calls(calls);
         life.monitor = monitor;
+        self.shared.watches.tell_by(hosted.reactor.handle());
         let _ = self.addresses.set(hosted.addresses());
         let _ = self.parts.reactors.set(vec![hosted.reactor.handle()]);
         self.shared.advance(Stage::Running);
@@ -427,6 +431,7 @@ impl Engine {
         }
         self.shared.wind_up(self.config.drain_grace);
         (life.journal, life.vault, life.monitor) = (None, None, None);
+        self.shared.watches.stop();
         self.keys.close();
         self.plugins.stop();
         served.map_or(Ok(()), |outcome| Ok(outcome?))

@@ -29,6 +29,7 @@ mod stats;
 #[cfg(test)]
 mod still_disk;
 mod wallet;
+mod watch;
 mod worker;
 
 pub use client::CpsClient;
@@ -47,4 +48,5 @@ pub use herald_stir::SystemRandom;
 pub use plugins::{CheckedPlugin, PluginState, PluginStatus, PluginTrial, check_plugin, list_plugins};
 pub use services::{CheckOutcome, LookupOutcome, PlaceOutcome, checked_json, looked_up_json, verdict_json};
 pub use stats::{StatFamily, StatKind, StatSample, Stats};
+pub use watch::{Arrival, Subscription, Watched};
 pub use worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};

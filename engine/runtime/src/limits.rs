@@ -14,6 +14,15 @@ pub const UNIX_SOCKET_MODE: u32 = 0o660;
 pub const REACTORS_MAX: usize = 256;
 /// Threads of a host that are inside the engine at one moment. One more is told to try again.
 pub const SESSIONS_MAX: usize = 32;
+/// Subscriptions of an engine at a moment: each store looks at all of them. One more is refused.
+pub const SUBSCRIPTIONS_MAX: usize = 64;
+/// Placements that wait to be told to one subscriber if nothing is asked for: 8 MiB at their largest. Beyond it the oldest
+/// makes room.
+pub const SUBSCRIPTION_QUEUE_LEN_DEFAULT: usize = 1024;
+/// Placements a subscriber may ask to have kept: 128 MiB at their largest. More is refused.
+pub const SUBSCRIPTION_QUEUE_LEN_MAX: usize = 16 * 1024;
+/// Placements told to one subscriber before others, and the host's own loop, have a turn.
+pub(crate) const TOLD_PER_TURN_MAX: usize = 256;
 /// Stores of one batch from the host that are made before the journal's pace is looked at again.
 pub(crate) const BATCH_STORES_PER_TURN: usize = 256;
 /// Numbers of one batch from the host that are looked up before others may have the session: what memory answers

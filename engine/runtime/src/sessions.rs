@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use crossbeam_utils::atomic::AtomicCell;
 use herald_core::{Service, Timestamp};
-use herald_log::LogHandle;
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
 use crate::limits::SESSIONS_MAX;
+use crate::watch::WatchedLog;
 
 /// What one thread needs to serve: its own service and its own handle on the log.
 pub(crate) struct Session {
     pub(crate) service: Service,
-    pub(crate) log: LogHandle,
+    pub(crate) log: WatchedLog,
 }
 
 impl Session {

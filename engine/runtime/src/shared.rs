@@ -22,6 +22,7 @@ use crate::limits::{
 };
 use crate::readers::{Readers, Reading};
 use crate::sessions::{Lent, Session, Sessions};
+use crate::watch::{WatchedLog, Watches};
 
 /// How far an engine is in its life. It only ever goes on, never back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     readers: OnceLock<Readers>,
     stage: AtomicU8,
     sessions: Sessions,
+    /// Who hears of placements.
+    pub(crate) watches: Arc<Watches>,
     /// When all sessions last forgot what was over, in milliseconds.
     forgot_at: AtomicU64,
     /// What happened outside of sessions; and of each session there was: as many as the log has handles.
@@ -122,6 +125,7 @@ impl Shared {
             readers: OnceLock::new(),
             stage: AtomicU8::new(Stage::Opened as u8),
             sessions: Sessions::new(),
+            watches: Arc::default(),
             forgot_at: AtomicU64::new(0),
             tally: Tally::default(),
             tallies: Mutex::default(),
@@ -192,6 +196,7 @@ impl Shared {
         let cover = CoverSchedule::new(self.cover(), self.retention, Box::new(self.suite));
         let mut log = self.log.handle()?;
         log.leave_out_beyond(true);
+        let log = WatchedLog::new(log, self.watches.clone());
         let service = Service::new(cover, &*self.random);
         self.tallies.lock().push(service.tally().clone());
         Ok(Session { service, log })

@@ -7,8 +7,9 @@ use core::ptr;
 
 use herald_runtime::plugin_abi::LinkedEntry;
 
-use super::{FinalizerFn, Plugin, PluginEntryFn, ReportFn, SupplierFn, null};
+use super::{ArrivedFn, FinalizerFn, Plugin, PluginEntryFn, ReportFn, SubscribeOptions, SupplierFn, null};
 use crate::failure::Failure;
+use crate::subscriptions::Arrived;
 use crate::supply::CertificateWanted;
 
 /// The entry function of a plugin that the host has linked in.
@@ -50,6 +51,23 @@ impl Callback<ReportFn> {
             // SAFETY: the host promises a function of this type that may be called with its `user` until the
             // finalizer ran; the text lives until it returns.
             unsafe { report(level, text.as_ptr().cast(), text.len(), self.user) };
+        }
+    }
+}
+
+impl Callback<ArrivedFn> {
+    /// The host's function of `options`; it must not be NULL.
+    pub(crate) fn for_arrivals(options: &SubscribeOptions) -> Result<Self, Failure> {
+        let &SubscribeOptions { arrived, finalizer, user, .. } = options;
+        arrived.ok_or_else(|| null("arrived")).map(|_| Self::new(arrived, finalizer, user))
+    }
+
+    /// Tells the host.
+    pub(crate) fn arrived(&self, arrived: &Arrived) {
+        if let Some(function) = self.function {
+            // SAFETY: the host promises a function of this type that may be called with its `user` until the finalizer
+            // ran; the struct, and what it points to, lives until it returns.
+            unsafe { function(ptr::from_ref(arrived), self.user) };
         }
     }
 }

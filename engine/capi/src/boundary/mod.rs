@@ -16,9 +16,10 @@ pub(crate) use callback::{Callback, Completion, plugin_entry};
 pub(crate) use process::{GENERATIONS, enter, generation, with_signals_blocked, without_sigpipe};
 pub(crate) use scope::{Outs, Scope};
 pub use types::{
-    Call, CheckOptions, CheckedFn, DiscoverOptions, DiscoveredFn, Engine, EngineOptions, Error, FinalizerFn,
-    GatewayFetchOptions, GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number, PlaceOptions,
-    PlacedFn, Placement, Plugin, PluginEntryFn, Property, ReportFn, Stored, SupplierFn, Text,
+    ArrivedFn, Call, CheckOptions, CheckedFn, DiscoverOptions, DiscoveredFn, Engine, EngineOptions, Error,
+    FinalizerFn, GatewayFetchOptions, GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number,
+    PlaceOptions, PlacedFn, Placement, Plugin, PluginEntryFn, Property, ReportFn, Stats, Stored,
+    SubscribeOptions, Subscription, SupplierFn, Text,
 };
 
 use crate::failure::Failure;

@@ -4,11 +4,12 @@
 
 use core::ffi::c_char;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
 use super::{
     CheckOptions, DiscoverOptions, EngineOptions, GatewayFetchOptions, GatewayStoreOptions, Number,
-    PlaceOptions, Placement, Property, Text, null,
+    PlaceOptions, Placement, Property, SubscribeOptions, Text, null,
 };
 use crate::failure::Failure;
 use crate::limits::{OPTIONS_BYTES_MAX, PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_VALUE_BYTES_MAX};
@@ -26,15 +27,19 @@ impl Given for CheckOptions {}
 impl Given for GatewayStoreOptions {}
 impl Given for GatewayFetchOptions {}
 impl Given for DiscoverOptions {}
+impl Given for SubscribeOptions {}
 
 /// A struct of options: it begins with a u32 that holds its size.
 pub(crate) trait Options: Given {
     /// Its name in C.
     const NAME: &str;
+    /// Sizes it had in older headers. Fields are only appended.
+    const BYTES_BEFORE: &[usize] = &[];
 }
 
 impl Options for EngineOptions {
     const NAME: &str = "herald_engine_options";
+    const BYTES_BEFORE: &[usize] = &[core::mem::offset_of!(EngineOptions, file)];
 }
 impl Options for PlaceOptions {
     const NAME: &str = "herald_place_options";
@@ -47,6 +52,9 @@ impl Options for GatewayStoreOptions {
 }
 impl Options for GatewayFetchOptions {
     const NAME: &str = "herald_gateway_fetch_options";
+}
+impl Options for SubscribeOptions {
+    const NAME: &str = "herald_subscribe_options";
 }
 impl Options for DiscoverOptions {
     const NAME: &str = "herald_discover_options";
@@ -98,26 +106,30 @@ impl Scope {
         })
     }
 
-    /// A copy of the options, once their size is one we know.
+    /// A copy of the options, once their size is one we know. Fields that an older program does not have are zero.
     pub(crate) fn options<T: Options>(&self, options: *const T) -> Result<T, Failure> {
         if options.is_null() {
             return Err(null("options"));
         }
         // SAFETY: every option struct begins with its size.
         let size = unsafe { options.cast::<u32>().read_unaligned() };
-        let known = size_of::<T>();
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        if !(known..=OPTIONS_BYTES_MAX).contains(&size) {
-            let message = format!("struct_size is {size}; set it to sizeof({}), {known}", T::NAME);
+        let is_older = T::BYTES_BEFORE.contains(&size);
+        if !is_older && !(size_of::<T>()..=OPTIONS_BYTES_MAX).contains(&size) {
+            let message = format!("struct_size is {size}; set it to sizeof({}), {}", T::NAME, size_of::<T>());
             return Err(Failure::new(Status::StructSize, message));
         }
         let all = self.bytes(options.cast(), size, OPTIONS_BYTES_MAX, "options")?;
-        if all[known..].iter().any(|&byte| byte != 0) {
+        let (known, newer) = all.split_at(size.min(size_of::<T>()));
+        if newer.iter().any(|&byte| byte != 0) {
             let message = "options sets fields that a newer library knows; leave them zero or use that one";
             return Err(Failure::new(Status::StructSize, message));
         }
-        // SAFETY: `known` bytes are readable, and any bytes make a valid `T`, as `Given` says.
-        Ok(unsafe { options.read_unaligned() })
+        let mut copy = MaybeUninit::<T>::zeroed();
+        // SAFETY: `known` is no longer than `T`, and the copy is not C's.
+        unsafe { ptr::copy_nonoverlapping(known.as_ptr(), copy.as_mut_ptr().cast(), known.len()) };
+        // SAFETY: any bytes make a valid `T`, as `Given` says, and all of them were set.
+        Ok(unsafe { copy.assume_init() })
     }
 
     /// The settings of `options`.

@@ -7,6 +7,7 @@ use crate::discovery::Discovered;
 use crate::gateway::{GatewayFetched, GatewayStored};
 use crate::services::{Checked, Placed};
 use crate::status::Status;
+use crate::subscriptions::Arrived;
 use crate::supply::CertificateWanted;
 
 /// An engine: a Call Placement Service in process, or a client of one elsewhere. Open one, start it, close it.
@@ -17,6 +18,12 @@ pub struct Items(());
 
 /// Why a call failed, in words. Free it.
 pub struct Error(());
+
+/// The counters and gauges of an engine at one moment. Free it.
+pub struct Stats(());
+
+/// A function of the host that hears of placements. Close it.
+pub struct Subscription(());
 
 /// The table of a plugin: herald_plugin.h.
 pub struct Plugin(());
@@ -78,8 +85,9 @@ pub struct Stored {
 pub type ReportFn =
     Option<unsafe extern "C" fn(level: i32, text: *const c_char, text_len: usize, user: *mut c_void)>;
 
-/// Is called once with the user pointer when it is used no more: at the end of herald_engine_close, on its thread. Not
-/// called if the function that was given it fails. The rules of herald_report_fn hold.
+/// Is called once with the user pointer when it is used no more: at the end of herald_engine_close or of
+/// herald_subscription_close, on its thread. Not called if the function that was given it fails. The rules of
+/// herald_report_fn hold.
 pub type FinalizerFn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// Says what a host has of a certificate chain that is wanted: one of HERALD_SUPPLY_*. Anything else counts as
@@ -109,6 +117,9 @@ pub struct EngineOptions {
     pub user: *mut c_void,
     /// Releases user, or NULL.
     pub finalizer: FinalizerFn,
+    /// The path of a configuration file (TOML), whose settings come before properties. Empty: none. The file is read
+    /// once, here.
+    pub file: Text,
 }
 
 /// Text, UTF-8, without a NUL. This pair never grows, so that arrays of it stay what they are.
@@ -251,6 +262,34 @@ pub struct DiscoverOptions {
     pub user: *mut c_void,
 }
 
+/// Hears of one placement, once retrievals can find it; with durability synced that is before it is acknowledged.
+///
+/// It runs on a thread of the engine, or in herald_engine_turn on the loop thread if herald_engine_start_hosted was
+/// called, and in herald_engine_stop and herald_engine_close, which tell what waits; of one subscription one at a time,
+/// in order. It may block: up to queue_len placements wait for it, and then the oldest makes room. The other rules of
+/// herald_placed_fn hold.
+pub type ArrivedFn = Option<unsafe extern "C" fn(arrived: *const Arrived, user: *mut c_void)>;
+
+/// A subscription to be made. Set all of it to zero, then what is needed. Since 0.1.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SubscribeOptions {
+    /// sizeof(herald_subscribe_options).
+    pub struct_size: u32,
+    /// Placements that wait for the function at most, each with its body; 0: 1,024. At most 16,384.
+    pub queue_len: u32,
+    /// The called number. Empty with block empty too: all numbers.
+    pub number: Text,
+    /// A block of called numbers, as "12025550100-100" (first and count) or "1202555xxxx".
+    pub block: Text,
+    /// Hears of each placement.
+    pub arrived: ArrivedFn,
+    /// What arrived and finalizer are given.
+    pub user: *mut c_void,
+    /// Releases user, or NULL.
+    pub finalizer: FinalizerFn,
+}
+
 /// A call on its way: it can be cancelled. Free it, whether or not it is over.
 pub struct Call(());
 
@@ -263,6 +302,7 @@ impl EngineOptions {
         report: None,
         user: ptr::null_mut(),
         finalizer: None,
+        file: Text { data: ptr::null(), len: 0 },
     };
 }
 

@@ -1,12 +1,14 @@
 //! The listeners of an engine, for a host with a loop of its own.
 
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use herald_net::{Address, Reactor};
 
 use crate::door::Door;
 use crate::error::EngineError;
+use crate::watch::Watches;
 
 /// The listeners of an engine, served by its host from one thread: poll the descriptor, then turn.
 ///
@@ -14,6 +16,7 @@ use crate::error::EngineError;
 /// drains first, then stops the engine, and drops this whenever it likes.
 pub struct Hosted {
     pub(super) reactor: Reactor<Door>,
+    pub(super) watches: Arc<Watches>,
 }
 
 impl Hosted {
@@ -33,6 +36,7 @@ impl Hosted {
     /// [`EngineErrorKind::Network`](crate::EngineErrorKind::Network) if polling fails; the listeners are then of no further use.
     pub fn turn(&mut self, patience: Duration) -> Result<(), EngineError> {
         self.reactor.turn(Some(patience))?;
+        self.watches.tell();
         Ok(())
     }
 
