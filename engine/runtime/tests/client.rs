@@ -59,6 +59,10 @@ fn kind<T>(result: Result<T, EngineError>) -> Option<EngineErrorKind> {
     result.err().map(|error| error.kind())
 }
 
+fn counted(client: &Engine, result: &str) -> f64 {
+    client.stats().value("herald_service_requests_total", &[("result", result)]).expect("a client counts")
+}
+
 fn bodies(items: &[Item]) -> Vec<&[u8]> {
     items.iter().map(|item| &*item.body).collect()
 }
@@ -184,6 +188,7 @@ fn while_the_service_is_away_calls_are_refused_at_once_and_when_it_is_back_they_
         assert_eq!(kind(client.retrieve(number(1))), Some(EngineErrorKind::Network));
         assert!(began.elapsed() < Duration::from_secs(2), "nobody waits for who is away");
     }
+    assert_eq!((counted(&client, "answered"), counted(&client, "unreachable")), (6.0, 7.0));
 }
 
 #[test]
@@ -199,6 +204,7 @@ fn a_service_that_is_silent_costs_the_deadline_and_no_more() {
     let began = Instant::now();
     assert_eq!(kind(client.store(number(1), &body(1))), Some(EngineErrorKind::TimedOut));
     assert!(began.elapsed() >= Duration::from_millis(200));
+    assert_eq!(counted(&client, "timed_out"), 1.0);
     client.stop().unwrap();
     drop(client);
     silent.join().unwrap();

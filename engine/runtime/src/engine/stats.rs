@@ -103,6 +103,12 @@ fn add_calls(stats: &mut Stats, calls: Option<&Calls>) {
         "Calls that were checked and no PASSporT was found out of band for, by reason.",
     );
     add_named(stats, "reason", outcomes.map(Outcomes::not_found));
+    stats.counter(
+        "herald_service_requests_total",
+        "Requests of a client to the service that has its placements, by what came of it; those of calls are not among \
+         them.",
+    );
+    add_named(stats, "result", worker.and_then(Worker::home_counts));
     add_wallet(stats, worker.and_then(Worker::wallet_holdings));
 }
 

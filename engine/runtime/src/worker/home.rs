@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use herald_net::{Answered, Bytes, Exchange, Protocol, Request, Route};
+use herald_net::sync::Mutex;
+use herald_net::{Answered, Bytes, ClientError, Exchange, Protocol, Request, Route};
 use herald_stir::services::{Asked, CpsUri};
 
 use super::lane::Message;
@@ -22,6 +23,32 @@ pub(super) struct Home {
     cps: CpsUri,
     route: Arc<Route>,
     base: Arc<str>,
+    counts: Mutex<HomeCounts>,
+}
+
+/// What came of the questions to it.
+#[derive(Clone, Copy, Default)]
+struct HomeCounts {
+    answered: u64,
+    refused: u64,
+    /// It gave no answer in time.
+    timed_out: u64,
+    /// It could not be reached, or broke off.
+    unreachable: u64,
+    /// They were not put, since too much was under way.
+    busy: u64,
+}
+
+impl HomeCounts {
+    fn add(&mut self, answered: &Answered) {
+        *match answered {
+            Ok(response) if response.status().is_success() => &mut self.answered,
+            Ok(_) => &mut self.refused,
+            Err(ClientError::Timeout { .. }) => &mut self.timed_out,
+            Err(ClientError::Busy { .. }) => &mut self.busy,
+            Err(_) => &mut self.unreachable,
+        } += 1;
+    }
 }
 
 impl Home {
@@ -38,7 +65,7 @@ impl Home {
             }
             CpsUri::Local => return Err(wrong("service is local: name one elsewhere, or leave it out")),
         };
-        Ok(Self { cps, route, base })
+        Ok(Self { cps, route, base, counts: Mutex::default() })
     }
 
     pub(super) fn is(&self, cps: &CpsUri) -> bool {
@@ -51,6 +78,14 @@ impl Home {
 }
 
 impl Common {
+    /// Tells who asked the service what came of it.
+    pub(super) fn tell_home(&self, asker: HomeAsker, answered: Answered) {
+        if let Some(home) = &self.home {
+            home.counts.lock().add(&answered);
+        }
+        asker.tell(answered);
+    }
+
     /// What is asked of the engine in process is asked of what stands in its place.
     pub(super) fn seen_from_home(&self, what: Asked) -> Asked {
         let Some(home) = &self.home else { return what };
@@ -87,7 +122,7 @@ impl HomeQuestion {
 pub(super) struct HomeAsker(SyncSender<Answered>);
 
 impl HomeAsker {
-    pub(super) fn tell(self, answered: Answered) {
+    fn tell(self, answered: Answered) {
         // It has room for one, and is told once. Who waits no more does not hear it.
         let _ = self.0.try_send(answered);
     }
@@ -119,6 +154,19 @@ impl HomeAnswer {
 }
 
 impl Worker {
+    /// What came of questions to the service that stands in the engine's place, if one does.
+    pub(crate) fn home_counts(&self) -> Option<Vec<(&'static str, u64)>> {
+        let HomeCounts { answered, refused, timed_out, unreachable, busy } =
+            *self.common.home.as_ref()?.counts.lock();
+        Some(vec![
+            ("answered", answered),
+            ("refused", refused),
+            ("timed_out", timed_out),
+            ("unreachable", unreachable),
+            ("busy", busy),
+        ])
+    }
+
     /// Puts a question to the service that stands in the engine's place; `make` makes the request of what its URIs
     /// begin with. Any thread.
     ///

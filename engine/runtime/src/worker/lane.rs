@@ -233,7 +233,7 @@ impl Lane {
                     // Those who wait for it are told through their lanes' inboxes.
                     job.finish(answered, self.common.clock.now());
                 }
-                Some(Purpose::Home(asker)) => asker.tell(answered),
+                Some(Purpose::Home(asker)) => self.common.tell_home(asker, answered),
                 Some(Purpose::Retrieve(id, ticket)) => self.answer(id, exchange, ticket, retrieved(answered)),
                 Some(Purpose::Store(id, ticket, storing)) => {
                     if let Some(answer) = self.take_stored(id, ticket, storing, answered) {
@@ -453,7 +453,7 @@ impl Lane {
             Ok(exchange) => {
                 self.exchanges.insert(exchange, Purpose::Home(asker));
             }
-            Err(error) => asker.tell(Err(error)),
+            Err(error) => self.common.tell_home(asker, Err(error)),
         }
     }
 
