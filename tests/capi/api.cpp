@@ -61,7 +61,7 @@ void a_client_stores_at_its_service()
     served.push_back({"unix_socket", "client.sock"});
     herald::engine service(served);
     service.start();
-    herald::engine client = herald::engine::client("unix:client.sock");
+    herald::engine client = herald::engine::client("unix:client.sock", {{"service_deadline", "60s"}});
     client.start();
     const std::string id = client.store("12025550177", herald::bytes(640));
     const herald::items items = service.retrieve("12025550177");
