@@ -79,6 +79,7 @@ script_step "plugins" tests/plugins/run.sh
 script_step "races of tokens" tests/admission/run.sh
 script_step "crash" tests/crash/run.sh
 script_step "HTTP" tests/http/run.sh
+script_step "metrics" tests/metrics/run.sh
 script_step "ENUM" tests/enum/run.sh
 script_step "interop" tests/interop/run.sh
 script_step "fuzz" tests/fuzz/run.sh "${FUZZ_SECONDS:-20}"
