@@ -223,7 +223,7 @@ fn check(
         cps: Arc::new(CpsSources::only(Arc::new(everybody_at(&service.url, Vec::new())?))),
         certificates: None,
         chains: Arc::new(ChainCache::default()),
-        seen: ReplayMemory::default(),
+        seen: ReplayMemory::default().into(),
         witness: None,
     });
     let check = |orig| drive(verification.clone().check(check_request(orig, bob)), &service.ca);

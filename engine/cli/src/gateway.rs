@@ -204,7 +204,7 @@ fn verification(common: &Common, sealing_keys: &[PathBuf]) -> Result<Arc<Verific
         cps: Arc::new(CpsSources::only(Arc::new(everybody_at(&common.service.cps, Vec::new())?))),
         certificates: Some(Arc::new(certificates)),
         chains: Arc::new(ChainCache::default()),
-        seen: ReplayMemory::default(),
+        seen: ReplayMemory::default().into(),
         witness: None,
     }))
 }

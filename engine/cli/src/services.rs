@@ -104,7 +104,7 @@ fn verification(
         cps: Arc::new(CpsSources::only(Arc::new(everybody_at(&check.service.cps, Vec::new())?))),
         certificates: Some(Arc::new(move |_: &str| chain.clone())),
         chains: Arc::new(ChainCache::default()),
-        seen: ReplayMemory::default(),
+        seen: ReplayMemory::default().into(),
         witness: None,
     }))
 }

@@ -93,6 +93,8 @@ pub struct Engine {
     plugins: Arc<PluginSet>,
     /// What the listener of metrics sees too.
     parts: Arc<Parts>,
+    /// Held while files are read again.
+    reloading: Mutex<()>,
     /// Held by start and stop alone, for as long as they take.
     life: Mutex<Life>,
 }
@@ -154,6 +156,7 @@ impl Engine {
             shared,
             services,
             plugins,
+            reloading: Mutex::default(),
             life: Mutex::new(Life { journal, vault, server: None, monitor: None }),
         })
     }

@@ -33,7 +33,7 @@ use turns::Turns;
 /// The key bundles of one engine. Any thread.
 pub(crate) struct KeyShelf {
     /// Whose bundles are taken; nobody's if there is none.
-    trust: Option<TrustStore>,
+    trust: RwLock<Option<Arc<TrustStore>>>,
     suite: Suite,
     table: RwLock<BundleTable>,
     turns: Mutex<Turns>,
@@ -47,7 +47,7 @@ impl KeyShelf {
     pub(crate) fn open(config: &Config, report: &Report, now: Timestamp) -> Result<Self, EngineError> {
         let trust = Self::read_trust(config)?;
         let shelf = Self {
-            trust,
+            trust: RwLock::new(trust.map(Arc::new)),
             suite: config.suite,
             table: RwLock::new(BundleTable::new(TableBounds::default())),
             turns: Mutex::default(),
@@ -66,12 +66,21 @@ impl KeyShelf {
         config.key_roots.as_deref().map(trust).transpose()
     }
 
+    /// Takes bundles of other owners from now on; those that are published stay.
+    pub(crate) fn set_trust(&self, trust: Option<TrustStore>) {
+        *self.trust.write() = trust.map(Arc::new);
+    }
+
+    fn trust(&self) -> Option<Arc<TrustStore>> {
+        self.trust.read().clone()
+    }
+
     /// Starts the thread that writes to the folder, if there is one and bundles are taken. A second call does nothing.
     ///
     /// # Errors
     /// [`EngineErrorKind::Limit`](crate::EngineErrorKind::Limit) if the system refuses a thread.
     pub(crate) fn start(&self) -> Result<(), EngineError> {
-        match (&self.folder, &self.trust) {
+        match (&self.folder, self.trust()) {
             (Some(folder), Some(_)) => folder.start(),
             _ => Ok(()),
         }
@@ -101,7 +110,7 @@ impl KeyShelf {
     /// # Errors
     /// [`Problem::Keys`].
     pub(crate) fn publish(&self, source: Source, token: &[u8], now: Timestamp) -> Result<(), Problem> {
-        let trust = self.trust.as_ref().ok_or(Problem::Keys(KeyProblem::NotTaken))?;
+        let trust = self.trust().ok_or(Problem::Keys(KeyProblem::NotTaken))?;
         let signed = SignedBundle::parse(token).map_err(refused)?;
         let chain = signed.check_inline(self.suite, now).map_err(refused)?;
         if self.table.read().holds(&signed) {
@@ -110,7 +119,7 @@ impl KeyShelf {
         if !self.turns.lock().take(source, now) {
             return Err(Problem::Keys(KeyProblem::TooOften));
         }
-        let bundle = signed.verify(&chain, trust, self.suite, now).map_err(refused)?;
+        let bundle = signed.verify(&chain, &trust, self.suite, now).map_err(refused)?;
         self.turns.lock().remember(source, now);
         self.insert(bundle, now).map_err(|refused| {
             Problem::Keys(match refused {
@@ -222,11 +231,11 @@ impl KeyShelf {
     /// Takes in what the folder holds. What has expired or was replaced is removed from it; what is not to be believed
     /// is left there and reported.
     fn load(&self, report: &Report, now: Timestamp) -> Result<(), EngineError> {
-        let (Some(folder), Some(trust)) = (&self.folder, &self.trust) else { return Ok(()) };
+        let (Some(folder), Some(trust)) = (&self.folder, self.trust()) else { return Ok(()) };
         let mut refused_count = 0;
         for token in folder.tokens()? {
             let verified = SignedBundle::parse(token.as_bytes())
-                .and_then(|signed| signed.verify_inline(trust, self.suite, now));
+                .and_then(|signed| signed.verify_inline(&trust, self.suite, now));
             match verified.map(|bundle| self.table.write().insert(bundle)) {
                 Ok(Ok(Inserted::Replaced(older))) => folder.remove_now(older.token()),
                 Ok(Ok(_)) => {}

@@ -42,7 +42,7 @@ impl Stage {
     const ALL: [Self; 4] = [Self::Opened, Self::Running, Self::Stopped, Self::Failed];
 
     /// Refuses a call that only a running engine serves.
-    fn serves(self) -> Result<(), EngineError> {
+    pub(crate) fn serves(self) -> Result<(), EngineError> {
         match self {
             Self::Running => Ok(()),
             other => Err(other.refusal()),

@@ -63,7 +63,7 @@ impl House {
             cps: Arc::new(CpsSources::only(Arc::new(directory))),
             certificates: None,
             chains: Arc::new(ChainCache::default()),
-            seen: ReplayMemory::default(),
+            seen: ReplayMemory::default().into(),
             witness: None,
         })
     }

@@ -110,7 +110,7 @@ impl House {
             cps: Arc::new(CpsSources::only(own.clone())),
             certificates: None,
             chains: Arc::new(ChainCache::default()),
-            seen: ReplayMemory::default(),
+            seen: ReplayMemory::default().into(),
             witness: None,
         };
         let authentication = AuthenticationService {

@@ -14,7 +14,7 @@ use herald_net::{Bytes, StatusCode};
 use herald_stir::{
     AccessFault, AccessToken, CallToken, CertificateChain, Fault, Holder, ReplayMemory, TrustStore,
 };
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::answer::{HttpResponse, bare, challenge, no_more_tokens, private, problem, public, retry_after};
 use super::{Books, spawn};
@@ -65,7 +65,10 @@ struct State {
 }
 
 impl Issuer {
-    pub(super) fn start(books: Arc<Books>, trust: Option<TrustStore>) -> Result<Self, EngineError> {
+    pub(super) fn start(
+        books: Arc<Books>,
+        trust: Arc<RwLock<Option<TrustStore>>>,
+    ) -> Result<Self, EngineError> {
         let inbox = Arc::<Inbox>::default();
         let quota = Arc::new(Mutex::new(IssuanceQuota::new(books.admission.settings())));
         let desk = Desk {
@@ -135,7 +138,7 @@ impl Inbox {
 struct Desk {
     books: Arc<Books>,
     quota: Arc<Mutex<IssuanceQuota>>,
-    trust: Option<TrustStore>,
+    trust: Arc<RwLock<Option<TrustStore>>>,
     /// Access tokens of the last minutes.
     seen: ReplayMemory,
     /// Items that were reported while the sessions that stored them live: each counts once.
@@ -157,7 +160,8 @@ impl Desk {
 
     /// Who asks: by an access token, else by the certificate of the connection.
     fn holder(&self, errand: &Errand) -> Result<Holder, NotKnown> {
-        let Some(trust) = &self.trust else { return Err(NotKnown::Nobody) };
+        let trust = self.trust.read();
+        let Some(trust) = &*trust else { return Err(NotKnown::Nobody) };
         let now = wall_clock();
         let bearer = errand.authorization.as_deref().and_then(|value| value.strip_prefix(b"Bearer "));
         let known = match bearer {

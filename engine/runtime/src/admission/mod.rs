@@ -22,7 +22,8 @@ use herald_admission::{Admission, DirectoryState, Refusal, SpentRecord, TokenId,
 use herald_core::{Clock, Random, TelephoneNumber, Timestamp};
 use herald_journal::Vault;
 use herald_net::Bytes;
-use parking_lot::Mutex;
+use herald_stir::TrustStore;
+use parking_lot::{Mutex, RwLock};
 
 use crate::config::ConfigError;
 use crate::engine::{Level, Report};
@@ -60,6 +61,8 @@ pub(crate) struct Admitting {
     redeemer: Redeemer,
     issuer: Issuer,
     sources: RandomState,
+    /// Whose certificates count.
+    trust: Arc<RwLock<Option<TrustStore>>>,
 }
 
 impl Admitting {
@@ -82,7 +85,7 @@ impl Admitting {
         })?;
         let admission = Admission::new(settings.of_scheme(plugin.scheme())?, random)
             .map_err(|error| ConfigError::new(format!("admission: {error}")))?;
-        let trust = settings.trust()?;
+        let trust = Arc::new(RwLock::new(settings.trust()?));
         let admission = Arc::new(admission);
         let books = Arc::new(Books {
             admission,
@@ -95,8 +98,8 @@ impl Admitting {
         });
         let keeper = Keeper::start(books.clone())?;
         let redeemer = Redeemer::start(books.clone(), settings.share_percent)?;
-        let issuer = Issuer::start(books.clone(), trust)?;
-        Ok(Self { books, keeper, redeemer, issuer, sources: RandomState::new() })
+        let issuer = Issuer::start(books.clone(), trust.clone())?;
+        Ok(Self { books, keeper, redeemer, issuer, sources: RandomState::new(), trust })
     }
 
     pub(crate) fn books(&self) -> &Arc<Books> {
@@ -124,6 +127,11 @@ impl Admitting {
     /// Gives what the holder of numbers asks for. `None` if too many ask.
     pub(crate) fn ask(&self, errand: Errand) -> Option<Reading<answer::HttpResponse>> {
         self.issuer.submit(errand)
+    }
+
+    /// Knows other holders from now on.
+    pub(crate) fn set_trust(&self, trust: Option<TrustStore>) {
+        *self.trust.write() = trust;
     }
 
     /// What it did so far, and what it holds. O(sessions there may be).

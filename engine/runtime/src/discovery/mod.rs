@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use herald_core::{Random, TelephoneNumber, Timestamp};
 use herald_stir::limits::CPS_URIS_MAX;
 use herald_stir::services::{Answer, CpsUri, Directory, Discovered, IoFault, Side};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::fetch::AnswerWaiter;
 use crate::limits::{DISCOVERIES_MAX, OWN_SERVICES_MAX};
@@ -32,7 +32,7 @@ pub(crate) use source::Source;
 pub(crate) struct Discoverer {
     members: Vec<Member>,
     /// Knows which service provider code a number has.
-    codes: Arc<Directory>,
+    codes: RwLock<Arc<Directory>>,
     random: Arc<dyn Random>,
     /// How long a source may take, in milliseconds: as long for all who wait, however little time one of them has.
     deadline_ms: u64,
@@ -70,7 +70,13 @@ impl Discoverer {
     /// Asks none yet; later each may take `deadline_ms`.
     pub(crate) fn new(codes: Arc<Directory>, random: Arc<dyn Random>, deadline_ms: u64) -> Self {
         let (state, own, shown) = Default::default();
-        Self { members: Vec::new(), codes, random, deadline_ms, state, own, shown }
+        Self { members: Vec::new(), codes: RwLock::new(codes), random, deadline_ms, state, own, shown }
+    }
+
+    /// Knows codes from here from now on, and asks anew for what was found.
+    pub(crate) fn set_codes(&self, codes: Arc<Directory>) {
+        *self.codes.write() = codes;
+        self.forget();
     }
 
     /// One more source. `is_own`: what it finds is the operator's own word, so it counts as proven, and the services are
@@ -129,7 +135,7 @@ impl Discoverer {
         let member = &self.members[key.index];
         add(&member.counters.asked);
         let (number, side) = (key.number, key.side);
-        let spc = self.codes.code_of(number).map(str::to_owned);
+        let spc = self.codes.read().code_of(number).map(str::to_owned);
         let asking =
             Asking { discoverer: self.clone(), place, asked_at: now, is_told: AtomicBool::new(false) };
         let deadline_ms = now.plus_millis(self.deadline_ms).as_millis();

@@ -7,6 +7,8 @@ use herald_plugin_abi::LinkedEntry;
 use herald_stir::services::{LookupRequest, Side};
 use herald_stir::{CertificateReference, SigningKey};
 
+use parking_lot::Mutex;
+
 use super::Engine;
 use crate::discovery::{Discoverer, SourceCounters};
 use crate::error::EngineError;
@@ -100,8 +102,7 @@ impl Engine {
         let Some(routes) = https_routes(&worker.cps_roots_pem)? else { return Ok(None) };
         let wallet = Wallet::start(wallet::Surroundings {
             settings,
-            key,
-            certificate,
+            asker: Mutex::new((key, certificate)),
             plugins: self.plugins.clone(),
             routes,
             clock: worker.clock.clone(),

@@ -1,21 +1,76 @@
 //! Reading files again while an engine serves.
 
-use super::Engine;
+use std::sync::Arc;
+
+use herald_stir::TrustStore;
+
+use super::{Engine, load_tls};
 use crate::error::{EngineError, EngineErrorKind};
+use crate::keys::KeyShelf;
+use crate::services::{Assembled, Services};
+
+/// What the files say now.
+struct Read {
+    tls: Option<Arc<rustls::ServerConfig>>,
+    key_roots: Option<TrustStore>,
+    token_roots: Option<TrustStore>,
+    services: Option<(Services, Assembled)>,
+}
 
 impl Engine {
-    /// Reads again what the configuration names: the TLS certificate, and what plugins read; plugins whose own file is
-    /// another one are replaced. Requests and calls under way go on as they began. Blocks while files are read. Any thread.
+    /// Reads again the files that the configuration names: certificates and keys (of TLS, for signing, for sealing), roots,
+    /// revocation lists, the directory, and what plugins read; plugins whose own file is another one are replaced.
+    /// Requests and calls under way go on as they began, those that begin afterwards see what is new. Of the files all are
+    /// taken or none; each plugin by itself. Blocks while they are read. Any thread.
+    ///
+    /// Not read again are the configuration itself, `cps_authorities` and `fetch_authorities`.
     ///
     /// # Errors
-    /// [`EngineErrorKind::Argument`] with all that did not succeed, which stays as it was.
+    /// [`EngineErrorKind::Argument`] with all that did not succeed, which stays as it was;
+    /// [`EngineErrorKind::State`] before the start and after the stop.
     pub fn reload(&self) -> Result<(), EngineError> {
-        let parts = [self.reload_certificates(), self.reload_plugins()];
-        let failed: Vec<_> =
-            parts.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+        self.shared.stage().serves()?;
+        let _one_at_a_time = self.reloading.lock();
+        let files = self.read_files().and_then(|read| self.take_over(read));
+        let plugins = self.reload_plugins();
+        let stays = |error: EngineError| format!("the files stay as they were read: {error}");
+        let failed: Vec<_> = [files.err().map(stays), plugins.err().map(|error| error.to_string())]
+            .into_iter()
+            .flatten()
+            .collect();
         match failed.is_empty() {
             true => Ok(()),
             false => Err(EngineError::new(EngineErrorKind::Argument, failed.join("; "))),
+        }
+    }
+
+    fn read_files(&self) -> Result<Read, EngineError> {
+        let services = self.services.as_ref().map(|services| {
+            let services = services.read_again()?;
+            let (assembled, _) =
+                services.assemble(&self.loaded_sources(), self.parts.discoverer().cloned())?;
+            Ok::<_, EngineError>((services, assembled))
+        });
+        Ok(Read {
+            tls: load_tls(&self.config)?,
+            key_roots: KeyShelf::read_trust(&self.config)?,
+            token_roots: self.config.admission.trust()?,
+            services: services.transpose()?,
+        })
+    }
+
+    /// From here on nothing fails but for want of an engine that serves.
+    fn take_over(&self, read: Read) -> Result<(), EngineError> {
+        if let (Some(slot), Some(tls)) = (self.tls.get(), read.tls) {
+            slot.replace(tls);
+        }
+        self.keys.set_trust(read.key_roots);
+        if let Some(admitting) = self.parts.admitting.get() {
+            admitting.set_trust(read.token_roots);
+        }
+        match (self.parts.calls.get(), read.services) {
+            (Some(calls), Some((services, assembled))) => services.take_over(calls, assembled),
+            _ => Ok(()),
         }
     }
 }

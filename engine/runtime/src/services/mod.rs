@@ -23,6 +23,8 @@ use herald_stir::{
     TrustStore, VerificationPolicy,
 };
 
+use parking_lot::{Mutex, RwLock};
+
 use crate::clock::wall_clock;
 use crate::discovery::Discoverer;
 use crate::error::{EngineError, EngineErrorKind};
@@ -62,15 +64,31 @@ pub(crate) struct Services {
     settings: ServiceSettings,
     fetcher: Arc<Fetcher>,
     random: Arc<dyn Random>,
+    suite: Suite,
+    seen: Arc<ReplayMemory>,
+}
+
+/// What services go on with when their files are read again.
+#[derive(Clone)]
+struct Kept {
+    chains: Arc<ChainCache>,
+    fetcher: Arc<Fetcher>,
+    seen: Arc<ReplayMemory>,
 }
 
 /// The services with the sources of services that are there at the start.
-struct Assembled {
+pub(crate) struct Assembled {
+    serving: Serving,
+    named_cps: NamedCps,
+    /// Which service provider code a number has.
+    codes: Arc<Directory>,
+}
+
+/// What serves calls that begin now.
+struct Serving {
     authentication: Arc<AuthenticationService>,
     verification: Option<Arc<VerificationService>>,
     cps: Arc<CpsSources>,
-    discoverer: Option<Arc<Discoverer>>,
-    named_cps: NamedCps,
 }
 
 impl Services {
@@ -85,13 +103,33 @@ impl Services {
         suite: Suite,
         random: Arc<dyn Random>,
     ) -> Result<Option<Self>, EngineError> {
+        Self::read_with(settings, suite, random, None)
+    }
+
+    /// The same services with what their files say now. What was fetched, and which PASSporTs were seen, they know still.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_again(&self) -> Result<Self, EngineError> {
+        let Self { chains, fetcher, seen, .. } = self;
+        let kept = Kept { chains: chains.clone(), fetcher: fetcher.clone(), seen: seen.clone() };
+        let services = Self::read_with(&self.settings, self.suite, self.random.clone(), Some(kept))?;
+        services.ok_or_else(|| contradiction("there are no services any more"))
+    }
+
+    fn read_with(
+        settings: &ServiceSettings,
+        suite: Suite,
+        random: Arc<dyn Random>,
+        kept: Option<Kept>,
+    ) -> Result<Option<Self>, EngineError> {
         let trust = settings.roots.as_deref().map(|roots| trust(roots, settings)).transpose()?;
         let credentials: Vec<_> = credential(settings)?.into_iter().collect();
         let cover = cover(settings, !credentials.is_empty())?;
         if credentials.is_empty() && trust.is_none() && !settings.looks_up {
             return Ok(None);
         }
-        let chains = Arc::new(ChainCache::default());
+        let Kept { chains, fetcher, seen } = kept.map_or_else(|| Kept::new(settings), Ok)?;
         let sealing_keys = settings.sealing_keys.iter().map(|path| read_sealing_key(path));
         Ok(Some(Self {
             credentials,
@@ -104,14 +142,20 @@ impl Services {
             chains,
             cover,
             settings: settings.clone(),
-            fetcher: Arc::new(Fetcher::new(fetch_policy(settings)?)?),
+            fetcher,
             random,
+            suite,
+            seen,
         }))
     }
 
-    /// The services, with the sources of services that are `loaded`. What a bundle or a plugin names is found in a
-    /// stranger's document.
-    fn assemble(&self, loaded: &[LoadedSource]) -> Result<Assembled, EngineError> {
+    /// The services, with the sources of services that are `loaded`, which `discoverer` asks; without one it is made. What
+    /// a bundle or a plugin names is found in a stranger's document.
+    pub(crate) fn assemble(
+        &self,
+        loaded: &[LoadedSource],
+        discoverer: Option<Arc<Discoverer>>,
+    ) -> Result<(Assembled, Option<Arc<Discoverer>>), EngineError> {
         let has_others = self.bundles.is_some() || !loaded.is_empty();
         let directory = match &self.directory {
             Some(directory) => directory.clone(),
@@ -119,9 +163,13 @@ impl Services {
             None => Arc::new(everybody_here()?),
         };
         let named_cps = if has_others { NamedCps::Only(directory.services().clone()) } else { NamedCps::All };
+        let codes = directory.clone();
         let lookup = Arc::new(Configured { directory, bundles: self.bundles.clone() });
         let cps = Arc::new(lookup::sources(&self.settings, &lookup, loaded)?);
-        let discoverer = lookup::discoverer(&self.settings, &lookup, loaded, self.random.clone())?;
+        let discoverer = match discoverer {
+            Some(discoverer) => Some(discoverer),
+            None => lookup::discoverer(&self.settings, &lookup, loaded, self.random.clone())?,
+        };
         let authentication = Arc::new(AuthenticationService {
             credentials: self.credentials.clone(),
             trust: self.trust.clone(),
@@ -138,11 +186,12 @@ impl Services {
                 cps: cps.clone(),
                 certificates: None,
                 chains: self.chains.clone(),
-                seen: ReplayMemory::default(),
+                seen: self.seen.clone(),
                 witness,
             })
         });
-        Ok(Assembled { authentication, verification, cps, discoverer, named_cps })
+        let serving = Serving { authentication, verification, cps };
+        Ok((Assembled { serving, named_cps, codes }, discoverer))
     }
 
     /// What fetches documents for them.
@@ -171,7 +220,7 @@ impl Services {
         loaded: &[LoadedSource],
         start: impl FnOnce(WorkerConfig, Helpers) -> Result<Worker, EngineError>,
     ) -> Result<Calls, EngineError> {
-        let parts = self.assemble(loaded)?;
+        let (parts, discoverer) = self.assemble(loaded, None)?;
         let cps_roots_pem = self.settings.cps_authorities.as_deref().map(read_pem).transpose()?;
         let config = WorkerConfig {
             threads_count: self.settings.worker_threads,
@@ -182,30 +231,64 @@ impl Services {
         };
         let asker = self.asker.clone().filter(|_| self.settings.wallet.kept > 0);
         let tokens = asker.map(|(key, certificate)| (self.settings.wallet, key, certificate));
-        let worker = start(config, Helpers { discoverer: parts.discoverer.clone(), tokens })?;
-        if let Some(plan) = &self.cover {
-            let storer = parts.authentication.clone().cover(plan.clone());
-            let storer = storer.map_err(|error| contradiction(error.to_string()))?;
-            // Nobody waits for it: it ends with the worker.
-            worker.submit(storer, |_| ())?;
-        }
-        if let Some(bundles) = &self.bundles {
-            let keeper = BundleKeeper::new(bundles.clone(), self.settings.key_prefetch.clone());
-            worker.submit(keeper, |_| ())?;
-        }
-        if parts.verification.is_some() {
+        let worker = start(config, Helpers { discoverer: discoverer.clone(), tokens })?;
+        let company = self.start_company(&parts.serving, &worker)?;
+        if parts.serving.verification.is_some() {
             worker.submit(Renewal::of(self.chains.clone()), |_| ())?;
         }
         Ok(Calls {
             worker,
-            authentication: parts.authentication,
-            verification: parts.verification,
-            cps: parts.cps,
-            discoverer: parts.discoverer,
+            serving: RwLock::new(Arc::new(parts.serving)),
+            company: Mutex::new(company),
+            discoverer,
             place_deadline_ms: millis(self.settings.place_deadline),
             check_deadline_ms: millis(self.settings.check_deadline),
             outcomes: Arc::default(),
         })
+    }
+}
+
+impl Services {
+    /// The machines that run beside calls. Nobody waits for them: they end with the worker.
+    fn start_company(&self, serving: &Serving, worker: &Worker) -> Result<Vec<CallHandle>, EngineError> {
+        let mut company = Vec::new();
+        if let Some(plan) = &self.cover {
+            let storer = serving.authentication.clone().cover(plan.clone());
+            let storer = storer.map_err(|error| contradiction(error.to_string()))?;
+            company.push(worker.submit(storer, |_| ())?);
+        }
+        if let Some(bundles) = &self.bundles {
+            let keeper = BundleKeeper::new(bundles.clone(), self.settings.key_prefetch.clone());
+            company.push(worker.submit(keeper, |_| ())?);
+        }
+        Ok(company)
+    }
+
+    /// Serves calls that begin from now on with `assembled`, which these services were put together to. Those under way go
+    /// on as they began.
+    ///
+    /// # Errors
+    /// Those of [`Worker::submit`]; calls are served nevertheless.
+    pub(crate) fn take_over(&self, calls: &Calls, assembled: Assembled) -> Result<(), EngineError> {
+        let Assembled { serving, named_cps, codes } = assembled;
+        calls.worker.name_services(named_cps);
+        if let Some(discoverer) = &calls.discoverer {
+            discoverer.set_codes(codes);
+        }
+        calls.worker.ask_tokens_as(self.asker.clone());
+        let serving = Arc::new(serving);
+        *calls.serving.write() = serving.clone();
+        let mut company = calls.company.lock();
+        company.drain(..).for_each(|machine| machine.cancel());
+        *company = self.start_company(&serving, &calls.worker)?;
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn new(settings: &ServiceSettings) -> Result<Self, EngineError> {
+        let fetcher = Arc::new(Fetcher::new(fetch_policy(settings)?)?);
+        Ok(Self { chains: Arc::default(), fetcher, seen: Arc::default() })
     }
 }
 
@@ -224,9 +307,9 @@ fn millis(duration: Duration) -> u64 {
 /// The services running on a worker.
 pub(crate) struct Calls {
     pub(crate) worker: Worker,
-    authentication: Arc<AuthenticationService>,
-    verification: Option<Arc<VerificationService>>,
-    cps: Arc<CpsSources>,
+    serving: RwLock<Arc<Serving>>,
+    /// Machines that run until the files are read again.
+    company: Mutex<Vec<CallHandle>>,
     /// Asks the sources that were loaded, if there are some.
     pub(crate) discoverer: Option<Arc<Discoverer>>,
     pub(crate) place_deadline_ms: u64,
@@ -240,11 +323,12 @@ impl Calls {
         request: PlaceRequest,
         completion: impl FnOnce(PlaceOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        if self.authentication.credentials.is_empty() {
+        let authentication = self.serving().authentication.clone();
+        if authentication.credentials.is_empty() {
             return Err(not_configured("no signing_key"));
         }
         let outcomes = self.outcomes.clone();
-        self.worker.submit(self.authentication.clone().place(request), move |outcome| {
+        self.worker.submit(authentication.place(request), move |outcome| {
             outcomes.count_placed(&outcome);
             completion(outcome);
         })
@@ -256,7 +340,7 @@ impl Calls {
         completion: impl FnOnce(CheckOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
         let outcomes = self.outcomes.clone();
-        self.worker.submit(self.verification()?.clone().check(request), move |outcome| {
+        self.worker.submit(self.verification()?.check(request), move |outcome| {
             outcomes.count_checked(&outcome);
             completion(outcome);
         })
@@ -267,7 +351,7 @@ impl Calls {
         request: LookupRequest,
         completion: impl FnOnce(LookupOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        self.worker.submit(request.machine(self.cps.clone()), completion)
+        self.worker.submit(request.machine(self.serving().cps.clone()), completion)
     }
 
     /// Keeps a chain that the host has, as what `url` serves.
@@ -285,12 +369,17 @@ impl Calls {
     }
 
     pub(crate) fn gateway(&self, judging: Judging) -> Result<Arc<GatewayService>, EngineError> {
-        let (verification, authentication) = (self.verification()?.clone(), self.authentication.clone());
+        let (verification, authentication) = (self.verification()?, self.serving().authentication.clone());
         Ok(Arc::new(GatewayService { verification, authentication, judging }))
     }
 
-    fn verification(&self) -> Result<&Arc<VerificationService>, EngineError> {
-        self.verification.as_ref().ok_or_else(|| not_configured("no roots"))
+    fn verification(&self) -> Result<Arc<VerificationService>, EngineError> {
+        self.serving().verification.clone().ok_or_else(|| not_configured("no roots"))
+    }
+
+    /// What serves a call that begins now.
+    fn serving(&self) -> Arc<Serving> {
+        self.serving.read().clone()
     }
 }
 

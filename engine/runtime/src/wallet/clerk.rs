@@ -270,8 +270,9 @@ impl Work {
         }
         let around = &self.core.around;
         let audience = format!("https://{name}{path}");
-        let access =
-            AccessToken::sign(&audience, (around.wall)(), &around.certificate, &around.key, &*around.random);
+        let asker = around.asker.lock();
+        let access = AccessToken::sign(&audience, (around.wall)(), &asker.1, &asker.0, &*around.random);
+        drop(asker);
         let access = access.map_err(|why| Trouble::new(format!("no access token can be signed: {why}")))?;
         let request = Request::builder()
             .method(Method::POST)

@@ -82,10 +82,8 @@ impl TokenClass {
 /// What a wallet works with.
 pub(crate) struct Surroundings {
     pub(crate) settings: WalletSettings,
-    /// Who asks for tokens.
-    pub(crate) key: SigningKey,
-    /// With its chain inline.
-    pub(crate) certificate: CertificateReference,
+    /// Who asks for tokens: the chain stands inline.
+    pub(crate) asker: Mutex<(SigningKey, CertificateReference)>,
     pub(crate) plugins: Arc<PluginSet>,
     /// Ways that no store takes.
     pub(crate) routes: HttpsRoutes,
@@ -166,6 +164,11 @@ impl Wallet {
         challenge: &str,
     ) -> Result<(), String> {
         self.core.challenged(service, is_named, challenge)
+    }
+
+    /// Asks for tokens as somebody else from now on.
+    pub(crate) fn ask_as(&self, asker: (SigningKey, CertificateReference)) {
+        *self.core.around.asker.lock() = asker;
     }
 
     /// Services that wanted tokens, and tokens and open sessions that are held of them.

@@ -19,7 +19,8 @@ use std::thread::{self, JoinHandle, ThreadId};
 use herald_core::{Clock, Timestamp};
 use herald_net::{AddressRule, Route, Surroundings};
 use herald_stir::services::{CpsUri, Fetched, Machine};
-use parking_lot::Mutex;
+use herald_stir::{CertificateReference, SigningKey};
+use parking_lot::{Mutex, RwLock};
 
 use crate::clock::{SystemClock, wall_clock};
 use crate::discovery::Discoverer;
@@ -119,7 +120,7 @@ struct Common {
     /// The engine in process, if there is one.
     host: Option<Host>,
     https: Option<HttpsRoutes>,
-    named_cps: NamedCps,
+    named_cps: RwLock<NamedCps>,
     /// What stands in the place of the engine in process, if something does.
     home: Option<Home>,
     clock: Arc<dyn Clock>,
@@ -179,7 +180,7 @@ impl Worker {
             host,
             https,
             home,
-            named_cps: config.named_cps,
+            named_cps: RwLock::new(config.named_cps),
             clock: config.clock,
             wall: config.wall,
             is_stopping: AtomicBool::new(false),
@@ -280,6 +281,19 @@ impl Worker {
         self.common.fetcher.insert(url, kind, body, fresh_s, self.common.clock.now());
     }
 
+    /// Has other services count as named by the operator from now on.
+    pub(crate) fn name_services(&self, named: NamedCps) {
+        *self.common.named_cps.write() = named;
+    }
+
+    /// Has its wallet, if there is one, ask for tokens as somebody else from now on.
+    pub(crate) fn ask_tokens_as(&self, asker: Option<(SigningKey, CertificateReference)>) {
+        let wallet = self.common.host.as_ref().and_then(|host| host.wallet.as_ref());
+        if let (Some(wallet), Some(asker)) = (wallet, asker) {
+            wallet.ask_as(asker);
+        }
+    }
+
     /// What its wallet holds, if it has one.
     pub(crate) fn wallet_holdings(&self) -> Option<Holdings> {
         Some(self.common.host.as_ref()?.wallet.as_ref()?.holdings())
@@ -349,7 +363,7 @@ impl Common {
     fn is_named(&self, cps: &CpsUri) -> bool {
         let is_home = self.home.as_ref().is_some_and(|home| home.is(cps));
         is_home
-            || self.named_cps.contains(cps)
+            || self.named_cps.read().contains(cps)
             || self.discoverer().is_some_and(|discoverer| discoverer.is_own(cps))
     }
 

@@ -439,7 +439,7 @@ fn a_check_fetches_the_certificate_of_a_passport_once_for_all_calls() {
         cps: Arc::new(CpsSources::only(directory)),
         certificates: None,
         chains: Arc::new(ChainCache::default()),
-        seen: ReplayMemory::default(),
+        seen: ReplayMemory::default().into(),
         witness: None,
     });
     let place = PlaceRequest::shaken(orig, dest, Attestation::Full, &SystemRandom);

@@ -39,7 +39,7 @@ pub struct VerificationService {
     /// The chains that were fetched.
     pub chains: Arc<ChainCache>,
     /// What was verified before.
-    pub seen: ReplayMemory,
+    pub seen: Arc<ReplayMemory>,
     /// Is shown the signers' certificates.
     pub witness: Option<Arc<Witness>>,
 }
@@ -370,7 +370,7 @@ impl CheckCall {
         values.extend(self.most_promising(room, &source, now).into_iter().map(IdentityValue::Token));
         let context = CallContext {
             date_s: self.request.date_s,
-            seen: self.request.name.map(|name| (&service.seen, name)),
+            seen: self.request.name.map(|name| (&*service.seen, name)),
             ..CallContext::of(&self.request.call)
         };
         let verdict = service.policy.verify_call(&values, &context, &source, now.wall);
