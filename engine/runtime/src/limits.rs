@@ -245,6 +245,9 @@ pub const ERRANDS_WAITING_MAX: usize = 256;
 pub const ISSUE_DEADLINE_MS: u64 = 5_000;
 /// Access tokens remembered for as long as they are fresh. One more is refused.
 pub const ACCESS_TOKENS_REMEMBERED_MAX: usize = 1 << 17;
+/// Access tokens of one holder remembered at a time, so of some two minutes: one for each request for tokens and each report.
+/// More are refused; it takes 128 holders to fill the memory for others.
+pub const ACCESS_TOKENS_PER_HOLDER_MAX: usize = 1 << 10;
 /// Reported items remembered, so that each counts once. More are not charged to anybody.
 pub const ITEMS_REPORTED_MAX: usize = 1 << 17;
 /// How long clients may keep the issuer directory, in seconds.

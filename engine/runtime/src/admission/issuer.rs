@@ -21,8 +21,8 @@ use super::{Books, spawn};
 use crate::clock::wall_clock;
 use crate::error::EngineError;
 use crate::limits::{
-    ACCESS_TOKENS_REMEMBERED_MAX, DIRECTORY_FRESH_S, ERRANDS_WAITING_MAX, ISSUE_DEADLINE_MS,
-    ITEMS_REPORTED_MAX,
+    ACCESS_TOKENS_PER_HOLDER_MAX, ACCESS_TOKENS_REMEMBERED_MAX, DIRECTORY_FRESH_S, ERRANDS_WAITING_MAX,
+    ISSUE_DEADLINE_MS, ITEMS_REPORTED_MAX,
 };
 use crate::plugins::NotDone;
 use crate::readers::{Giver, Reading, reading};
@@ -187,18 +187,19 @@ impl Desk {
         let token = AccessToken::parse(token).map_err(said)?;
         let audience = format!("https://{}{path}", self.books.admission.settings().name);
         let holder = token.verify(&audience, trust, now).map_err(said)?;
-        match self.note(&self.seen, token.signing_input(), token.fresh_until(), now) {
+        let (identity, until) = (holder.identity(), token.fresh_until());
+        let signer = (identity.as_slice(), ACCESS_TOKENS_PER_HOLDER_MAX);
+        match self.seen.note_of_signer(token.signing_input(), signer, self.sighting(), until, now) {
             Ok(()) => Ok(holder),
             Err(Fault::Replayed) => Err("the token was used before; sign a new one".into()),
-            Err(_) => Err("too many tokens are remembered; try again in a minute".into()),
+            Err(_) => Err("too many access tokens were sent; try again in two minutes".into()),
         }
     }
 
-    /// Notes something that counts once.
-    fn note(&self, memory: &ReplayMemory, what: &str, until: Timestamp, now: Timestamp) -> Result<(), Fault> {
+    /// Another one each time, so that what is noted counts once.
+    fn sighting(&self) -> CallToken {
         // Relaxed: only that each is another one counts.
-        let sighting = self.sighting.fetch_add(1, Ordering::Relaxed);
-        memory.note_signed(what, CallToken::from(sighting), until, now)
+        CallToken::from(self.sighting.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Charges whoever stored an item. The answer is the same for one that is cover, gone or somebody's.
@@ -213,7 +214,7 @@ impl Desk {
         }
         let now = self.books.now();
         let until = now.plus_millis(self.books.admission.settings().session_life_ms);
-        if self.note(&self.reported, &id.to_string(), until, now).is_ok() {
+        if self.reported.note_signed(&id.to_string(), self.sighting(), until, now).is_ok() {
             // Whether there was anybody to charge is nobody's business.
             let _ = self.books.admission.report(id, number);
         }
