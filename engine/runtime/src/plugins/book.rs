@@ -40,6 +40,11 @@ impl<T> Promise<T> {
         Arc::new(Self(Mutex::new(Some(done))))
     }
 
+    /// Whether the end was told: whatever comes now, comes too late.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.lock().is_none()
+    }
+
     /// Tells the end. Nothing may be locked.
     pub(crate) fn tell(&self, result: Result<T, NotDone>) {
         let done = self.0.lock().take();

@@ -234,11 +234,6 @@ impl Plugin {
         }
     }
 
-    /// A key is not in use after all.
-    pub(super) fn forget_key(&self, key: u64) {
-        self.keys.lock().remove(&key);
-    }
-
     fn open(&self, table: &Table) -> Result<Arc<Generation>, String> {
         let threads_count = match self.kind {
             // It answers at once or says that it answers later.

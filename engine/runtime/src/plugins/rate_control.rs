@@ -41,12 +41,13 @@ impl RateControlPlugin {
         self.call("key_make", deadline_ms, done, |instance| came(instance.key_make()));
     }
 
-    /// Takes a key into use under a handle that is never used again, until it is dropped.
+    /// Takes a key into use under a handle that is never used again, until it is dropped. On an error it is in use nowhere,
+    /// also not where another generation has taken over meanwhile.
     pub(crate) fn key_add(&self, key: u64, secret: &Secret, deadline_ms: u64, done: Done<()>) {
-        let (plugin, kept) = (self.0.clone(), secret.clone());
+        let (plugin, kept) = (self.clone(), secret.clone());
         let done: Done<()> = Box::new(move |came| {
             if came.is_err() {
-                plugin.forget_key(key);
+                plugin.key_drop(key);
             }
             done(came);
         });
@@ -140,7 +141,16 @@ impl RateControlPlugin {
 
 /// Has an instance take a key into use.
 pub(super) fn key_add(key: u64, secret: Secret, done: Done<()>) -> Box<dyn Work> {
-    work("key_add", Promise::new(done), move |instance, _| came(instance.key_add(key, &secret)))
+    let promise = Promise::new(done);
+    let awaited = promise.clone();
+    work("key_add", promise, move |instance, _| {
+        let added = instance.key_add(key, &secret);
+        if awaited.is_told() {
+            // Given up meanwhile, so perhaps dropped before it was added.
+            drop(instance.key_drop(key));
+        }
+        came(added)
+    })
 }
 
 /// Has an instance forget a key.

@@ -118,6 +118,63 @@ fn a_key_that_is_added_while_the_plugin_is_replaced_is_added_once() {
     assert_eq!(redeemed(&plugin, 5, &issued), [false; 4]);
 }
 
+/// A plugin whose key_add was held up beyond its deadline: `meanwhile` is done while it is in there, and it is let go when
+/// its end was told.
+fn held_up(meanwhile: impl Fn(&Stage, &Path)) {
+    const HELD_MS: u64 = 1_000;
+    let (workshop, files) = (Workshop::new(), tempfile::tempdir().expect("a folder"));
+    let (hold, inside) = (files.path().join("hold"), files.path().join("hold.inside"));
+    let flag = format!("-DHOLD=\"{}\"", hold.display());
+    let object = workshop.make("held.so", "tests/plugins/held.c", &[&flag]);
+    let stage = stage(core::slice::from_ref(&object));
+    let plugin = stage.set.rate_control("example-tokens").expect("it is there");
+    let key = wait(|by, done| plugin.key_make(by, done)).expect("a key");
+    let soon_ms = || crate::clock::wall_clock().as_millis() + HELD_MS;
+    // It may be given up before a thread takes it: then it is tried again.
+    let handle = (5..50).find(|handle| {
+        std::fs::write(&hold, "").expect("a file");
+        let (sender, told) = mpsc::channel();
+        plugin.key_add(
+            *handle,
+            &key.secret,
+            soon_ms(),
+            Box::new(move |came| sender.send(came).expect("wanted")),
+        );
+        let mut came = None;
+        while came.is_none() && !inside.exists() {
+            came = told.recv_timeout(Duration::from_millis(1)).ok();
+        }
+        if inside.exists() {
+            meanwhile(&stage, &object);
+        }
+        let came = came.or_else(|| told.recv_timeout(Duration::from_secs(20)).ok());
+        assert_eq!(came, Some(Err(NotDone::TimedOut)));
+        std::fs::remove_file(&inside).is_ok()
+    });
+    let handle = handle.expect("a thread that comes in time");
+    let began = Instant::now();
+    while stage.status("example-tokens").lost_threads > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it comes back");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(
+        tokens(&plugin, handle, &key.public_key, 4).err(),
+        Some(NotDone::Refused),
+        "it has no such key"
+    );
+    wait(|by, done| plugin.key_add(60, &key.secret, by, done)).expect("it serves on");
+    assert_eq!(tokens(&plugin, 60, &key.public_key, 4).expect("tokens").len(), 4);
+}
+
+#[test]
+fn a_key_whose_adding_took_too_long_is_in_use_nowhere() {
+    held_up(|_, _| {});
+    // The one that takes over has the key before the time is up.
+    held_up(|stage, object| {
+        stage.set.replace("example-tokens", &altered(object, 1)).expect("it is replaced");
+    });
+}
+
 #[test]
 fn a_check_tries_every_function_of_the_examples_and_finds_what_is_wrong() {
     let workshop = Workshop::new();
