@@ -42,6 +42,8 @@ pub const SPENT_SHARDS: usize = 4096;
 /// Spent tokens of one epoch when nothing is configured. About 30 bytes each, and 40 more for those that opened no session or
 /// were spent before a restart, whose first stores may be repeated; beyond it new tokens are refused until the epoch is over.
 pub const SPENT_DEFAULT: u64 = 20_000_000;
+/// As many as may be asked for: some 70 GB.
+pub const SPENT_MAX: u64 = 1_000_000_000;
 
 /// The length of an epoch when nothing is configured (CRYPTO §4.4).
 pub const EPOCH_DEFAULT_MS: u64 = 600_000;

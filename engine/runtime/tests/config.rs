@@ -33,6 +33,7 @@ fn a_whole_file_is_taken() {
         token_classes = ["handset=4:20", "gateway=256"]
         token_mac = "aes-128-gmac"
         token_sessions = 1000
+        token_spent = 5000000
         redemption_share = 50
         reactors = 2
         drain_grace = "500ms"

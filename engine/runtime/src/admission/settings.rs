@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use herald_admission::limits::{
     CLASSES_MAX, EPOCH_DEFAULT_MS, EPOCH_MAX_MS, EPOCH_MIN_MS, EPOCHS_AHEAD_MAX, LIVE_PER_IDENTITY,
-    QUOTA_MAX, REDEMPTION_SHARE_PERMILLE, SESSIONS_DEFAULT, SESSIONS_MAX,
+    QUOTA_MAX, REDEMPTION_SHARE_PERMILLE, SESSIONS_DEFAULT, SESSIONS_MAX, SPENT_DEFAULT, SPENT_MAX,
 };
 use herald_admission::{Challenge, ClassPolicy, Settings, Suite};
 use herald_stir::TrustStore;
@@ -26,6 +26,8 @@ pub(crate) struct AdmissionSettings {
     pub(crate) classes: Vec<ClassPolicy>,
     pub(crate) mac: Suite,
     pub(crate) sessions_max: usize,
+    /// Tokens of an epoch.
+    pub(crate) spent_max: u64,
     pub(crate) share_percent: u32,
     pub(crate) roots: Option<PathBuf>,
 }
@@ -40,6 +42,7 @@ impl Default for AdmissionSettings {
             classes: vec![ClassPolicy::handset(), ClassPolicy::gateway()],
             mac: Suite::default(),
             sessions_max: SESSIONS_DEFAULT,
+            spent_max: SPENT_DEFAULT,
             share_percent: REDEMPTION_SHARE_PERMILLE / 10,
             roots: None,
         }
@@ -100,6 +103,12 @@ impl AdmissionSettings {
         Ok(())
     }
 
+    pub(crate) fn set_spent(&mut self, value: &str) -> Result<(), &'static str> {
+        let count = value.parse().ok().filter(|count| (1..=SPENT_MAX).contains(count));
+        self.spent_max = count.ok_or("a count from 1 to 1000000000")?;
+        Ok(())
+    }
+
     pub(crate) fn set_share(&mut self, value: &str) -> Result<(), &'static str> {
         let percent = value.parse().ok().filter(|percent| (1..=100).contains(percent));
         self.share_percent = percent.ok_or("a percentage from 1 to 100")?;
@@ -118,6 +127,7 @@ impl AdmissionSettings {
             epochs_ahead: self.epochs_ahead,
             classes: self.classes.clone(),
             sessions_max: self.sessions_max,
+            spent_max: self.spent_max,
             ..Settings::new(name, scheme.token_type, modes)
         })
     }

@@ -1,6 +1,7 @@
 //! Stores over HTTPS where tokens are needed: what is admitted, what is refused and why, across restarts, races and epochs,
 //! with tokens of the real VOPRF.
 
+mod full;
 mod modes;
 mod scene;
 

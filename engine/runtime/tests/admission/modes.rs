@@ -117,7 +117,8 @@ struct Market {
 
 impl Market {
     fn of(maker: Maker, clock: Option<std::sync::Arc<Moved>>) -> Self {
-        let scene = Scene::of(maker, &[("token_epoch", "10m")]);
+        let scene =
+            Scene::of(maker, &[("token_epoch", "10m"), ("token_classes", "handset=4:64,gateway=256:64")]);
         let service = match clock {
             Some(clock) => scene.open_at(clock),
             None => scene.open(),

@@ -1,6 +1,6 @@
 //! A service that wants tokens, a holder of numbers who may have some, and the storers it gives them to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "localhost";
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn number(text: &str) -> TelephoneNumber {
     text.parse().expect("a number")
@@ -145,6 +145,11 @@ impl Scene {
             .with_root_certificates(roots)
             .with_client_auth_cert(certificates(&holder.0.chain_pem), key);
         Client::https_with(config.expect("a key of the certificate"))
+    }
+
+    /// The folder of the journal, while one is written.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.folder.path().join("data/journal")
     }
 
     /// A client at the Unix socket.
