@@ -5,6 +5,8 @@
 //! that its files go when their generations do.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -134,8 +136,8 @@ impl RocksStore {
     /// Visits every placement that is live at `now` once, in the order they expire. No expiry lies more than
     /// `retention_ms` ahead (it would, had the clock stepped back since). Takes memory for one generation.
     ///
-    /// Returns how many blocks were damaged and passed over; what could be read of them was visited. Point-in-time
-    /// recovery has already dropped what was torn by a crash, so damage here is real.
+    /// Returns how many blocks were damaged and passed over; what could be read of them was visited. RocksDB's recovery
+    /// has already dropped what was torn by a crash, so damage here is real.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -407,7 +409,9 @@ fn db_options(memory_bytes: usize) -> Result<Options, Fault> {
     options.enable_statistics();
     options.set_statistics_level(StatsLevel::ExceptDetailedTimers);
     options.set_max_manifest_file_size(1 << 20);
-    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    // What was torn was not on the disk, and nothing counted on it; each block stands for itself. What a later life wrote
+    // behind it was: with recovery to a point in time it would end at the tear.
+    options.set_wal_recovery_mode(DBRecoveryMode::SkipAnyCorruptedRecord);
     options.set_db_write_buffer_size(memory_bytes);
     options.set_wal_bytes_per_sync(1 << 20);
     options.set_avoid_unnecessary_blocking_io(true);
@@ -442,11 +446,34 @@ fn open_db(
         };
         ColumnFamilyDescriptor::new(name, options)
     });
+    if access != Access::Read {
+        sync_logs(path)?;
+    }
     let opened = match access {
         Access::Read => Db::open_cf_descriptors_read_only(&options, path, families, false),
         Access::Make | Access::Write => Db::open_cf_descriptors(&options, path, families),
     };
     Ok((opened.map_err(fault)?, generations))
+}
+
+/// Forces to the disk what an earlier life left to the kernel. RocksDB reads its old write-ahead logs and keeps them, but
+/// its syncs are of the new one: what is restored from them, and so not written again, would outlive a kill only.
+fn sync_logs(path: &Path) -> Result<(), Fault> {
+    let all = || -> std::io::Result<()> {
+        for entry in fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                fs::File::open(path)?.sync_all()?;
+            }
+        }
+        Ok(())
+    };
+    match all() {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Fault::new(FaultKind::Io, error.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A generation: few large values, read once if ever. Sealed bytes do not compress.

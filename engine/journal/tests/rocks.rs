@@ -107,6 +107,42 @@ fn a_torn_tail_of_the_write_ahead_log_loses_only_what_follows_the_tear() {
     assert!((0..held.len() as u64).all(|index| held.contains_key(&id(index))), "a hole in what is left");
 }
 
+/// The write-ahead logs with anything in them, the oldest first.
+fn logs(path: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut logs: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .filter(|path| path.metadata().unwrap().len() > 0)
+        .collect();
+    logs.sort();
+    logs
+}
+
+#[test]
+fn what_a_later_life_forced_to_the_disk_is_there_though_the_log_of_an_earlier_one_is_torn() {
+    let folder = tempfile::tempdir().unwrap();
+    for life in 0..2 {
+        let log = new_log();
+        let mut handle = log.handle().unwrap();
+        let now = START.plus_millis(life);
+        let store = RocksStore::open(folder.path(), MEMORY).unwrap();
+        let mut journal = new_journal(log, store, Arc::default(), now);
+        append(&mut handle, 2 * life, now);
+        journal.pass(now, true).unwrap();
+        append(&mut handle, 2 * life + 1, now);
+        journal.pass(now, false).unwrap();
+    }
+    let logs = logs(folder.path());
+    assert!(logs.len() >= 2, "{logs:?}: both lives' are there");
+    let mut bytes = std::fs::read(&logs[0]).unwrap();
+    let torn = bytes.len() - 300;
+    bytes[torn..].fill(0);
+    std::fs::write(&logs[0], bytes).unwrap();
+    let held = live(folder.path(), START.plus_millis(1));
+    let kept: Vec<u64> = (0..4).filter(|index| held.contains_key(&id(*index))).collect();
+    assert_eq!(kept, [0, 2, 3]);
+}
+
 #[test]
 fn a_folder_in_use_another_format_and_a_reopen_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
