@@ -67,7 +67,7 @@ done
 # As the unit does it.
 install -d -o herald -g herald -m 700 /var/lib/herald
 install -d -o herald -g herald -m 755 /run/herald
-quietly herald --version
+quietly herald check-config /etc/herald/herald.toml
 setpriv --reuid herald --regid herald --init-groups --no-new-privs \
     herald serve --config /etc/herald/herald.toml >served 2>serve.log &
 service=$!

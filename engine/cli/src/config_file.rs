@@ -13,7 +13,7 @@ const WIDTH: usize = 100;
 const HEAD: &str = "\
 The configuration of `herald serve`: every property with what it means. A line that begins with a # counts for nothing: \
 what is shown there is the default, or the form of a value where there is none. Values are strings, whole numbers or \
-lists of strings.";
+lists of strings. `herald check-config` says what is wrong with a file.";
 
 pub(crate) fn run(given: &[(&str, String)], output: &Output) -> Result<ExitCode, Failure> {
     let mut config = Config::default();
