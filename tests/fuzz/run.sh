@@ -22,9 +22,9 @@ self_test_seconds=20
 declare -A bytes_max=(
     [number]=128 [path_query]=2048 [request]=4096 [journal_block]=16384 [passport]=9216 [certificate]=4096
     [sealed]=9216 [batch]=20480 [sip]=8192 [json]=1024 [bundle]=9216 [naptr]=4096
-    [tokens]=4096 [table]=4096
+    [tokens]=4096 [table]=4096 [credential]=4096
 )
-targets=(number path_query request journal_block passport certificate sealed batch sip json bundle naptr tokens table)
+targets=(number path_query request journal_block passport certificate sealed batch sip json bundle naptr tokens table credential)
 
 fail() {
     printf 'tests/fuzz: %s\n' "$*" >&2

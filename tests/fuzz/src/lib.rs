@@ -8,6 +8,7 @@
 pub mod batch;
 pub mod bundle;
 pub mod certificate;
+pub mod credential;
 pub mod journal_block;
 pub mod json;
 pub mod limits;
