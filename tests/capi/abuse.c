@@ -67,8 +67,12 @@ static void *any(enum kind kind)
 static void keep(enum kind kind, void *handle)
 {
     if (handle != NULL)
-        atomic_store(&slots[kind][below(kind == ENGINE ? ENGINES : SLOTS)], handle);
+        atomic_store(&slots[kind][below(SLOTS)], handle);
 }
+
+/* Engines that another thread serves: they are closed when it has ended. */
+static _Atomic(void *) left[4096];
+static atomic_size_t left_count;
 
 /* What is to be freed in the place of something that is put there. */
 static void *take(enum kind kind)
@@ -258,15 +262,15 @@ static herald_status open_one(struct call *call)
             return open_with_report(unknown, place_for(&engine), call->error);
         }
     }
-    if (!seldom(20)) /* Opening takes memory and milliseconds. */
+    if (!seldom(4)) /* Opening takes memory and milliseconds. */
         return HERALD_NULL_ARGUMENT;
     status = open_with_report(good[below(3)], &engine, call->error);
     if (status == HERALD_OK) {
         herald_engine *old = atomic_exchange(&slots[ENGINE][below(ENGINES)], engine);
-        if (!seldom(3))
+        if (seldom(2))
             herald_engine_start(engine, NULL);
         if (herald_engine_close(old) == HERALD_WRONG_THREAD)
-            keep(ENGINE, old); /* Another thread serves it. */
+            atomic_store(&left[atomic_fetch_add(&left_count, 1) % 4096], old);
     }
     return status;
 }
@@ -692,6 +696,8 @@ static void *abuse(void *argument)
 
 static void let_go(void)
 {
+    for (size_t engine = 0; engine < 4096; engine++)
+        herald_engine_close(left[engine]);
     for (size_t slot = 0; slot < SLOTS; slot++) {
         herald_engine_close(slots[ENGINE][slot]);
         herald_items_free(slots[ITEMS][slot]);
@@ -735,11 +741,15 @@ int main(int argc, char **argv)
     let_go();
     for (size_t which = 0; which < count; which++) {
         good += seen[which][0] != 0;
+        if (seen[which][0] == 0)
+            printf("never OK: %s\n", functions[which].name);
         for (size_t status = 0; status < 500; status++)
             kinds += seen[which][status] != 0;
     }
     HOLDS(told == begun && finalized == kept && wrong_inside == 0);
-    HOLDS(calls < 100000 || (kinds > 3 * count && good > count - 5));
+    HOLDS(left_count <= 4096);
+    /* Some hardly ever get what they need by chance: a plugin, a certificate chain, what was sealed for this key. */
+    HOLDS(calls < 100000 || (kinds > 4 * count && good >= count - 10));
     engine = started_in_memory();
     OK(herald_store(engine, NUMBER, data, 640, NULL, 0, NULL));
     HOLDS(is_stored(engine, data));
