@@ -360,7 +360,7 @@ impl Admission {
         let epoch = redemption.key.epoch;
         let spent = self.spent_of(epoch, now).ok_or(Refusal::Key)?;
         if !spent.has_room() {
-            return Err(Refusal::EpochFull { retry_after_s: self.epochs.left_s(epoch, now) });
+            return Err(Refusal::EpochFull { retry_after_s: self.epochs.until_next_s(epoch, now) });
         }
         spent.reserve(redemption.token_id, &redemption.first_store).map_err(|standing| match standing {
             Standing::Reserved => Refusal::Redeeming,

@@ -46,10 +46,15 @@ impl Epochs {
         now.as_millis() / self.length_ms
     }
 
+    /// How long before and after their epoch its tokens may be opened too, in ms.
+    const fn grace_ms(self) -> u64 {
+        let quarter_ms = self.length_ms / 4;
+        if quarter_ms < EPOCH_GRACE_MS { quarter_ms } else { EPOCH_GRACE_MS }
+    }
+
     /// Whether tokens of `epoch` may be opened at `now`: in their own, and a little before and after.
     pub(crate) const fn opens(self, epoch: u64, now: Timestamp) -> bool {
-        let quarter_ms = self.length_ms / 4;
-        let grace_ms = if quarter_ms < EPOCH_GRACE_MS { quarter_ms } else { EPOCH_GRACE_MS };
+        let grace_ms = self.grace_ms();
         let now_ms = now.as_millis();
         let (first, last) = (now_ms.saturating_sub(grace_ms), now_ms.saturating_add(grace_ms));
         first / self.length_ms <= epoch && epoch <= last / self.length_ms
@@ -78,10 +83,19 @@ impl Epochs {
 
     /// Seconds until `epoch` is over.
     pub(crate) const fn left_s(self, epoch: u64, now: Timestamp) -> u32 {
-        let end_ms = (epoch + 2).saturating_mul(self.length_ms);
-        let left_s = end_ms.saturating_sub(now.as_millis()).div_ceil(1000);
-        if left_s > u32::MAX as u64 { u32::MAX } else { left_s as u32 }
+        seconds_until((epoch + 2).saturating_mul(self.length_ms), now)
     }
+
+    /// Seconds until tokens of the epoch behind `epoch` may be opened.
+    pub(crate) const fn until_next_s(self, epoch: u64, now: Timestamp) -> u32 {
+        let begins_ms = (epoch + 1).saturating_mul(self.length_ms);
+        seconds_until(begins_ms.saturating_sub(self.grace_ms()), now)
+    }
+}
+
+const fn seconds_until(at_ms: u64, now: Timestamp) -> u32 {
+    let left_s = at_ms.saturating_sub(now.as_millis()).div_ceil(1000);
+    if left_s > u32::MAX as u64 { u32::MAX } else { left_s as u32 }
 }
 
 /// The keys of a service, those of later epochs first, as the issuer directory lists them.

@@ -102,7 +102,7 @@ impl IssuanceQuota {
         let issued = self.issued.get(&place).copied();
         let left = most.saturating_sub(issued.unwrap_or(0));
         if tokens > left {
-            return Err(QuotaRefusal::Used { left, retry_after_s: self.epochs.left_s(key.epoch, now) });
+            return Err(QuotaRefusal::Used { left, retry_after_s: self.epochs.until_next_s(key.epoch, now) });
         }
         if issued.is_none() && self.issued.len() >= self.identities_max {
             let first = self.issued.keys().next().map_or(key.epoch, |(epoch, ..)| *epoch);

@@ -53,7 +53,7 @@ fn an_epoch_with_all_its_tokens_spent_takes_no_more_and_its_sessions_go_on() {
     }
     let opening = holders[10].opening(0, Some(number(1)), BODY);
     let verdict = store(&mut judge, &opening, number(1), BODY, START);
-    assert_refused(verdict, Refusal::EpochFull { retry_after_s: 1200 });
+    assert_refused(verdict, Refusal::EpochFull { retry_after_s: 480 });
     let continued = holders[3].continued(1, number(1), BODY);
     assert!(is_accepted(store(&mut judge, &continued, number(1), BODY, START)));
     let next = Holder::new(99, START.as_millis() / EPOCH_MS + 1, GATEWAY).opening(0, Some(number(1)), BODY);
