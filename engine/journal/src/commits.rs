@@ -121,12 +121,15 @@ impl Commits {
         pass
     }
 
-    /// Ends the pass and wakes whoever waits.
+    /// Ends the pass and wakes whoever waits. What has failed stays so until a later pass has written it again.
     pub(crate) fn finish(&self, pass: u64, durable: bool) {
-        let counter = if durable { &self.done } else { &self.failed };
         let mut waiting = self.waiting.lock();
         // Release: pairs with the Acquire in `state`; what the pass wrote is where it must be before the number shows it.
-        counter.store(pass, Ordering::Release);
+        if !durable {
+            self.failed.store(pass, Ordering::Release);
+        } else if self.failed.load(Ordering::Relaxed) < pass {
+            self.done.store(pass, Ordering::Release);
+        }
         let wakers = core::mem::take(&mut waiting.wakers);
         drop(waiting);
         self.passed.notify_all();

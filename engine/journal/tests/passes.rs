@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Disk, TestStore, append, body, id, new_journal, new_log, number};
-use herald_core::{Clock, CoverSecret, Random, Retention, Timestamp};
-use herald_journal::limits::{BUFFERED_LAG_SHARE, BUFFERED_UNSYNCED_MS};
+use common::{Disk, TestClock, TestStore, append, body, id, new_journal, new_log, number};
+use herald_core::{CoverSecret, Random, Retention, Timestamp};
+use herald_journal::limits::BUFFERED_LAG_SHARE;
 use herald_journal::{
     Block, BlockStore, CommitState, Commits, Durability, Fault, Journal, JournalConfig, JournalThread, Meta,
     Notice, Pace,
@@ -137,14 +137,6 @@ fn a_disk_that_cannot_even_be_read_back_is_begun_anew_once_all_on_it_has_expired
     assert!(disk.synced().contains_key(&id(2)) && disk.metas.contains_key(&Meta::Clock));
 }
 
-struct TestClock(Mutex<Timestamp>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock()
-    }
-}
-
 #[test]
 fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
     let log = new_log();
@@ -192,37 +184,6 @@ fn with_many_appenders_each_acknowledged_placement_is_on_disk_at_that_moment() {
     let faults = faults.lock();
     let is_failing = matches!(faults[0], Notice::Failing(_));
     assert!(is_failing && faults.last() == Some(&Notice::Working), "{faults:?}");
-}
-
-#[test]
-fn a_forced_write_that_hangs_holds_no_store_in_buffered_until_the_window_of_a_power_cut_ends() {
-    let log = new_log();
-    let store = TestStore::default();
-    let gate = store.0.lock().sync_gate.clone();
-    let shut = gate.lock();
-    let commits = Arc::new(Commits::default());
-    let config =
-        JournalConfig { durability: Durability::Buffered, retention: Retention::DEFAULT, opened_at: START };
-    let journal = Journal::new(log.clone(), store.clone(), commits.clone(), config);
-    let clock = Arc::new(TestClock(Mutex::new(START)));
-    let thread = JournalThread::start(journal, commits.clone(), clock.clone(), |_| {}).unwrap();
-    let mut handle = log.handle().unwrap();
-    let late = START.plus_millis(BUFFERED_UNSYNCED_MS - 1);
-    for (index, now) in [(0, START), (1, START.plus_millis(1_500)), (2, late)] {
-        *clock.0.lock() = now;
-        append(&mut handle, index, now);
-        assert_eq!(commits.wait(commits.ticket(), Duration::from_secs(20)), CommitState::Durable);
-        while thread.pace(now) != Pace::AtOnce {
-            std::thread::yield_now();
-        }
-    }
-    assert_eq!(store.0.lock().synced().len(), 0, "the gate is shut");
-    assert_eq!(thread.pace(late.plus_millis(1)), Pace::Never);
-    drop(shut);
-    while thread.pace(late.plus_millis(1)) != Pace::AtOnce {
-        std::thread::yield_now();
-    }
-    assert_eq!(store.0.lock().synced().len(), 3);
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! A log, placements in it, and a disk in memory that fails on command.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use herald_core::{NewPlacement, PlacementId, PlacementStore, Retention, TelephoneNumber, Timestamp};
+use herald_core::{Clock, NewPlacement, PlacementId, PlacementStore, Retention, TelephoneNumber, Timestamp};
 use herald_journal::{
     Block, BlockKey, BlockStore, Commits, Durability, Fault, FaultKind, Journal, JournalConfig, Meta,
     RocksStore, SyncCall,
 };
 use herald_log::{LogConfig, LogHandle, PlacementLog};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 pub const RETENTION_MS: u64 = 60_000;
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a record of [`append`] in the log.
 pub const RECORD_BYTES: u64 = 704;
 
@@ -59,28 +61,100 @@ pub fn append(log: &mut LogHandle, index: u64, now: Timestamp) {
     log.append(&placement, 100_000, now).expect("room in the log");
 }
 
+/// A clock that stands where it is put.
+pub struct TestClock(pub Mutex<Timestamp>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock()
+    }
+}
+
+/// Returns once `is_so`.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// What a disk holds, by id.
 pub type Held = BTreeMap<PlacementId, (TelephoneNumber, Timestamp, Vec<u8>)>;
 
 type Key = (Timestamp, BlockKey);
+type Blocks = BTreeMap<Key, Arc<[u8]>>;
+
+/// Where syncs beside the passes wait while it is shut.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    is_shut: bool,
+    begun_count: u64,
+    /// What those that may pass a shut gate come to.
+    outcomes: VecDeque<Result<(), Fault>>,
+}
+
+impl Gate {
+    pub fn shut(&self) {
+        self.state.lock().is_shut = true;
+    }
+
+    pub fn open(&self) {
+        self.state.lock().is_shut = false;
+        self.changed.notify_all();
+    }
+
+    /// The sync that waits, or the next, ends so.
+    pub fn let_through(&self, succeeds: bool) {
+        let fault = || Fault::new(FaultKind::Io, "a forced write failed, says the test");
+        self.state.lock().outcomes.push_back(succeeds.then_some(()).ok_or_else(fault));
+        self.changed.notify_all();
+    }
+
+    /// Returns once so many syncs have begun since the test did.
+    pub fn await_begun(&self, count: u64) {
+        eventually("a sync begins", || self.state.lock().begun_count >= count);
+    }
+
+    fn pass(&self) -> Result<(), Fault> {
+        let mut state = self.state.lock();
+        state.begun_count += 1;
+        let is_held = |state: &mut GateState| state.is_shut && state.outcomes.is_empty();
+        // A test that has failed opens no gate.
+        let _ = self.changed.wait_while_for(&mut state, is_held, PATIENCE);
+        state.outcomes.pop_front().unwrap_or(Ok(()))
+    }
+}
 
 /// A disk in memory: what was written, and what of it was synced.
 #[derive(Default)]
 pub struct Disk {
-    put: Vec<(Key, Vec<u8>)>,
+    put: Vec<(Key, Arc<[u8]>)>,
     put_metas: Vec<(Meta, Vec<u8>)>,
-    written: BTreeMap<Key, Vec<u8>>,
-    synced: BTreeMap<Key, Vec<u8>>,
+    written: Blocks,
+    synced: Blocks,
     open: Vec<Timestamp>,
     pub metas: BTreeMap<Meta, Vec<u8>>,
     /// Calls until one fails; each call after that fails too, until it is set anew.
     pub calls_left: Option<usize>,
+    /// Whether the passes' own syncs fail.
+    pub own_syncs_fail: bool,
+    /// Whether a call that fails also takes what a sync under way is about to report as forced.
+    pub fails_hard: bool,
+    failed_count: u64,
     /// Bytes of records written so far.
     pub written_bytes: u64,
     /// How long each write takes.
     pub write_takes: Duration,
-    /// Syncs beside the passes wait while it is locked.
-    pub sync_gate: Arc<Mutex<()>>,
+    pub sync_gate: Arc<Gate>,
+    /// Whether a sync beside the passes is under way.
+    is_syncing: bool,
     pub reopened_count: usize,
     pub reopen_fails: bool,
     pub recreated_count: usize,
@@ -112,23 +186,52 @@ impl Disk {
     }
 
     fn sync(&mut self) -> Result<(), Fault> {
-        if let Err(fault) = self.call() {
-            // As Linux does: after a failed fsync the pages are clean and gone.
-            self.written = self.synced.clone();
-            return Err(fault);
+        assert!(!self.is_syncing, "two syncs at once");
+        self.call()?;
+        if self.own_syncs_fail {
+            self.lose();
+            return Err(Fault::new(FaultKind::Io, "the pass's own sync failed, says the test"));
         }
         self.synced = self.written.clone();
         Ok(())
     }
 
+    /// As Linux does: after a failed fsync the pages are clean and gone.
+    fn lose(&mut self) {
+        self.failed_count += 1;
+        self.written = self.synced.clone();
+    }
+
     fn call(&mut self) -> Result<(), Fault> {
         match &mut self.calls_left {
-            Some(0) => Err(Fault::new(FaultKind::DiskFull, "no space, says the test")),
+            Some(0) => {
+                self.lose();
+                Err(Fault::new(FaultKind::DiskFull, "no space, says the test"))
+            }
             Some(left) => {
                 *left -= 1;
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// A sync beside the passes begins: it forces what is written now, and nothing that is written later.
+    fn begin_sync(&mut self) -> Result<(Blocks, u64), Fault> {
+        assert!(!self.is_syncing, "two syncs at once");
+        self.call()?;
+        self.is_syncing = true;
+        Ok((self.written.clone(), self.failed_count))
+    }
+
+    fn end_sync(&mut self, (forced, failed_count): (Blocks, u64), outcome: &Result<(), Fault>) {
+        self.is_syncing = false;
+        if outcome.is_err() {
+            self.lose();
+        } else if !self.fails_hard || self.failed_count == failed_count {
+            let forced = forced.into_iter().filter(|((ends_at, _), _)| self.open.contains(ends_at));
+            self.synced.extend(forced);
+            self.written.extend(self.synced.clone());
         }
     }
 }
@@ -152,7 +255,7 @@ impl BlockStore for TestStore {
     fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
         let mut disk = self.0.lock();
         assert!(disk.open.contains(&block.ends_at), "a block of a generation that was not opened");
-        disk.put.push(((block.ends_at, block.key), block.records.to_vec()));
+        disk.put.push(((block.ends_at, block.key), block.records.into()));
         Ok(())
     }
 
@@ -178,8 +281,10 @@ impl BlockStore for TestStore {
     fn sync_beside(&self) -> Option<SyncCall> {
         let (disk, gate) = (self.0.clone(), self.0.lock().sync_gate.clone());
         Some(Box::new(move || {
-            let _passed = gate.lock();
-            disk.lock().sync()
+            let begun = disk.lock().begin_sync()?;
+            let outcome = gate.pass();
+            disk.lock().end_sync(begun, &outcome);
+            outcome
         }))
     }
 
@@ -202,6 +307,7 @@ impl BlockStore for TestStore {
 
     fn recreate(&mut self) -> Result<(), Fault> {
         let mut disk = self.0.lock();
+        assert!(!disk.is_syncing, "begun anew under a sync");
         disk.call()?;
         disk.recreated_count += 1;
         disk.reopen_fails = false;
@@ -214,6 +320,7 @@ impl BlockStore for TestStore {
 
     fn reopen(&mut self) -> Result<(), Fault> {
         let mut disk = self.0.lock();
+        assert!(!disk.is_syncing, "reopened under a sync");
         disk.forget();
         disk.call()?;
         if disk.reopen_fails {

@@ -1,0 +1,210 @@
+//! Passes go on while what earlier ones wrote is forced to the disk: nothing counts as forced that was not.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+
+use common::{Gate, Held, PATIENCE, TestClock, TestStore, append, body, eventually, id, new_log, number};
+use herald_core::{PlacementStore, Retention, Timestamp};
+use herald_journal::limits::BUFFERED_UNSYNCED_MS;
+use herald_journal::{
+    CommitState, Commits, Durability, Journal, JournalConfig, JournalThread, Notice, Pace, Ticket,
+};
+use herald_log::{BeyondConfig, Keeper, KeptPlace, LogConfig, LogHandle, PlacementLog};
+use parking_lot::Mutex;
+
+const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
+
+/// A journal that runs, on a disk whose gate is shut for syncs.
+struct Life {
+    log: Arc<PlacementLog>,
+    handle: LogHandle,
+    store: TestStore,
+    gate: Arc<Gate>,
+    commits: Arc<Commits>,
+    clock: Arc<TestClock>,
+    notices: Arc<Mutex<Vec<Notice>>>,
+    thread: JournalThread,
+}
+
+impl Life {
+    /// With so many placements, from 0, in the first pass; its sync waits at the gate.
+    fn begin(log: Arc<PlacementLog>, store: TestStore, durability: Durability, count: u64) -> (Self, Ticket) {
+        let gate = store.0.lock().sync_gate.clone();
+        gate.shut();
+        let mut handle = log.handle().expect("a handle");
+        (0..count).for_each(|index| append(&mut handle, index, START));
+        let commits = Arc::new(Commits::default());
+        let first = ask(&commits);
+        let config = JournalConfig { durability, retention: Retention::DEFAULT, opened_at: START };
+        let journal = Journal::new(log.clone(), store.clone(), commits.clone(), config);
+        let clock = Arc::new(TestClock(Mutex::new(START)));
+        let notices = Arc::new(Mutex::new(Vec::new()));
+        let heard = notices.clone();
+        let tell = move |notice| heard.lock().push(notice);
+        let thread = JournalThread::start(journal, commits.clone(), clock.clone(), tell).expect("threads");
+        gate.await_begun(1);
+        (Self { log, handle, store, gate, commits, clock, notices, thread }, first)
+    }
+
+    fn append(&mut self, index: u64) -> Ticket {
+        append(&mut self.handle, index, START);
+        ask(&self.commits)
+    }
+
+    fn wait(&self, ticket: Ticket) -> CommitState {
+        self.commits.wait(ticket, PATIENCE)
+    }
+
+    fn synced(&self) -> Vec<u64> {
+        let held = self.store.0.lock().synced();
+        (0..9).filter(|index| held.contains_key(&id(*index))).collect()
+    }
+}
+
+/// A ticket for what was appended; somebody waits for its pass.
+fn ask(commits: &Commits) -> Ticket {
+    let ticket = commits.ticket();
+    let _ = commits.poll(ticket, Waker::noop());
+    ticket
+}
+
+#[test]
+fn what_is_stored_during_a_forced_write_waits_for_the_next_and_fails_with_either() {
+    use CommitState::{Durable, Failed};
+    for (first_succeeds, second_succeeds) in [(true, true), (true, false), (false, true)] {
+        let case = (first_succeeds, second_succeeds);
+        let (mut life, first) = Life::begin(new_log(), TestStore::default(), Durability::Synced, 1);
+        let second = life.append(1);
+        eventually("the kernel has both", || life.store.0.lock().written_bytes >= 2 * common::RECORD_BYTES);
+        assert_eq!((life.commits.state(first), life.synced()), (CommitState::Pending, vec![]), "{case:?}");
+        life.gate.let_through(first_succeeds);
+        assert_eq!(life.wait(first), if first_succeeds { Durable } else { Failed }, "{case:?}");
+        if first_succeeds {
+            life.gate.await_begun(2);
+            assert_eq!(life.commits.state(second), CommitState::Pending, "counted by the sync before");
+            assert_eq!(life.synced(), [0]);
+            life.gate.let_through(second_succeeds);
+        }
+        let succeeds = first_succeeds && second_succeeds;
+        assert_eq!(life.wait(second), if succeeds { Durable } else { Failed }, "{case:?}");
+        life.gate.open();
+        let third = life.append(2);
+        assert_eq!(life.wait(third), Durable, "{case:?}");
+        assert_eq!(life.synced(), [0, 1, 2], "what a failed sync took was not written again: {case:?}");
+        life.thread.stop();
+        let notices = life.notices.lock();
+        let is_told = matches!(&notices[..], [Notice::Failing(_), Notice::Working]);
+        assert_eq!((is_told, notices.is_empty()), (!succeeds, succeeds), "{case:?}: {notices:?}");
+    }
+}
+
+#[test]
+fn after_a_pass_that_failed_the_success_of_a_forced_write_under_way_says_nothing() {
+    let (mut life, first) = Life::begin(new_log(), TestStore::default(), Durability::Synced, 1);
+    {
+        let mut disk = life.store.0.lock();
+        (disk.calls_left, disk.fails_hard) = (Some(0), true);
+    }
+    let second = life.append(1);
+    assert_eq!((life.wait(first), life.wait(second)), (CommitState::Failed, CommitState::Failed));
+    {
+        let mut disk = life.store.0.lock();
+        (disk.calls_left, disk.own_syncs_fail) = (None, true);
+    }
+    life.gate.let_through(true);
+    eventually("the next pass fails too", || life.thread.stats(START).passes_failed >= 2);
+    assert_eq!(life.commits.state(first), CommitState::Failed, "and nothing has written it since");
+    assert!(life.synced().is_empty());
+    life.store.0.lock().own_syncs_fail = false;
+    let third = life.append(2);
+    assert_eq!(life.wait(third), CommitState::Durable);
+    assert_eq!(life.synced(), [0, 1, 2]);
+}
+
+#[test]
+fn a_stop_waits_for_the_forced_write_under_way_and_forces_the_rest_whatever_it_comes_to() {
+    for succeeds in [true, false] {
+        let (mut life, _) = Life::begin(new_log(), TestStore::default(), Durability::Synced, 1);
+        let second = life.append(1);
+        std::thread::scope(|scope| {
+            let stopping = scope.spawn(|| life.thread.stop());
+            eventually("it is to stop", || life.commits.poll(second, Waker::noop()).is_ready());
+            assert!(!stopping.is_finished());
+            assert!(life.synced().is_empty());
+            life.gate.let_through(succeeds);
+        });
+        assert_eq!(life.synced(), [0, 1], "{succeeds}");
+        assert_eq!(life.commits.state(second), CommitState::Durable, "{succeeds}");
+    }
+}
+
+/// Reads what a power cut would leave, as it is when it is first asked.
+struct SyncedOnly(TestStore, OnceLock<Held>);
+
+impl Keeper for SyncedOnly {
+    fn read(&self, place: &KeptPlace, visit: &mut dyn FnMut(&[u8])) -> bool {
+        let held = self.1.get_or_init(|| self.0.0.lock().synced());
+        held.get(&place.id).is_some_and(|(_, _, body)| {
+            visit(body);
+            true
+        })
+    }
+}
+
+#[test]
+fn records_leave_memory_only_when_the_forced_write_that_holds_them_has_ended() {
+    /// Three quarters of memory are some 1,100 placements.
+    const BEFORE: u64 = 1_000;
+    const IN_ALL: u64 = 1_250;
+    for succeeds in [true, false] {
+        let store = TestStore::default();
+        let config =
+            LogConfig { arena_bytes: 1 << 20, segment_bytes: 32 << 10, hash_key: [7; 32], handles_max: 2 };
+        let keeper = Arc::new(SyncedOnly(store.clone(), OnceLock::new()));
+        let log =
+            PlacementLog::create_beyond(config, &BeyondConfig { bytes: 64 << 20, keeper }).expect("a log");
+        let (mut life, _) = Life::begin(log, store, Durability::Synced, BEFORE);
+        (BEFORE..IN_ALL - 1).for_each(|index| append(&mut life.handle, index, START));
+        let last = life.append(IN_ALL - 1);
+        assert_eq!((life.commits.state(last), life.log.stats().records_beyond), (CommitState::Pending, 0));
+        life.gate.let_through(succeeds);
+        life.gate.open();
+        let outcome = life.wait(last);
+        if outcome == CommitState::Failed {
+            assert!(!succeeds, "it failed with the sync before");
+            assert_eq!(life.wait(ask(&life.commits)), CommitState::Durable);
+        }
+        assert!(life.log.stats().records_beyond > 0, "memory was short");
+        let mut found = BTreeSet::new();
+        for of in 0..1_000 {
+            life.handle.for_each_live(number(of), START, &mut |item| {
+                let index = (of..IN_ALL).step_by(1_000).find(|index| item.id == id(*index)).expect("known");
+                assert!(item.body == body(index) && found.insert(index));
+            });
+        }
+        assert_eq!(found.len() as u64, IN_ALL, "{succeeds}");
+        assert_eq!(life.log.records_unread(), 0, "{succeeds}");
+    }
+}
+
+#[test]
+fn a_forced_write_that_hangs_holds_no_store_in_buffered_until_the_window_of_a_power_cut_ends() {
+    let (mut life, first) = Life::begin(new_log(), TestStore::default(), Durability::Buffered, 1);
+    assert_eq!(life.wait(first), CommitState::Durable);
+    let late = START.plus_millis(BUFFERED_UNSYNCED_MS - 1);
+    for (index, now) in [(1, START.plus_millis(1_500)), (2, late)] {
+        *life.clock.0.lock() = now;
+        let ticket = life.append(index);
+        assert_eq!(life.wait(ticket), CommitState::Durable);
+        eventually("stores go on", || life.thread.pace(now) == Pace::AtOnce);
+    }
+    assert!(life.synced().is_empty(), "the gate is shut");
+    let later = late.plus_millis(1);
+    assert_eq!(life.thread.pace(later), Pace::Never);
+    life.gate.open();
+    eventually("stores go on", || life.thread.pace(later) == Pace::AtOnce);
+    eventually("all is on the disk", || life.synced() == [0, 1, 2]);
+}
