@@ -94,7 +94,8 @@ pub trait BlockStore: Send {
     /// If the disk refuses.
     fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault>;
 
-    /// Takes small values that were overwritten off the disk.
+    /// Takes small values that were overwritten off the disk; where they share a file with blocks, once the generations of
+    /// these are dropped.
     ///
     /// # Errors
     /// If the disk refuses.

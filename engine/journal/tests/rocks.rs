@@ -5,9 +5,9 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Failing, Held, RETENTION_MS, append, body, id, new_journal, new_log, number};
+use common::{Failing, Held, RETENTION_MS, append, body, eventually, id, new_journal, new_log, number};
 use herald_core::Timestamp;
-use herald_journal::{BlockStore, FaultKind, Meta, RocksStore};
+use herald_journal::{Block, BlockKey, BlockStore, FaultKind, Meta, RocksStore};
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 const MEMORY: usize = 64 << 20;
@@ -222,18 +222,50 @@ fn what_has_expired_leaves_the_disk_even_if_nothing_more_comes() {
         new_journal(log, RocksStore::open(folder.path(), MEMORY).unwrap(), Arc::default(), START);
     append(&mut handle, 77, START);
     journal.pass(START, true).unwrap();
-    let on_disk = |folder: &Path| {
-        std::fs::read_dir(folder)
-            .unwrap()
-            .filter_map(|entry| std::fs::read(entry.ok()?.path()).ok())
-            .any(|bytes| bytes.windows(640).any(|window| window == body(77)))
-    };
-    assert!(on_disk(folder.path()));
+    let on_disk = || is_on_disk(folder.path(), &body(77));
+    assert!(on_disk());
     journal.pass(START.plus_millis(RETENTION_MS + 10_000), true).unwrap();
     // RocksDB removes files on a thread of its own.
-    let began = std::time::Instant::now();
-    while on_disk(folder.path()) && began.elapsed() < std::time::Duration::from_secs(20) {
-        std::thread::yield_now();
+    eventually("the body of an expired placement leaves the disk", || !on_disk());
+}
+
+fn is_on_disk(folder: &Path, wanted: &[u8]) -> bool {
+    let files = std::fs::read_dir(folder)
+        .expect("a folder")
+        .filter_map(|entry| std::fs::read(entry.ok()?.path()).ok());
+    files.into_iter().any(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted))
+}
+
+#[test]
+fn a_cover_secret_that_was_overwritten_leaves_the_disk_with_the_placements_written_beside_it() {
+    for has_placements in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let is_on_disk = |secret: &[u8]| is_on_disk(folder.path(), secret);
+        let mut store = RocksStore::open(folder.path(), MEMORY).expect("a journal");
+        store.put_meta(Meta::Cover, &body(0));
+        store.write().expect("written");
+        // The first leaves the write-ahead log, the others sorted files too.
+        for round in 1..4 {
+            let (old, new) = (body(round - 1), body(round));
+            let ends_at = START.plus_millis(round * RETENTION_MS);
+            if has_placements {
+                let key = BlockKey::from_bytes(&[1; 24]).expect("24 bytes");
+                store.open_generation(ends_at).expect("made");
+                store.put(&Block { ends_at, key, records: &[7; 99] }).expect("put");
+            }
+            store.put_meta(Meta::Cover, &new);
+            store.write().and_then(|()| store.sync()).expect("on the disk");
+            assert!(is_on_disk(&old), "gone before it was forgotten: round {round}");
+            store.forget_overwritten().expect("forgotten");
+            // A later pass.
+            store.put_meta(Meta::Clock, &ends_at.as_millis().to_le_bytes());
+            store.write().expect("written");
+            if store.drop_over(ends_at).expect("dropped") {
+                store.cut().expect("cut");
+            }
+            eventually("an old secret leaves the disk", || !is_on_disk(&old));
+            assert!(is_on_disk(&new), "round {round}");
+            assert_eq!(store.meta(Meta::Cover), Ok(Some(new)));
+        }
     }
-    assert!(!on_disk(folder.path()), "the body of an expired placement is still on disk");
 }
