@@ -63,7 +63,7 @@ pub struct Journal<S> {
 struct KeptCover {
     secret: CoverSecret,
     is_written: bool,
-    /// Whether the disk still holds what an earlier secret knew.
+    /// Whether the store was told to forget what an earlier secret knew.
     is_alone: bool,
 }
 
@@ -135,8 +135,8 @@ impl<S: BlockStore> Journal<S> {
 
     /// Writes everything appended before the call; with `sync`, or when a log that lets records leave memory is short of
     /// it, returns when it is on disk, and segments have left. Tickets taken before are committed once it is as durable
-    /// as the journal promises. Then it does what nobody waits for: drops what has expired and makes room for the
-    /// generation to come.
+    /// as the journal promises. Then it keeps house, which no ticket waits for but the next pass does: drops what has
+    /// expired and makes room for the generation to come.
     ///
     /// # Errors
     /// The fault of the disk. If it came before the commit, tickets taken before count as failed; the next pass
@@ -189,7 +189,7 @@ impl<S: BlockStore> Journal<S> {
         Some(outcome.inspect_err(|_| self.fail()))
     }
 
-    /// What nobody waits for, behind a pass that began at `now`.
+    /// Keeps house behind a pass that began at `now`: no ticket of that pass waits for it, the next pass does.
     ///
     /// # Errors
     /// The fault of the disk.
@@ -308,7 +308,7 @@ impl<S: BlockStore> Journal<S> {
         }
     }
 
-    /// What no store waits for.
+    /// What no ticket waits for. Where generations turn, the disk is forced some ten times here, one behind the other.
     fn keep_house(&mut self, now: Timestamp) -> Result<(), Fault> {
         if self.store.drop_over(now)? {
             self.store.cut()?;

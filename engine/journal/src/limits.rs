@@ -48,7 +48,9 @@ pub const BUFFERED_LAG_MS: u64 = 100;
 /// backlog stays below this share of the memory for placements and what is appended while a pass lasts.
 pub const BUFFERED_LAG_SHARE: u64 = 8;
 /// In `buffered` durability, the stated loss window of a power cut: if what was acknowledged this long ago is not known to
-/// be on the disk, stores are refused until it is. Forced writes go on beside passes, so one may take two seconds.
+/// be on the disk, stores are refused until it is. Forced writes go on beside passes and begin
+/// [`BUFFERED_SYNC_MS`] apart or when the last has ended: a single one may take two seconds, and each some 1.5 s if all
+/// are slow.
 pub const BUFFERED_UNSYNCED_MS: u64 = 3_000;
 /// In `synced` durability, time between passes while a forced write is under way: what is stored meanwhile reaches the
 /// kernel in writes worth making, and is forced next.

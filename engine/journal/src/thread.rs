@@ -37,7 +37,10 @@ pub enum Pace {
 pub enum Notice {
     /// The first failure after a success.
     Failing(Fault),
-    /// The first success after a failure.
+    /// Stores begin to be refused because a forced write is under way and the disk is not known to have what is this old,
+    /// in ms.
+    Hanging(u64),
+    /// The first success after either.
     Working,
     /// Records that have left memory could not be read and were left out of answers: so many since this was told last,
     /// at most once in [`UNREAD_NOTICE_MS`](crate::limits::UNREAD_NOTICE_MS), and what the disk last said if it said
@@ -60,7 +63,7 @@ struct Progress {
     good_at: AtomicU64,
     /// When the last pass began that is known to be on the disk.
     synced_at: AtomicU64,
-    /// How many segments of the log had been opened then.
+    /// How many segments of the log had been opened when the pass of `good_at` began.
     good_segments: AtomicU64,
     /// 1 while the disk fails.
     failing: AtomicU64,
@@ -76,7 +79,9 @@ struct Progress {
 pub struct JournalStats {
     /// How long ago the last pass that succeeded began, in ms; in `synced` the last that is on the disk.
     pub lag_ms: u64,
-    /// Whether the disk fails.
+    /// How long ago the last pass began that is known to be on the disk, in ms: a power cut may take what came later.
+    pub unsynced_ms: u64,
+    /// Whether stores are refused: the disk fails, or has hung for too long.
     pub is_failing: bool,
     /// Passes, those that failed among them.
     pub passes: u64,
@@ -130,7 +135,8 @@ impl JournalThread {
             progress: progress.clone(),
             clock,
             report: Box::new(report),
-            synced_at: Timestamp::default(),
+            sync_began_at: Timestamp::default(),
+            is_hanging: false,
             unread_told: (0, None),
         };
         let thread = std::thread::Builder::new().name("herald-journal".into()).spawn(move || driver.run())?;
@@ -143,21 +149,20 @@ impl JournalThread {
         if self.progress.failing.load(Ordering::Relaxed) != 0 {
             return Pace::Never;
         }
-        let since =
-            |moment: &AtomicU64| now.millis_since(Timestamp::from_millis(moment.load(Ordering::Relaxed)));
-        let (lag_ms, unsynced_ms) = (since(&self.progress.good_at), since(&self.progress.synced_at));
+        let lag_ms = since(&self.progress.good_at, now);
+        // A disk that hangs reports nothing.
+        let hangs = since(&self.progress.synced_at, now) >= unsynced_ms_max(self.durability);
         match self.durability {
             Durability::Memory => Pace::AtOnce,
-            // A disk that hangs reports nothing.
-            Durability::Synced if unsynced_ms < COMMIT_WAIT_MS => Pace::Committed,
-            Durability::Buffered if unsynced_ms >= BUFFERED_UNSYNCED_MS => Pace::Never,
+            _ if hangs => Pace::Never,
+            Durability::Synced => Pace::Committed,
             Durability::Buffered
                 if lag_ms < BUFFERED_LAG_MS && self.backlog_is_small() && self.has_room() =>
             {
                 Pace::AtOnce
             }
             Durability::Buffered if lag_ms < BUFFERED_WINDOW_MS => Pace::Committed,
-            Durability::Synced | Durability::Buffered => Pace::Never,
+            Durability::Buffered => Pace::Never,
         }
     }
 
@@ -178,12 +183,13 @@ impl JournalThread {
     pub fn stats(&self, now: Timestamp) -> JournalStats {
         // Relaxed, all: the numbers order nothing.
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Progress { good_at, synced_at, failing, passes, passes_failed, written_bytes, pass_us, .. } =
+        let Progress { good_at, synced_at, passes, passes_failed, written_bytes, pass_us, .. } =
             &*self.progress;
         let durable_at = if self.durability == Durability::Synced { synced_at } else { good_at };
         JournalStats {
-            lag_ms: now.millis_since(Timestamp::from_millis(read(durable_at))),
-            is_failing: read(failing) != 0,
+            lag_ms: since(durable_at, now),
+            unsynced_ms: since(synced_at, now),
+            is_failing: self.pace(now) == Pace::Never,
             passes: read(passes),
             passes_failed: read(passes_failed),
             written_bytes: read(written_bytes),
@@ -205,6 +211,20 @@ impl Drop for JournalThread {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// How old, in ms, what the disk is not known to have may become before stores are refused.
+const fn unsynced_ms_max(durability: Durability) -> u64 {
+    match durability {
+        Durability::Memory => u64::MAX,
+        Durability::Buffered => BUFFERED_UNSYNCED_MS,
+        Durability::Synced => COMMIT_WAIT_MS,
+    }
+}
+
+fn since(moment_ms: &AtomicU64, now: Timestamp) -> u64 {
+    // Relaxed: a hint, as whatever is shared of the progress.
+    now.millis_since(Timestamp::from_millis(moment_ms.load(Ordering::Relaxed)))
 }
 
 /// However the thread ends, also by a panic: nobody waits for it any more and no store counts on it.
@@ -232,7 +252,10 @@ struct Driver<S> {
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
     report: Report,
-    synced_at: Timestamp,
+    /// When the pass began whose bytes were last to be forced, whatever came of it.
+    sync_began_at: Timestamp,
+    /// Whether it was told that the disk hangs.
+    is_hanging: bool,
     /// How many unread records were told, and when last.
     unread_told: (u64, Option<Timestamp>),
 }
@@ -280,8 +303,10 @@ impl<S: BlockStore> Driver<S> {
     /// A pass, and the sync of what it wrote: beside it where possible, before it ends otherwise and if it is the last.
     fn pass(&mut self, last: bool) -> Result<PassOutcome, Fault> {
         let (now, segments) = (self.clock.now(), self.journal.log().segments_opened());
-        let sync_due = now.millis_since(self.synced_at) >= BUFFERED_SYNC_MS;
-        let sync = last || self.journal.durability() == Durability::Synced || sync_due;
+        self.tell_hanging(now);
+        let sync_due = now.millis_since(self.sync_began_at) >= BUFFERED_SYNC_MS;
+        let synced_only = self.journal.durability() == Durability::Synced;
+        let sync = last || synced_only || sync_due || self.is_failing();
         let began = Instant::now();
         let beside = if last { None } else { self.journal.pass_beside(now) };
         let outcome = match beside {
@@ -309,7 +334,7 @@ impl<S: BlockStore> Driver<S> {
         }
         let outcome = self.journal.pass(now, sync);
         if sync {
-            self.synced_at = now;
+            self.sync_began_at = now;
             if outcome.is_ok() {
                 self.note_synced(now);
             }
@@ -321,7 +346,7 @@ impl<S: BlockStore> Driver<S> {
     /// waits for this one.
     fn sync_beside(&mut self, unsynced: Unsynced) {
         if !self.syncing.is_under_way() {
-            self.synced_at = unsynced.pass.began_at;
+            self.sync_began_at = unsynced.pass.began_at;
             self.syncing.begin(unsynced);
         } else if self.journal.durability() == Durability::Synced {
             self.unsynced = Some(unsynced);
@@ -347,9 +372,17 @@ impl<S: BlockStore> Driver<S> {
         outcome
     }
 
+    fn is_failing(&self) -> bool {
+        self.progress.failing.load(Ordering::Relaxed) != 0
+    }
+
     /// Shares that what a pass wrote that began at `now` is on the disk.
-    fn note_synced(&self, now: Timestamp) {
+    fn note_synced(&mut self, now: Timestamp) {
         self.progress.synced_at.store(now.as_millis(), Ordering::Relaxed);
+        // While the journal fails it is for the next pass to tell.
+        if !self.is_failing() && core::mem::take(&mut self.is_hanging) {
+            (self.report)(Notice::Working);
+        }
     }
 
     /// Shares and reports how a pass went.
@@ -359,6 +392,7 @@ impl<S: BlockStore> Driver<S> {
                 self.progress.good_at.store(now.as_millis(), Ordering::Relaxed);
                 self.progress.good_segments.store(segments, Ordering::Relaxed);
                 if self.progress.failing.swap(0, Ordering::Relaxed) != 0 {
+                    self.is_hanging = false;
                     (self.report)(Notice::Working);
                 }
             }
@@ -372,6 +406,16 @@ impl<S: BlockStore> Driver<S> {
     fn note_fault(&self, fault: &Fault) {
         if self.progress.failing.swap(1, Ordering::Relaxed) == 0 {
             (self.report)(Notice::Failing(fault.clone()));
+        }
+    }
+
+    /// A forced write that hangs is told once; it says nothing itself.
+    fn tell_hanging(&mut self, now: Timestamp) {
+        let unsynced_ms = since(&self.progress.synced_at, now);
+        let hangs = self.syncing.is_under_way() && unsynced_ms >= unsynced_ms_max(self.journal.durability());
+        if hangs && !self.is_hanging && !self.is_failing() {
+            self.is_hanging = true;
+            (self.report)(Notice::Hanging(unsynced_ms));
         }
     }
 

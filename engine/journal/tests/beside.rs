@@ -192,19 +192,38 @@ fn records_leave_memory_only_when_the_forced_write_that_holds_them_has_ended() {
 
 #[test]
 fn a_forced_write_that_hangs_holds_no_store_in_buffered_until_the_window_of_a_power_cut_ends() {
-    let (mut life, first) = Life::begin(new_log(), TestStore::default(), Durability::Buffered, 1);
-    assert_eq!(life.wait(first), CommitState::Durable);
-    let late = START.plus_millis(BUFFERED_UNSYNCED_MS - 1);
-    for (index, now) in [(1, START.plus_millis(1_500)), (2, late)] {
-        *life.clock.0.lock() = now;
-        let ticket = life.append(index);
-        assert_eq!(life.wait(ticket), CommitState::Durable);
-        eventually("stores go on", || life.thread.pace(now) == Pace::AtOnce);
+    for succeeds in [true, false] {
+        let (mut life, first) = Life::begin(new_log(), TestStore::default(), Durability::Buffered, 1);
+        assert_eq!(life.wait(first), CommitState::Durable);
+        let late = START.plus_millis(BUFFERED_UNSYNCED_MS - 1);
+        for (index, now) in [(1, START.plus_millis(1_500)), (2, late)] {
+            *life.clock.0.lock() = now;
+            let ticket = life.append(index);
+            assert_eq!(life.wait(ticket), CommitState::Durable);
+            eventually("stores go on", || life.thread.pace(now) == Pace::AtOnce);
+        }
+        let stats = life.thread.stats(late);
+        assert_eq!((stats.unsynced_ms, stats.is_failing), (BUFFERED_UNSYNCED_MS - 1, false));
+        assert!(life.synced().is_empty() && life.notices.lock().is_empty(), "the gate is shut");
+        let later = late.plus_millis(1);
+        *life.clock.0.lock() = later;
+        assert_eq!(life.thread.pace(later), Pace::Never);
+        let passes = life.thread.stats(later).passes;
+        eventually("passes go on", || life.thread.stats(later).passes > passes + 2);
+        let stats = life.thread.stats(later);
+        assert_eq!((stats.lag_ms, stats.unsynced_ms, stats.is_failing), (0, BUFFERED_UNSYNCED_MS, true));
+        assert_eq!(*life.notices.lock(), [Notice::Hanging(BUFFERED_UNSYNCED_MS)], "told once");
+        life.gate.let_through(succeeds);
+        life.gate.open();
+        eventually("stores go on", || life.thread.pace(later) == Pace::AtOnce);
+        eventually("all is on the disk", || life.synced() == [0, 1, 2]);
+        eventually("it is told", || life.notices.lock().last() == Some(&Notice::Working));
+        let notices = life.notices.lock();
+        let is_failure_told = matches!(notices[1..], [Notice::Failing(_), Notice::Working]);
+        assert_eq!(
+            (notices.len(), is_failure_told),
+            if succeeds { (2, false) } else { (3, true) },
+            "{notices:?}"
+        );
     }
-    assert!(life.synced().is_empty(), "the gate is shut");
-    let later = late.plus_millis(1);
-    assert_eq!(life.thread.pace(later), Pace::Never);
-    life.gate.open();
-    eventually("stores go on", || life.thread.pace(later) == Pace::AtOnce);
-    eventually("all is on the disk", || life.synced() == [0, 1, 2]);
 }

@@ -162,10 +162,10 @@ impl Engine {
     }
 
     /// Binds the listeners, starts one thread per reactor for them, some that read what has left memory if it may, one
-    /// that writes key bundles if it keeps some, and the journal's thread.
+    /// that writes key bundles if it keeps some, and the journal's two threads.
     ///
-    /// All or nothing: after an error the engine is as it was and may be started again; only if the journal's
-    /// thread is refused, its journal is gone with it and the engine has failed. A store that arrives between
+    /// All or nothing: after an error the engine is as it was and may be started again; only if one of the journal's
+    /// threads is refused, its journal is gone with it and the engine has failed. A store that arrives between
     /// the first listener and the journal's first breath is told to try again.
     ///
     /// # Errors
@@ -591,6 +591,12 @@ fn report_notice(report: &ReportFn, notice: &Notice) {
                 &format!("stores are refused, and what left memory may not be shown: {fault}"),
             );
         }
+        Notice::Hanging(unsynced_ms) => report(
+            Level::Error,
+            &format!(
+                "stores are refused: the disk has taken nothing for {unsynced_ms} ms and reports no error; look at it"
+            ),
+        ),
         Notice::Working => report(Level::Info, "the journal can be written again; stores are taken"),
         Notice::Unread(count, fault) => {
             let why = fault.as_ref().map_or("the journal was not open, or damaged".into(), Fault::to_string);

@@ -106,7 +106,8 @@ pub(crate) const BATCH_RESULTS_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of results sent in one piece, at most: one HTTP/2 frame. A peer has made progress when it has taken a piece.
 pub(crate) const BATCH_PIECE_BYTES: usize = 16 * 1024;
 /// The journal writes the engine's clock down at least this often, in ms: twice the time between two of its passes,
-/// since one may take its time. A killed engine has served no later than this after what it wrote.
+/// since one may take its time. A killed engine has served no later than this after what it wrote; after a power cut in
+/// `buffered` the disk may have a clock that is older (`BUFFERED_UNSYNCED_MS`, or as long as the disk hung).
 pub(crate) const CLOCK_WRITTEN_MS: u64 = 2 * herald_journal::limits::IDLE_PASS_MS;
 
 /// Threads of a worker. More than cores gains nothing; a larger setting is refused.

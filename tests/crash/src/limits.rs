@@ -88,7 +88,8 @@ pub(crate) const FAULT_STORES: usize = 80;
 pub(crate) const FAULT_LASTS: Duration = Duration::from_millis(700);
 /// Time between two stores of a thread while the disk fails.
 pub(crate) const FAULT_PACE: Duration = Duration::from_millis(40);
-/// The power is cut at one of the next so many calls: about half a second of them.
+/// The power is cut at one of the next so many calls: about half a second of them in `synced`, some four
+/// seconds in `buffered`.
 pub(crate) const CUT_CALLS: u64 = 200;
 /// One of the next so many syncs fails before the cut.
 pub(crate) const FAILED_SYNCS: u64 = 20;

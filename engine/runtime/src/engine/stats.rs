@@ -222,13 +222,19 @@ fn add_journal(stats: &mut Stats, journal: Option<JournalStats>) {
     add(
         gauge,
         "herald_journal_lag_seconds",
-        "How long ago the last pass of the journal that succeeded began.",
+        "How long ago the last pass of the journal that succeeded began; in `synced` the last that is on the disk.",
         |journal| seconds(journal.lag_ms),
     );
     add(
         gauge,
+        "herald_journal_unsynced_seconds",
+        "How long ago the last pass of the journal began that is known to be on the disk.",
+        |journal| seconds(journal.unsynced_ms),
+    );
+    add(
+        gauge,
         "herald_journal_failing",
-        "Whether the journal cannot be written, so that stores are refused.",
+        "Whether stores are refused because the journal cannot be written: the disk fails or hangs.",
         |journal| is(journal.is_failing),
     );
     add(counter, "herald_journal_passes_total", "Passes of the journal.", |journal| count(journal.passes));
