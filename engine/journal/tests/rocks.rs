@@ -109,10 +109,10 @@ fn a_torn_tail_of_the_write_ahead_log_loses_only_what_follows_the_tear() {
 
 /// The write-ahead logs with anything in them, the oldest first.
 fn logs(path: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path());
     let mut logs: Vec<_> = entries
         .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .filter(|path| path.metadata().unwrap().len() > 0)
+        .filter(|path| path.metadata().expect("a file").len() > 0)
         .collect();
     logs.sort();
     logs
