@@ -3,6 +3,7 @@
 use herald_core::TelephoneNumber;
 
 use super::blocks::bits_at;
+use super::guide::{last_at_most, touch};
 use super::layout::{
     EXTENT_BITS, NOTHING, SECTION_SHIFT, UNTIL_NEXT, Value, digits_key, keys_of, u32_at, u64_at,
 };
@@ -55,7 +56,8 @@ impl<'a> FoundService<'a> {
 
 impl<B: AsRef<[u8]>> Table<B> {
     /// What the smallest set that holds `number` says for `side`, or its service provider code `code`, or the entry
-    /// for everybody. Two binary searches at most, for numbers and for prefixes; no allocation.
+    /// for everybody. Two searches at most, for numbers and for prefixes; each waits for memory a few
+    /// times, however large the table. No allocation.
     pub fn look(&self, number: TelephoneNumber, code: Option<&str>, side: Side) -> Option<Found<'_>> {
         let side = match side {
             Side::Calling => 0,
@@ -94,12 +96,14 @@ impl<B: AsRef<[u8]>> Table<B> {
         let Some(block) = self.block_before(key) else { return NOTHING };
         let (first, head, data) = (self.first(block), self.head(block), self.data());
         let (count, bits) = (usize::from(head.count), u32::from(head.offset_bits));
+        let record_bits = EXTENT_BITS + self.counts.value_bits as u32;
+        let block_bytes = (count * (bits + record_bits) as usize).div_ceil(8);
+        touch(&data[head.data_at as usize..][..block_bytes]);
         let begin = head.data_at as usize * 8;
         let offset_at = |index: usize| bits_at(data, begin + index * bits as usize, bits);
         // Every offset ends with as many zeros, so the rest decides.
         let wanted = (key - first) >> head.shift;
         let index = last_at_most(count, |index| offset_at(index) <= wanted);
-        let record_bits = EXTENT_BITS + self.counts.value_bits as u32;
         let record_at = begin + count * bits as usize + index * record_bits as usize;
         let record = bits_at(data, record_at, record_bits);
         let value = (record >> EXTENT_BITS) as u32;
@@ -112,10 +116,12 @@ impl<B: AsRef<[u8]>> Table<B> {
         if is_within { value } else { head.gap }
     }
 
-    /// The last block whose first key is at most `key`.
+    /// The last block whose first key is at most `key`, if it can hold that.
     fn block_before(&self, key: u64) -> Option<usize> {
-        let count = self.counts.blocks as usize;
-        (count > 0 && self.first(0) <= key).then(|| last_at_most(count, |block| self.first(block) <= key))
+        let around = self.guide.around(key)?;
+        touch(self.firsts(around.clone()));
+        touch(self.heads(around.clone()));
+        Some(around.start + last_at_most(around.len(), |index| self.first(around.start + index) <= key))
     }
 
     fn of_code(&self, code: &str) -> Option<u32> {
@@ -136,17 +142,4 @@ impl<B: AsRef<[u8]>> Table<B> {
             is_proven: u64_at(entry, 32) == 1,
         })
     }
-}
-
-/// The last of `count` indices for which `holds`, if it does for all before a point and for none behind; 0 if for none.
-fn last_at_most(count: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut size) = (0, count);
-    while size > 1 {
-        let half = size / 2;
-        if holds(low + half) {
-            low += half;
-        }
-        size -= half;
-    }
-    low
 }

@@ -28,6 +28,7 @@
 mod advert;
 mod blocks;
 mod build;
+mod guide;
 mod layout;
 mod line;
 mod look;

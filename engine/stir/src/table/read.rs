@@ -1,10 +1,12 @@
 //! Opening a compiled table: everything a look-up relies on is checked here, once.
 
 use core::fmt;
+use core::ops::Range;
 
 use ring::digest::{SHA256, digest};
 
 use super::blocks::bits_at;
+use super::guide::Guide;
 use super::layout::{
     BLOCK_SEGMENTS, CODE_BYTES, Counts, DIGEST_AT, DIGESTED_AT, EVERYBODY_BREADTH, EXTENT_BITS, FIRST_BYTES,
     HEAD_BYTES, HEADER_BYTES, Head, MAGIC, PADDING_BYTES, Parts, SECTION_SHIFT, SERVICE_BYTES, VALUE_BYTES,
@@ -21,6 +23,7 @@ pub struct Table<B> {
     pub(super) bytes: B,
     pub(super) counts: Counts,
     pub(super) parts: Parts,
+    pub(super) guide: Guide,
 }
 
 /// What a table says of itself.
@@ -61,11 +64,12 @@ impl<B: AsRef<[u8]>> Table<B> {
         if digest(&SHA256, &all[DIGESTED_AT..]).as_ref() != &all[DIGEST_AT..DIGESTED_AT] {
             return Err(TableFault::Digest);
         }
-        let table = Self { bytes, counts, parts };
+        let mut table = Self { bytes, counts, parts, guide: Guide::new(0, |_| 0) };
         table.check_services()?;
         table.check_values()?;
         table.check_codes()?;
-        table.check_blocks()?;
+        let blocks = table.check_blocks()?;
+        table.guide = Guide::new(blocks, |block| table.first(block));
         Ok(table)
     }
 
@@ -87,6 +91,18 @@ impl<B: AsRef<[u8]>> Table<B> {
 
     pub(super) fn first(&self, block: usize) -> u64 {
         u64_at(self.all(), self.parts.firsts + block * FIRST_BYTES)
+    }
+
+    /// The first keys of `blocks`.
+    pub(super) fn firsts(&self, blocks: Range<usize>) -> &[u8] {
+        let at = self.parts.firsts;
+        &self.all()[at + blocks.start * FIRST_BYTES..at + blocks.end * FIRST_BYTES]
+    }
+
+    /// The heads of `blocks`.
+    pub(super) fn heads(&self, blocks: Range<usize>) -> &[u8] {
+        let at = self.parts.heads;
+        &self.all()[at + blocks.start * HEAD_BYTES..at + blocks.end * HEAD_BYTES]
     }
 
     pub(super) fn head(&self, block: usize) -> Head {
@@ -165,7 +181,8 @@ impl<B: AsRef<[u8]>> Table<B> {
         Ok(())
     }
 
-    fn check_blocks(&self) -> Result<(), TableFault> {
+    /// How many there are.
+    fn check_blocks(&self) -> Result<usize, TableFault> {
         const FAULT: TableFault = TableFault::Part("blocks");
         let count = usize::try_from(self.counts.blocks).map_err(|_| FAULT)?;
         if self.counts.value_bits > u64::from(u32::BITS) {
@@ -178,7 +195,7 @@ impl<B: AsRef<[u8]>> Table<B> {
                 return Err(FAULT);
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Checks a block by itself. Its last key.
