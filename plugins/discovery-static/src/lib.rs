@@ -26,6 +26,8 @@ use parking_lot::RwLock;
 pub const FRESH_MAX_S: u32 = 24 * 3600;
 /// Seconds that an answer may be remembered when nothing is set: a reload shows after a minute.
 const FRESH_DEFAULT_S: u32 = 60;
+/// Bytes that a note has at most, without the origin.
+const NOTE_BYTES: usize = 56;
 
 /// The plugin.
 pub struct DiscoveryStatic {
@@ -77,17 +79,16 @@ impl Discovery for DiscoveryStatic {
 
 impl DiscoveryStatic {
     fn answer(&self, found: &Found<'_>) -> Answer {
-        let now_s = self.host.wall_ms() / 1000;
-        let left_s = found.service.until_s.map_or(u64::MAX, |until_s| (until_s + 1).saturating_sub(now_s));
+        let now_s = || self.host.wall_ms() / 1000;
+        let left_s = found.service.until_s.map_or(u64::MAX, |until_s| (until_s + 1).saturating_sub(now_s()));
         if left_s == 0 {
             return self.nothing(&format!("the entry from {} has run out", found.service.origin));
         }
-        let signed = if found.service.is_proven { "signed, " } else { "" };
         Answer {
             uris: found.service.uris().map(str::to_owned).collect(),
             is_proven: found.service.is_proven,
             fresh_s: u32::try_from(left_s).map_or(self.fresh_s, |left_s| left_s.min(self.fresh_s)),
-            note: format!("{signed}by {}, from {}", by_words(found.by), found.service.origin),
+            note: note(found),
         }
     }
 
@@ -97,13 +98,24 @@ impl DiscoveryStatic {
     }
 }
 
-fn by_words(by: By) -> String {
-    match by {
-        By::Numbers { free_signs: 0 } => "its number".to_owned(),
-        By::Numbers { free_signs } => format!("a set of numbers with {free_signs} free digits"),
-        By::Code => "its service provider code".to_owned(),
-        By::Everybody => "the entry for everybody".to_owned(),
+/// How it was found. Put together by hand, as formatting would take as long as the look-up.
+fn note(found: &Found<'_>) -> String {
+    let mut note = String::with_capacity(NOTE_BYTES + found.service.origin.len());
+    note.push_str(if found.service.is_proven { "signed, by " } else { "by " });
+    match found.by {
+        By::Numbers { free_signs: 0 } => note.push_str("its number"),
+        By::Numbers { free_signs } => {
+            note.push_str("a set of numbers with ");
+            note.push_str(if free_signs < 10 { "" } else { "1" });
+            note.push(char::from(b'0' + free_signs % 10));
+            note.push_str(" free digits");
+        }
+        By::Code => note.push_str("its service provider code"),
+        By::Everybody => note.push_str("the entry for everybody"),
     }
+    note.push_str(", from ");
+    note.push_str(found.service.origin);
+    note
 }
 
 fn read_fresh(text: &str) -> Result<u32, String> {
