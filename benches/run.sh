@@ -19,7 +19,7 @@ cd "$root"
 document=docs/PERF.md
 begin='<!-- figures: begin -->'
 end='<!-- figures: end -->'
-sections=(compare curves capi calls journal http load admission)
+sections=(compare curves capi calls journal http load admission table)
 [ -z "${BENCH_SECTIONS:-}" ] || read -ra sections <<<"$BENCH_SECTIONS"
 
 # Commands and the packages of Debian that have them.

@@ -52,7 +52,7 @@ impl Target {
 const NOT_HELD: &str = "**no**";
 
 /// All of them, in the order of the table.
-const TARGETS: [Target; 42] = [
+const TARGETS: [Target; 45] = [
     target("store, one thread", Row("store_1t"), AtLeast(7.0), "M/s"),
     target("store in batches, one thread", Row("store_batch_1t"), AtLeast(8.5), "M/s"),
     target("store over DashMap of Vec", Ratio("store_1t", "dashmap_store_1t"), AtLeast(6.0), ""),
@@ -116,6 +116,9 @@ const TARGETS: [Target; 42] = [
     target("the same with blind RSA and a committed key", Row("admission_blind_of_model"), AtLeast(0.6), ""),
     target("authorised stores, N = 256, best suite, one core", Row("admission_256_mps"), AtLeast(1.0), "M/s"),
     target("honest stores under ten times junk over none", Row("admission_junk_kept"), AtLeast(0.9), ""),
+    target("table of 10 million prefixes", Row("table_mb"), AtMost(100.0), "MB"),
+    target("look-up in it, the next waiting for it", Row("table_look_ns"), AtMost(1000.0), "ns"),
+    target("answers of the plugin while tables are swapped", Row("table_swapped_mps"), AtLeast(1.0), "M/s"),
     target("recovery", Row("recovery_mps"), AtLeast(1.0), "M/s"),
 ];
 
