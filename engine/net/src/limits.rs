@@ -49,6 +49,10 @@ pub const CONNECTIONS_MAX: usize = 16 * 1024;
 /// Connections the kernel keeps for us before we accept them.
 pub const BACKLOG: i32 = 1024;
 
+/// Times that the lock on the place of a Unix socket is tried for, where others remove its file under us. At the bound
+/// the place is in use.
+pub(crate) const PLACE_LOCK_TRIES_MAX: usize = 8;
+
 /// Connections accepted from one listener in one turn, so that a burst does not starve those already open.
 pub const ACCEPTS_PER_TURN: usize = 32;
 
@@ -137,7 +141,8 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
 /// share the connection, so one that died silently must be given up soon.
 pub const CLIENT_PING_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long that peer may take to answer. At the bound the connection and its exchanges fail; the next makes another.
+/// How long that peer may take to answer, unless its route says otherwise. At the bound the connection and its exchanges
+/// fail; the next makes another.
 pub const CLIENT_PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// HTTP/1.1 connections to one peer at once. At the bound exchanges wait in line for one.

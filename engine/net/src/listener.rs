@@ -2,19 +2,20 @@
 //!
 //! Knows nothing of what is spoken on them beyond whether TLS comes first.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mio::{Interest, Registry, Token};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::error::NetError;
-use crate::limits::{BACKLOG, REACTORS_MAX};
+use crate::limits::{BACKLOG, PLACE_LOCK_TRIES_MAX, REACTORS_MAX};
 use crate::stream::Stream;
 use crate::tls::TlsSlot;
 
@@ -205,6 +206,7 @@ fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 
 fn bind_unix(path: &Path, mode: u32, shares: &mut [Vec<Listener>]) -> Result<(), NetError> {
     let failed = |source| NetError::BindUnix { path: path.to_owned(), source };
+    let _lock = PlaceLock::take(path)?;
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
     socket.bind(&SockAddr::unix(path).map_err(failed)?).map_err(failed)?;
@@ -225,6 +227,47 @@ fn bind_unix(path: &Path, mode: u32, shares: &mut [Vec<Listener>]) -> Result<(),
     Ok(())
 }
 
+/// Held while a socket is put in its place: of two that begin at once, one would take the other's, which is bound and
+/// does not listen yet, for stale.
+struct PlaceLock {
+    path: PathBuf,
+    file: File,
+}
+
+impl PlaceLock {
+    fn take(socket: &Path) -> Result<Self, NetError> {
+        let mut name = socket.as_os_str().to_owned();
+        name.push(".lock");
+        let path = PathBuf::from(name);
+        let failed = |source| NetError::BindUnix { path: path.clone(), source };
+        for _ in 0..PLACE_LOCK_TRIES_MAX {
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+            let file = file.map_err(failed)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => break,
+                Err(error) => return Err(failed(error.into())),
+            }
+            // Who had it before may have removed the file that was opened here.
+            let locked = file.metadata().map(|metadata| (metadata.dev(), metadata.ino())).map_err(failed)?;
+            if identity(&path).is_ok_and(|found| found == locked) {
+                return Ok(Self { path, file });
+            }
+        }
+        Err(NetError::UnixInUse { path: socket.to_owned() })
+    }
+}
+
+impl Drop for PlaceLock {
+    fn drop(&mut self) {
+        // A file that stays behind is unlocked with its process and used again.
+        let _ = fs::remove_file(&self.path);
+        // Not only closed: a child that was forked meanwhile would keep it locked.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 /// Removes a socket that nobody listens on. Anything else at `path` is left alone and refused.
 fn remove_stale(path: &Path) -> Result<(), NetError> {
     let failed = |source| NetError::BindUnix { path: path.to_owned(), source };
@@ -236,12 +279,23 @@ fn remove_stale(path: &Path) -> Result<(), NetError> {
     if !metadata.file_type().is_socket() {
         return Err(NetError::NotASocket { path: path.to_owned() });
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(NetError::UnixInUse { path: path.to_owned() }),
+    match probe(path) {
+        // No room among those that wait for its owner, who hangs.
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(NetError::UnixInUse { path: path.to_owned() })
+        }
+        Ok(()) => Err(NetError::UnixInUse { path: path.to_owned() }),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Connects, if somebody listens, and waits for nobody.
+fn probe(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 /// The file of a bound Unix socket, removed on drop unless another has taken its place.

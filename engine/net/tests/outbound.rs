@@ -371,41 +371,99 @@ fn connections_that_died_while_they_were_kept_are_replaced() {
 
 #[test]
 fn a_shared_connection_whose_peer_went_silent_is_given_up_before_its_exchanges_are_due() {
-    // Takes HTTP/2, then never says anything more: not even to a ping.
-    let listener = TcpListener::bind(loopback()).unwrap();
-    let address = listener.local_addr().unwrap();
-    let accepted = Arc::new(AtomicUsize::new(0));
-    let counting = accepted.clone();
-    thread::spawn(move || {
-        let mut held = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept() {
-            counting.fetch_add(1, Ordering::SeqCst);
-            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
-            held.push(stream);
-        }
-    });
-    let clock = Arc::new(ManualClock::new());
-    let surroundings = Surroundings { clock: clock.clone(), ..Surroundings::default() };
-    let mut outbound = Outbound::new(surroundings).unwrap();
+    let mut silence = Silence::begin();
     let route = Arc::new(Route::plain().protocol(Protocol::Http2));
     for round in 1..=2 {
-        let id = outbound.begin(exchange(&route, get(&format!("http://{address}/")))).unwrap();
-        // Half a second at a time: far below the exchange's own twenty seconds.
-        let mut passed_ms = 0;
-        let answered = loop {
-            for _ in 0..10 {
-                outbound.turn(Some(Duration::from_millis(2)), || false).unwrap();
-            }
-            if let Some((ended, answered)) = outbound.take_done() {
-                assert_eq!(ended, id);
-                break answered;
-            }
-            assert!(passed_ms < 5_000, "the silent connection is kept");
-            clock.advance(Duration::from_millis(500));
-            passed_ms += 500;
-        };
+        silence.ask(&route);
+        let (answered, passed) = silence.outcome();
         assert!(matches!(answered, Err(ClientError::Protocol { .. })), "{answered:?}");
-        assert_eq!(accepted.load(Ordering::SeqCst), round, "the next exchange makes a connection of its own");
+        assert!(passed <= Duration::from_secs(5), "the silent connection is kept: {passed:?}");
+        assert_eq!(silence.accepted(), round, "the next exchange makes a connection of its own");
+    }
+}
+
+#[test]
+fn where_the_route_is_patient_silence_costs_each_exchange_its_deadline_and_the_next_connects_anew() {
+    let mut silence = Silence::begin();
+    let route = Arc::new(Route::plain().protocol(Protocol::Http2).ping_timeout(2 * SOON));
+    for round in 1..=2 {
+        silence.ask(&route);
+        silence.pass(SOON / 2);
+        // This one shares the connection, and has its full time on it when the first has run out of its own.
+        silence.ask(&route);
+        let (first, _) = silence.outcome();
+        let (second, passed) = silence.outcome();
+        for answered in [first, second] {
+            assert!(matches!(answered, Err(ClientError::Timeout { .. })), "{answered:?}");
+        }
+        assert!(passed >= SOON / 2 - SILENCE_STEP, "the second is not broken off: {passed:?}");
+        assert_eq!(silence.accepted(), round);
+    }
+}
+
+const SILENCE_STEP: Duration = Duration::from_millis(500);
+
+/// Exchanges with a peer that takes HTTP/2, then never says anything more: not even to a ping.
+struct Silence {
+    outbound: Outbound,
+    clock: Arc<ManualClock>,
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl Silence {
+    fn begin() -> Self {
+        let listener = TcpListener::bind(loopback()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counting = accepted.clone();
+        thread::spawn(move || {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept() {
+                counting.fetch_add(1, Ordering::SeqCst);
+                stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+                held.push(stream);
+            }
+        });
+        let clock = Arc::new(ManualClock::new());
+        let surroundings = Surroundings { clock: clock.clone(), ..Surroundings::default() };
+        Self { outbound: Outbound::new(surroundings).unwrap(), clock, address, accepted }
+    }
+
+    /// Begins an exchange that has [`SOON`] to end.
+    fn ask(&mut self, route: &Arc<Route>) {
+        let request = get(&format!("http://{}/", self.address));
+        self.outbound.begin(exchange(route, request)).unwrap();
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    fn turn(&mut self) {
+        for _ in 0..10 {
+            self.outbound.turn(Some(Duration::from_millis(2)), || false).unwrap();
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.turn();
+        self.clock.advance(time);
+        self.turn();
+    }
+
+    /// How the next exchange ends, and the time that this took.
+    fn outcome(&mut self) -> (Answered, Duration) {
+        let mut passed = Duration::ZERO;
+        loop {
+            self.turn();
+            if let Some((_, answered)) = self.outbound.take_done() {
+                return (answered, passed);
+            }
+            assert!(passed < 2 * SOON, "an exchange ends with its time");
+            self.clock.advance(SILENCE_STEP);
+            passed += SILENCE_STEP;
+        }
     }
 }
 

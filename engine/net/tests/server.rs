@@ -6,6 +6,7 @@ mod common;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use herald_net::{
     Client, ClientCertificates, ClientError, ListenSpec, Listener, Listeners, NetError, Protocol, Server,
     StatusCode, TlsSlot, tls_server_config,
 };
+use socket2::{Domain, SockAddr, Socket, Type};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -100,6 +102,49 @@ fn a_stale_unix_socket_is_replaced_and_a_live_one_or_a_file_is_not() {
     std::fs::write(&path, "precious").unwrap();
     assert!(matches!(Listener::unix(&path, 0o660), Err(NetError::NotASocket { .. })));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no lock is left behind");
+}
+
+#[test]
+fn of_those_that_begin_at_once_one_has_the_unix_socket_and_it_can_be_reached() {
+    const THREADS: usize = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("herald.sock");
+    for round in 0..200 {
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let together = std::sync::Barrier::new(THREADS);
+        let begin = || {
+            together.wait();
+            Listener::unix(&path, 0o660)
+        };
+        let begun: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(begin)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(begun.iter().filter(|begun| begun.is_ok()).count(), 1, "round {round}: {begun:?}");
+        UnixStream::connect(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_unix_socket_whose_owner_hangs_is_in_use_and_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("herald.sock");
+    let (address, kind) = (SockAddr::unix(&path).unwrap(), (Domain::UNIX, Type::STREAM));
+    let owner = Socket::new(kind.0, kind.1, None).unwrap();
+    owner.bind(&address).unwrap();
+    owner.listen(1).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let peer = Socket::new(kind.0, kind.1, None).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        if peer.connect(&address).is_err() {
+            break;
+        }
+        waiting.push(peer);
+    }
+    assert!(matches!(Listener::unix(&path, 0o660), Err(NetError::UnixInUse { .. })));
+    assert!(path.exists() && !waiting.is_empty());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -111,15 +112,20 @@ pub(crate) struct Failed {
     pub(crate) unsent: Option<Box<Request<WholeBody>>>,
 }
 
-/// Completes a connection attempt on `stream` and starts HTTP on it. With `timers` a peer that has gone silent is
-/// noticed, on HTTP/2.
+/// How a peer that has gone silent is noticed, on HTTP/2.
+pub(crate) struct Pings {
+    pub(crate) timers: Timers,
+    pub(crate) timeout: Duration,
+}
+
+/// Completes a connection attempt on `stream` and starts HTTP on it.
 pub(crate) async fn establish(
     stream: Stream,
     state: Arc<IoState>,
     target: &str,
     tls: Option<TlsTarget>,
     is_h2: bool,
-    timers: Option<Timers>,
+    pings: Option<Pings>,
     progress: &Progress,
 ) -> Result<(Sender, Background), ClientError> {
     let connected = poll_fn(|_| poll_connected(&stream, &state)).await;
@@ -132,7 +138,7 @@ pub(crate) async fn establish(
         }
     };
     progress.begin("starting HTTP");
-    start(Io::new(io), is_h2, timers).await.map_err(|error| ClientError::protocol(&error))
+    start(Io::new(io), is_h2, pings).await.map_err(|error| ClientError::protocol(&error))
 }
 
 fn poll_connected(stream: &Stream, state: &IoState) -> Poll<io::Result<()>> {
@@ -159,7 +165,7 @@ async fn handshake(
     Ok((io, is_h2))
 }
 
-async fn start(io: Io, is_h2: bool, timers: Option<Timers>) -> Result<(Sender, Background), hyper::Error> {
+async fn start(io: Io, is_h2: bool, pings: Option<Pings>) -> Result<(Sender, Background), hyper::Error> {
     let spawned = Spawned::default();
     let (sender, driver): (_, Driver) = if is_h2 {
         let mut builder = http2::Builder::new(spawned.clone());
@@ -167,11 +173,11 @@ async fn start(io: Io, is_h2: bool, timers: Option<Timers>) -> Result<(Sender, B
             .max_header_list_size(limits::HEADER_BYTES_MAX)
             .max_send_buf_size(OUTPUT_BYTES_MAX)
             .initial_max_send_streams(limits::H2_FIRST_STREAMS_MAX);
-        if let Some(timers) = timers {
+        if let Some(Pings { timers, timeout }) = pings {
             builder
                 .timer(timers)
                 .keep_alive_interval(limits::CLIENT_PING_INTERVAL)
-                .keep_alive_timeout(limits::CLIENT_PING_TIMEOUT);
+                .keep_alive_timeout(timeout);
         }
         let (sender, connection) = builder.handshake(io).await?;
         (Sender::Http2(sender), Box::pin(connection))

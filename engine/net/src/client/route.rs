@@ -2,6 +2,7 @@
 //! addresses it may connect to.
 
 use core::fmt;
+use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use rustls_pki_types::ServerName;
 use super::connection::{TlsTarget, WholeBody};
 use super::error::ClientError;
 use crate::error::NetError;
+use crate::limits::CLIENT_PING_TIMEOUT;
 use crate::outbound::AddressRule;
 use crate::tls;
 
@@ -36,6 +38,7 @@ pub struct Route {
     pub(crate) protocol: Protocol,
     pub(crate) addresses: AddressRule,
     pub(crate) is_for_strangers: bool,
+    pub(crate) ping_timeout: Duration,
 }
 
 #[derive(Clone)]
@@ -103,8 +106,23 @@ impl Route {
         self
     }
 
+    /// How long an HTTP/2 peer may leave a ping unanswered before its connection is given up, with all exchanges on it;
+    /// [`CLIENT_PING_TIMEOUT`], unless told otherwise. With twice the longest exchange none is broken off before its own
+    /// deadline: one that ran into it has left the connection to those under way.
+    #[must_use]
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.ping_timeout = timeout;
+        self
+    }
+
     fn new(way: Way) -> Self {
-        Self { way, protocol: Protocol::Any, addresses: AddressRule::Any, is_for_strangers: false }
+        Self {
+            way,
+            protocol: Protocol::Any,
+            addresses: AddressRule::Any,
+            is_for_strangers: false,
+            ping_timeout: CLIENT_PING_TIMEOUT,
+        }
     }
 
     fn scheme(&self) -> Scheme {

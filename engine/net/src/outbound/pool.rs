@@ -48,8 +48,8 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Connections {
-    /// HTTP/2: the one that all exchanges share.
-    shared: Option<Sender>,
+    /// HTTP/2: the one that all exchanges share, and since when it is open.
+    shared: Option<(Sender, Instant)>,
     /// HTTP/1.1: those that wait for their next exchange, and since when.
     idle: Vec<(Sender, Instant)>,
     open_count: usize,
@@ -129,6 +129,13 @@ impl Pool {
         });
     }
 
+    /// An exchange that was sent at `sent_at` had no answer in time: what comes next does not share its connection.
+    pub(crate) fn distrust(&self, peer: &Peer, sent_at: Instant) {
+        self.with(peer, |connections| {
+            connections.shared.take_if(|(_, since)| *since <= sent_at);
+        });
+    }
+
     fn with(&self, peer: &Peer, change: impl FnOnce(&mut Connections)) {
         if let Some(connections) = self.peers.borrow_mut().get_mut(peer) {
             change(connections);
@@ -143,7 +150,7 @@ impl Pool {
 
 impl Connections {
     fn kept(&mut self, now: Instant) -> Option<Sender> {
-        if let Some(shared) = &self.shared {
+        if let Some((shared, _)) = &self.shared {
             if !shared.is_closed() {
                 return shared.share();
             }
@@ -174,13 +181,13 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// The connection is open. Returns the sender for whoever made it.
-    pub(crate) fn made(&mut self, sender: Sender) -> Sender {
+    pub(crate) fn made(&mut self, sender: Sender, now: Instant) -> Sender {
         self.is_making = false;
         let shared = sender.share();
         self.pool.with(&self.peer, |connections| {
             connections.making_count -= 1;
             connections.is_http1 = shared.is_none();
-            connections.shared = shared;
+            connections.shared = shared.map(|shared| (shared, now));
             // All who waited for this one may share it, or each make one of their own.
             core::mem::take(&mut connections.line).into_values().for_each(Waker::wake);
         });

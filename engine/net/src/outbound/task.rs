@@ -4,7 +4,7 @@ use core::future::{Future, poll_fn};
 use core::net::IpAddr;
 use core::pin::pin;
 use core::task::{Poll, Waker};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use hyper::body::Bytes;
 use super::pool::{Peer, Permit, Taken};
 use super::{Exchange, Shared, resolve};
 use crate::client::ClientError;
-use crate::client::connection::{self, Background, Progress, Sender, TlsTarget, WholeBody};
+use crate::client::connection::{self, Background, Pings, Progress, Sender, TlsTarget, WholeBody};
 use crate::client::route::{Way, bare_host};
 use crate::limits::{CLIENT_ADDRESSES_MAX, EXCHANGE_TRIES_MAX, READ_BYTES_PER_WAKE};
 use crate::stream::{IoState, Stream};
@@ -26,38 +26,48 @@ pub(super) async fn run(shared: &Rc<Shared>, exchange: Exchange) -> Result<Respo
     let allowed = exchange.allowed;
     let until = shared.timers.now() + allowed;
     let progress = Rc::new(Progress::new());
-    match within(shared, until, attempt(shared, exchange, until, &progress)).await {
+    let authority = exchange.route.authority(exchange.request.uri())?;
+    let peer = Peer { authority, route: exchange.route.clone() };
+    let sent_at = Cell::new(None);
+    match within(shared, until, attempt(shared, &peer, exchange, until, &progress, &sent_at)).await {
         Some(answered) => answered,
-        None => Err(ClientError::Timeout { attempt: progress.attempt(), deadline: allowed }),
+        None => {
+            if let Some(sent_at) = sent_at.get() {
+                shared.pool.distrust(&peer, sent_at);
+            }
+            Err(ClientError::Timeout { attempt: progress.attempt(), deadline: allowed })
+        }
     }
 }
 
 async fn attempt(
     shared: &Rc<Shared>,
+    peer: &Peer,
     exchange: Exchange,
     until: Instant,
     progress: &Rc<Progress>,
+    sent_at: &Cell<Option<Instant>>,
 ) -> Result<Response<Bytes>, ClientError> {
-    let Exchange { route, request, answer_bytes_max, allowed } = exchange;
-    let peer = Peer { authority: route.authority(request.uri())?, route };
+    let Exchange { request, answer_bytes_max, allowed, .. } = exchange;
     let mut request = request.map(|bytes| WholeBody(Some(bytes)));
     let mut tries_left = EXCHANGE_TRIES_MAX;
     loop {
         progress.begin("waiting for a connection");
-        let (mut sender, is_kept) = match shared.pool.take(&peer, || shared.timers.now()).await {
+        let (mut sender, is_kept) = match shared.pool.take(peer, || shared.timers.now()).await {
             Taken::Kept(sender) => (sender, true),
             Taken::MayMake(permit) => {
-                let plan = Plan { peer: &peer, until, allowed, progress };
+                let plan = Plan { peer, until, allowed, progress };
                 (connect(shared, &plan, permit).await?, false)
             }
         };
         peer.route.shape(&mut request, &peer.authority, sender.is_h2())?;
         progress.begin("waiting for the answer");
         tries_left -= 1;
-        let budget = shared.budget_of(&peer);
+        sent_at.set(Some(shared.timers.now()));
+        let budget = shared.budget_of(peer);
         match sender.exchange(request, answer_bytes_max, &budget).await {
             Ok(response) => {
-                shared.pool.give_back(&peer, sender, shared.timers.now());
+                shared.pool.give_back(peer, sender, shared.timers.now());
                 return Ok(response);
             }
             // A kept connection that proves dead before anything was sent is replaced.
@@ -172,6 +182,7 @@ async fn open(
         target,
         tls,
         is_h2: plan.peer.route.is_h2_known(),
+        ping_timeout: plan.peer.route.ping_timeout,
         until,
         allowed: plan.allowed,
         progress: plan.progress.clone(),
@@ -202,6 +213,7 @@ struct Opening {
     target: String,
     tls: Option<TlsTarget>,
     is_h2: bool,
+    ping_timeout: core::time::Duration,
     until: Instant,
     allowed: core::time::Duration,
     progress: Rc<Progress>,
@@ -236,11 +248,11 @@ impl SlotFiller {
 
 /// A connection from its first packet to its last.
 async fn live(opening: Opening, mut permit: Permit, slot: SlotFiller) {
-    let state = opening.state.clone();
+    let (state, timers) = (opening.state.clone(), opening.shared.timers.clone());
     match complete(opening, &slot).await {
         Err(error) => slot.fill((Err(error), Some(permit))),
         Ok((sender, mut background)) => {
-            slot.fill((Ok(permit.made(sender)), None));
+            slot.fill((Ok(permit.made(sender, timers.now())), None));
             drop(slot);
             poll_fn(|cx| {
                 state.allow_reads(READ_BYTES_PER_WAKE);
@@ -252,9 +264,10 @@ async fn live(opening: Opening, mut permit: Permit, slot: SlotFiller) {
 }
 
 async fn complete(opening: Opening, slot: &SlotFiller) -> Result<(Sender, Background), ClientError> {
-    let Opening { shared, stream, state, target, tls, is_h2, until, allowed, progress } = opening;
-    let timers = Some(shared.timers.clone());
-    let mut work = pin!(connection::establish(stream, state.clone(), &target, tls, is_h2, timers, &progress));
+    let Opening { shared, stream, state, target, tls, is_h2, ping_timeout, until, allowed, progress } =
+        opening;
+    let pings = Some(Pings { timers: shared.timers.clone(), timeout: ping_timeout });
+    let mut work = pin!(connection::establish(stream, state.clone(), &target, tls, is_h2, pings, &progress));
     let work = poll_fn(|cx| {
         if slot.is_orphaned() {
             return Poll::Ready(Err(ClientError::Abandoned));
