@@ -107,14 +107,9 @@ impl LogHandle {
         self.publish(placement, None)
     }
 
-    /// Whether an append of `body_bytes` would find memory at `now`: it takes a segment as that append would, and keeps it
-    /// for the next one.
-    pub fn has_room(&mut self, body_bytes: usize, now: Timestamp) -> bool {
-        let length = record_bytes(body_bytes);
-        self.open_fits(length, Source::Appended) || {
-            self.seal();
-            self.open_at(now).is_ok()
-        }
+    /// Whether an append of `body_bytes` would find memory at `now`, but for a reader that stalls. It takes none.
+    pub fn has_room(&self, body_bytes: usize, now: Timestamp) -> bool {
+        self.open_fits(record_bytes(body_bytes), Source::Appended) || self.log.has_segment(now)
     }
 
     /// Sees to an open segment with `length` bytes of room, a new one if the old is full or old.

@@ -120,6 +120,12 @@ impl PlacementLog {
         self.segments.free_count()
     }
 
+    /// Whether a handle that needs another segment at `now` finds one, but for a reader that stalls: one is free, or all in
+    /// one has expired. It takes none. O(segments), but all of them only if nearly all are in use.
+    pub fn has_segment(&self, now: Timestamp) -> bool {
+        (0..self.segments.count()).any(|index| self.segments.is_to_be_had(index, now))
+    }
+
     /// Records that have left memory and could not be read when they were asked for, since the log was made. One load.
     pub fn records_unread(&self) -> u64 {
         self.beyond.as_ref().map_or(0, Beyond::unread_count)

@@ -224,6 +224,12 @@ impl Segments {
         self.retire(index, Tenure::new(generation, State::Sealed(source)), pins);
     }
 
+    /// Whether the segment is free, or can be taken back at `now`.
+    pub(crate) fn is_to_be_had(&self, index: usize, now: Timestamp) -> bool {
+        let tenure = self.tenure(index);
+        tenure.state() == State::Free || self.is_over(index, tenure, now)
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.segments.len()
     }
@@ -271,15 +277,19 @@ impl Segments {
     }
 
     fn retire_if_expired(&self, index: usize, pins: &Pins, now: Timestamp) {
-        let (tenure, segment) = (self.tenure(index), &self.segments[index].0);
-        // With its addresses used up it is laid aside: sealed for ever, expired, never written again.
-        if !matches!(tenure.state(), State::Sealed(_)) || tenure.generation() >= self.generation_max {
-            return;
-        }
-        // Relaxed: belongs to the sealed tenure just acquired, and `hold` fails if that is over.
-        if segment.expires_max.load(Ordering::Relaxed) <= now.as_millis() {
+        let tenure = self.tenure(index);
+        if self.is_over(index, tenure, now) {
             self.retire(index, tenure, pins);
         }
+    }
+
+    /// Whether the segment under `tenure` is sealed, all in it has expired at `now`, and it may be used once more.
+    fn is_over(&self, index: usize, tenure: Tenure, now: Timestamp) -> bool {
+        // With its addresses used up it is laid aside: sealed for ever, expired, never written again.
+        matches!(tenure.state(), State::Sealed(_))
+            && tenure.generation() < self.generation_max
+            // Relaxed: belongs to the sealed tenure just acquired, and `hold` fails if that is over.
+            && self.segments[index].0.expires_max.load(Ordering::Relaxed) <= now.as_millis()
     }
 
     /// Makes the segment free under the next generation, if it still is as in `sealed`.

@@ -6,7 +6,7 @@
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -53,6 +53,20 @@ impl TaskId {
 pub(crate) struct RunQueue {
     state: Mutex<QueueState>,
     rouser: mio::Waker,
+    /// A [`ReactorState`].
+    reactor_state: AtomicU8,
+}
+
+/// How far a reactor is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReactorState {
+    /// It accepts, or will in its next turn.
+    Serving = 0,
+    /// It was asked to drain. It stays so when it is done.
+    Draining = 1,
+    /// It ended and nobody had asked it to: it serves nobody any more.
+    EndedEarly = 2,
 }
 
 #[derive(Default)]
@@ -65,7 +79,8 @@ struct QueueState {
 
 impl RunQueue {
     pub(crate) fn new(rouser: mio::Waker) -> Self {
-        Self { state: Mutex::new(QueueState::default()), rouser }
+        let reactor_state = AtomicU8::new(ReactorState::Serving as u8);
+        Self { state: Mutex::new(QueueState::default()), rouser, reactor_state }
     }
 
     fn push(&self, id: TaskId) {
@@ -74,7 +89,29 @@ impl RunQueue {
 
     /// Asks the reactor to drain; the later of two wishes replaces the earlier.
     pub(crate) fn drain(&self, grace: Duration) {
+        self.leave_serving(ReactorState::Draining);
         self.change(|state| state.drain = Some(grace));
+    }
+
+    /// Says that the reactor is gone.
+    pub(crate) fn end(&self) {
+        self.leave_serving(ReactorState::EndedEarly);
+    }
+
+    pub(crate) fn reactor_state(&self) -> ReactorState {
+        // Relaxed, as below: it says nothing of what else has happened.
+        match self.reactor_state.load(Ordering::Relaxed) {
+            0 => ReactorState::Serving,
+            1 => ReactorState::Draining,
+            _ => ReactorState::EndedEarly,
+        }
+    }
+
+    /// The first reason not to serve any more stays.
+    fn leave_serving(&self, next: ReactorState) {
+        let serving = ReactorState::Serving as u8;
+        let _ =
+            self.reactor_state.compare_exchange(serving, next as u8, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Rouses the reactor if it is, or is about to be, blocked in the kernel.

@@ -46,7 +46,7 @@ pub use outbound::{
     AddressBlock, AddressRule, Answered, BadAddressBlock, Dialer, Exchange, ExchangeId, Outbound,
     OutboundWaker, Resolver, ResolverReply, Surroundings, SystemDialer, SystemResolver,
 };
-pub use reactor::{Reactor, ReactorConfig, ReactorHandle, TurnReport};
+pub use reactor::{Reactor, ReactorConfig, ReactorHandle, ReactorState, TurnReport};
 pub use server::{Server, ServerConfig};
 pub use service::{BadHead, Dialogue, InputEnd, Intake, Peer, Refusal, Service};
 pub use tls::{ClientCertificates, TlsSlot, tls_server_config};

@@ -23,6 +23,7 @@ use crate::connection::{self, Connection};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::error::NetError;
 use crate::exchange::{HandshakeBudget, Shared};
+pub use crate::executor::ReactorState;
 use crate::executor::{Executor, RunQueue, Spawner};
 use crate::limits::{EVENTS_PER_TURN, NetLimits};
 use crate::listener::{Address, Listener};
@@ -108,6 +109,11 @@ impl ReactorHandle {
     /// What happened so far. Any thread.
     pub fn counters(&self) -> CountersSnapshot {
         self.counters.snapshot()
+    }
+
+    /// Whether the reactor serves. Any thread.
+    pub fn state(&self) -> ReactorState {
+        self.queue.reactor_state()
     }
 }
 
@@ -301,6 +307,7 @@ impl<S: Service> Drop for Reactor<S> {
     fn drop(&mut self) {
         // Tasks hold the executor and the executor holds the tasks: the circle is cut here.
         self.executor.clear();
+        self.queue.end();
     }
 }
 

@@ -3,6 +3,7 @@
 //! Installs no signal handler and reads no environment.
 
 use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -48,14 +49,27 @@ impl Server {
         config: ServerConfig,
         make_service: impl Fn(usize) -> S + Send + Sync + 'static,
     ) -> Result<Self, NetError> {
+        Self::start_told(config, make_service, |_| ())
+    }
+
+    /// As [`start`](Self::start); `ended_early` is told why a reactor ended though nobody asked it to, on its thread.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_told<S: Service>(
+        config: ServerConfig,
+        make_service: impl Fn(usize) -> S + Send + Sync + 'static,
+        ended_early: impl Fn(&NetError) + Send + Sync + 'static,
+    ) -> Result<Self, NetError> {
         let count = config.reactors.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         let listeners = Listeners::bind(&config.listen, count)?;
-        let make_service = Arc::new(make_service);
+        let (make_service, ended_early) = (Arc::new(make_service), Arc::new(ended_early));
         let mut server = Self { addresses: listeners.addresses(), reactors: Vec::with_capacity(count) };
         for (index, share) in listeners.into_shares().into_iter().enumerate() {
-            let make_service = make_service.clone();
+            let (make_service, ended_early) = (make_service.clone(), ended_early.clone());
             let make = move || make_service(index);
-            server.reactors.push(start_reactor(index, config.reactor.clone(), share, make)?);
+            let told = move |why: &NetError| ended_early(why);
+            server.reactors.push(start_reactor(index, config.reactor.clone(), share, make, told)?);
         }
         Ok(server)
     }
@@ -112,11 +126,18 @@ fn start_reactor<S: Service>(
     config: ReactorConfig,
     listeners: Vec<Listener>,
     make_service: impl FnOnce() -> S + Send + 'static,
+    ended_early: impl FnOnce(&NetError) + Send + 'static,
 ) -> Result<Running, NetError> {
     let (sender, receiver) = sync_channel(1);
+    let work = move || {
+        // What the reactor had is gone with it, so nobody sees it broken.
+        let ran = catch_unwind(AssertUnwindSafe(|| run(config, listeners, make_service, &sender)));
+        let outcome = ran.unwrap_or(Err(NetError::Panicked { reactor: index }));
+        outcome.inspect_err(ended_early)
+    };
     let thread = thread::Builder::new()
         .name(format!("herald-net-{index}"))
-        .spawn(move || run(config, listeners, make_service, &sender))
+        .spawn(work)
         .map_err(NetError::system("start a reactor thread"))?;
     match receiver.recv() {
         Ok(Ok(handle)) => Ok(Running { handle, thread: Some(thread) }),

@@ -245,7 +245,7 @@ impl Door {
         let shared = &self.desk.shared;
         let now = shared.clock.now();
         if is_for_health(&head) {
-            let fault = shared.fault(&mut self.desk.session.borrow_mut().log, now);
+            let fault = shared.fault(&self.desk.session.borrow().log, now);
             return Reply::Ready(Some(http_response(Service::health(fault))));
         }
         let pace = shared.pace(now);

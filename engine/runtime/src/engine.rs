@@ -15,7 +15,8 @@ use std::time::Duration;
 use herald_core::{Clock, Item, PlacementId, Problem, Random, TelephoneNumber, Timestamp};
 use herald_journal::{Durability, Fault, Journal, JournalThread, Notice, RocksStore, Vault};
 use herald_net::{
-    Address, ClientCertificates, ListenSpec, Listeners, Reactor, ReactorConfig, Server, ServerConfig, TlsSlot,
+    Address, ClientCertificates, ListenSpec, Listeners, NetError, Reactor, ReactorConfig, Server,
+    ServerConfig, TlsSlot,
 };
 use herald_stir::SystemRandom;
 use herald_stir::bundle::{Area, Listing};
@@ -514,7 +515,11 @@ impl Engine {
         };
         let config =
             ServerConfig { listen: self.listen_specs()?, reactors: Some(count), ..ServerConfig::default() };
-        Ok(Server::start(config, make_door)?)
+        let report = self.report.clone();
+        let ended_early = move |why: &NetError| {
+            report(Level::Error, &format!("a thread that serves the network has ended, start anew: {why}"));
+        };
+        Ok(Server::start_told(config, make_door, ended_early)?)
     }
 
     fn listen_specs(&self) -> Result<Vec<ListenSpec>, EngineError> {

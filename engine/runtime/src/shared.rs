@@ -211,7 +211,20 @@ impl Shared {
     }
 
     /// Why storing or retrieving would fail at `now`, for who has this handle on the log. `None` if both would succeed.
-    pub(crate) fn fault(&self, log: &mut LogHandle, now: Timestamp) -> Option<&'static str> {
+    pub(crate) fn fault(&self, log: &LogHandle, now: Timestamp) -> Option<&'static str> {
+        self.fault_unless(now, || log.has_room(BODY_BUCKETS_BYTES[0], now))
+    }
+
+    /// [`fault`](Self::fault), for a thread that stores nothing: memory counts as full once no thread gets more of it. What
+    /// is left in the segments that some have open says nothing of the others. It works with no session, so that it is
+    /// answered too while all are lent.
+    pub(crate) fn fault_here(&self) -> Option<&'static str> {
+        let now = self.clock.now();
+        self.forget_now_and_then(now);
+        self.fault_unless(now, || self.log.has_segment(now))
+    }
+
+    fn fault_unless(&self, now: Timestamp, has_room: impl FnOnce() -> bool) -> Option<&'static str> {
         match self.stage() {
             Stage::Opened => Some("the service begins; try again"),
             Stage::Stopped => Some("the service is stopping"),
@@ -219,7 +232,7 @@ impl Shared {
             Stage::Running if self.pace(now) == Pace::Never => {
                 Some("placements cannot be written to disk; retrieval goes on")
             }
-            Stage::Running if !log.has_room(BODY_BUCKETS_BYTES[0], now) => {
+            Stage::Running if !has_room() => {
                 Some("the memory for placements is full of live ones; retrieval goes on")
             }
             Stage::Running if self.readers.get().is_some_and(Readers::is_full) => {
@@ -227,18 +240,6 @@ impl Shared {
             }
             Stage::Running => None,
         }
-    }
-
-    /// [`fault`](Self::fault), for a thread without a session.
-    pub(crate) fn fault_here(&self) -> Option<&'static str> {
-        let now = self.clock.now();
-        let fault = self.with_session(now, |session| self.fault(&mut session.log, now));
-        fault.unwrap_or_else(|error| match error.kind() {
-            EngineErrorKind::Busy => None,
-            EngineErrorKind::State if self.stage() == Stage::Opened => Some("the service begins; try again"),
-            EngineErrorKind::State => Some("the service is stopping"),
-            _ => Some("the service has failed; its operator starts it anew"),
-        })
     }
 
     /// Counts placements of this thread that were taken into memory, but the journal did not come to write them.

@@ -204,6 +204,47 @@ fn health_fails_while_memory_is_full_and_once_the_engine_stops() {
 }
 
 #[test]
+fn who_asked_for_health_before_memory_was_full_hears_that_it_is() {
+    let engine = open(&[("metrics_listen", "127.0.0.1:0")]);
+    engine.start().expect("a start");
+    let Some(net::Address::Tcp(address)) = engine.metrics_address() else { panic!("no listener") };
+    let health = || {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        write!(stream, "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    let free = || engine.stats().value("herald_arena_segments", &[("state", "free")]);
+    let free_before = free();
+    assert!(free_before > Some(1.0));
+    assert!(health().starts_with("HTTP/1.1 200"));
+    assert_eq!(free(), free_before, "who asks takes no memory");
+    let store = |index: u64| engine.store(number(&(12_225_550_000 + index).to_string()), &[7; 4096]);
+    assert!((0..20_000).any(|index| store(index).is_err()), "16 MiB hold fewer");
+    let ill = health();
+    assert!(ill.starts_with("HTTP/1.1 503") && ill.contains("memory"), "{ill}");
+}
+
+#[test]
+fn health_fails_once_the_network_is_served_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
+    let drained = open(&[("unix_socket", &at("drained.sock"))]);
+    drained.start().expect("a start");
+    assert_eq!(drained.fault(), None);
+    drained.drain(Duration::ZERO).expect("a drain");
+    assert!(drained.fault().is_some_and(|why| why.contains("listeners")), "{:?}", drained.fault());
+    drained.store(number("12225550100"), &BODY).expect("calls in process go on");
+
+    let hosted = open(&[("unix_socket", &at("hosted.sock"))]);
+    let turned = hosted.start_hosted().expect("a start");
+    assert_eq!(hosted.fault(), None);
+    drop(turned);
+    assert!(hosted.fault().is_some_and(|why| why.contains("ended")), "{:?}", hosted.fault());
+}
+
+#[test]
 fn the_text_has_a_type_for_each_name_and_no_value_twice() {
     let engine = open(&[]);
     let text = engine.stats().text();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use herald_net::{Address, ReactorHandle};
+use herald_net::{Address, ReactorHandle, ReactorState};
 
 use crate::admission::Admitting;
 use crate::discovery::{Discoverer, SourceCounters};
@@ -40,7 +40,19 @@ impl Parts {
 
     /// Why storing or retrieving would fail now. `None` if both would succeed.
     pub(crate) fn fault(&self) -> Option<&'static str> {
-        self.shared.fault_here()
+        self.shared.fault_here().or_else(|| self.network_fault())
+    }
+
+    /// Why somebody on the network would not be served though the engine runs.
+    fn network_fault(&self) -> Option<&'static str> {
+        let states = self.reactors.get().into_iter().flatten().map(ReactorHandle::state);
+        states.into_iter().find_map(|state| match state {
+            ReactorState::Serving => None,
+            ReactorState::Draining => Some("the listeners are closed for good; calls in process go on"),
+            ReactorState::EndedEarly => {
+                Some("a thread that serves the network has ended; its operator starts the service anew")
+            }
+        })
     }
 
     pub(super) fn discoverer(&self) -> Option<&Arc<Discoverer>> {
