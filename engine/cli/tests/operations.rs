@@ -46,6 +46,10 @@ fn a_configuration_is_checked_with_every_wrong_line_and_what_it_names() {
         ("unix_socket = \"s\"\n", "data is not set"),
         ("unix_socket = \"s\"\ndurability = \"memory\"\nroots = \"/nowhere.pem\"\n", "/nowhere.pem"),
         ("unix_socket = \"s\"\ndurability = \"memory\"\nkey_roots = \"/nowhere.pem\"\n", "/nowhere.pem"),
+        (
+            "unix_socket = \"s\"\ndurability = \"memory\"\ncps_authorities = \"/nowhere.pem\"\ndiscovery = \"directory\"\n",
+            "/nowhere.pem",
+        ),
         ("unix_socket = \"s\"\ndurability = \"memory\"\nplugins = \"/nowhere.so\"\n", "/nowhere.so"),
         ("unix_socket = [\n", "line"),
     ] {

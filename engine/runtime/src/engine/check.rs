@@ -21,7 +21,8 @@ impl Engine {
     pub fn try_config(config: Config) -> Result<(), EngineError> {
         let config = if config.is_client() { config.for_client()? } else { config };
         check(&config)?;
-        Services::read(&config.services, config.suite, Arc::new(SystemRandom))?;
+        let services = Services::read(&config.services, config.suite, Arc::new(SystemRandom))?;
+        services.map_or(Ok(()), |services| services.try_worker())?;
         load_tls(&config)?;
         KeyShelf::read_trust(&config)?;
         config.admission.trust()?;

@@ -31,7 +31,7 @@ use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::{FetchPolicy, Fetcher, Supplier};
 use crate::files::{read_pem, read_text};
 use crate::wallet::WalletSettings;
-use crate::worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};
+use crate::worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig, try_routes};
 use directory::wrong;
 use lookup::Configured;
 pub(crate) use outcomes::Outcomes;
@@ -221,10 +221,9 @@ impl Services {
         start: impl FnOnce(WorkerConfig, Helpers) -> Result<Worker, EngineError>,
     ) -> Result<Calls, EngineError> {
         let (parts, discoverer) = self.assemble(loaded, None)?;
-        let cps_roots_pem = self.settings.cps_authorities.as_deref().map(read_pem).transpose()?;
         let config = WorkerConfig {
             threads_count: self.settings.worker_threads,
-            cps_roots_pem: cps_roots_pem.unwrap_or_default(),
+            cps_roots_pem: self.cps_roots_pem()?,
             named_cps: parts.named_cps,
             home: self.settings.service.clone(),
             ..WorkerConfig::new(self.fetcher.clone())
@@ -249,6 +248,20 @@ impl Services {
 }
 
 impl Services {
+    /// Whether a worker could start for them, as far as their settings tell.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(crate) fn try_worker(&self) -> Result<(), EngineError> {
+        try_routes(&self.cps_roots_pem()?, self.settings.service.clone())
+    }
+
+    /// Empty if none are set.
+    fn cps_roots_pem(&self) -> Result<Vec<u8>, EngineError> {
+        let read = self.settings.cps_authorities.as_deref().map(read_pem).transpose()?;
+        Ok(read.unwrap_or_default())
+    }
+
     /// The machines that run beside calls. Nobody waits for them: they end with the worker.
     fn start_company(&self, serving: &Serving, worker: &Worker) -> Result<Vec<CallHandle>, EngineError> {
         let mut company = Vec::new();

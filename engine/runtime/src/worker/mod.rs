@@ -173,8 +173,7 @@ impl Worker {
             let why = format!("{} worker threads; choose 1 to {WORKER_THREADS_MAX}", config.threads_count);
             return Err(EngineError::new(EngineErrorKind::Argument, why));
         }
-        let https = https_routes(&config.cps_roots_pem)?;
-        let home = config.home.map(|cps| Home::new(cps, https.as_ref())).transpose()?;
+        let (https, home) = routes(&config.cps_roots_pem, config.home)?;
         let common = Arc::new(Common {
             fetcher: config.fetcher,
             host,
@@ -407,6 +406,20 @@ fn failed() -> EngineError {
 #[cold]
 fn stopped() -> EngineError {
     EngineError::new(EngineErrorKind::State, "the worker was stopped; start another")
+}
+
+/// Whether a worker finds its ways with these authorities, and to what stands in the engine's place.
+pub(crate) fn try_routes(cps_roots_pem: &[u8], home: Option<CpsUri>) -> Result<(), EngineError> {
+    routes(cps_roots_pem, home).map(|_| ())
+}
+
+fn routes(
+    cps_roots_pem: &[u8],
+    home: Option<CpsUri>,
+) -> Result<(Option<HttpsRoutes>, Option<Home>), EngineError> {
+    let https = https_routes(cps_roots_pem)?;
+    let home = home.map(|cps| Home::new(cps, https.as_ref())).transpose()?;
+    Ok((https, home))
 }
 
 /// Ways of their own: connections are not shared with others to the same services. `None` without roots.
