@@ -289,8 +289,8 @@ typedef struct herald_arrived {
  *
  * It runs on a thread of the engine, or in herald_engine_turn on the loop thread if herald_engine_start_hosted was
  * called, and in herald_engine_stop and herald_engine_close, which tell what waits; of one subscription one at a time,
- * in order. It may block: up to queue_len placements wait for it, and then the oldest makes room. The other rules of
- * herald_placed_fn hold.
+ * in order. So it must not take a lock that a thread holds while it stops or closes the engine. It may block: up to
+ * queue_len placements wait for it, and then the oldest makes room. The other rules of herald_placed_fn hold.
  */
 typedef void (*herald_arrived_fn)(const struct herald_arrived *arrived, void *user);
 

@@ -23,11 +23,15 @@ impl<F> Gate<F> {
         is_open.then(|| inside_callback(|| work(&self.callback)))
     }
 
-    /// Waits for calls that are running; no other follows.
+    /// Waits for calls that are running; no other follows. Then the finalizer runs, once.
     pub(crate) fn close(&self) {
-        let was_open = core::mem::replace(&mut *self.is_open.write(), false);
-        if was_open {
+        if self.close_unfinalized() {
             inside_callback(|| self.callback.finalize());
         }
+    }
+
+    /// As [`close`](Self::close), but the host keeps what the finalizer would have been given. Whether it was open.
+    pub(crate) fn close_unfinalized(&self) -> bool {
+        core::mem::replace(&mut *self.is_open.write(), false)
     }
 }

@@ -83,8 +83,12 @@ pub extern "C" fn herald_subscribe(
             let told = gate.clone();
             let hear = move |arrival: &Arrival, left_out| tell(&told, arrival, left_out);
             let ear = boundary::with_signals_blocked(|| open.engine.subscribe(watched, queue_len, hear))?;
-            let handle: *mut Subscription =
-                SUBSCRIPTIONS.insert(Kept { ear, gate, engine: Arc::downgrade(&engine_kept) })?;
+            let kept = Kept { ear: ear.clone(), gate: gate.clone(), engine: Arc::downgrade(&engine_kept) };
+            let handle: *mut Subscription = SUBSCRIPTIONS.insert(kept).inspect_err(|_| {
+                // Another thread took the last place; user stays the caller's.
+                ear.end();
+                gate.close_unfinalized();
+            })?;
             subscriptions.push(Handle(handle.addr()));
             out.set(handle);
             Ok(())

@@ -47,7 +47,8 @@ pub struct Arrival {
 
 type Hear = dyn Fn(&Arrival, u64) + Send + Sync;
 
-/// A subscription. Dropping it leaves it as it is; [`end`](Self::end) ends it, and so does the engine's stop.
+/// A subscription; its clones are the same one. Dropping it leaves it as it is; [`end`](Self::end) ends it, and so does the engine's stop.
+#[derive(Clone)]
 pub struct Subscription {
     watch: Arc<Watch>,
     watches: Arc<Watches>,
@@ -166,6 +167,8 @@ impl Watches {
             EngineError::new(EngineErrorKind::Limit, format!("the thread of subscriptions: {error}"))
         })?;
         let _ = thread.set(started.thread().clone());
+        // A call that came before found nobody to call, and those after it leave it at that.
+        started.thread().unpark();
         *self.thread.lock() = Some(started);
         Ok(())
     }
