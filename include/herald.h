@@ -928,11 +928,13 @@ herald_status herald_engine_address(struct herald_engine *engine,
                                     struct herald_error **error);
 
 /**
- * [any thread] Reads again what may change while an engine serves: TLS certificate and key, and the files of plugins, whose
- * code is replaced if it is another. Since 0.1.
+ * [any thread] Reads again the files that the configuration names: certificates and keys (of TLS, for signing, for sealing),
+ * roots, revocation lists, the directory, and what plugins read; plugins whose own file is another one are replaced.
+ * Since 0.1.
  *
- * No request is lost. What cannot be read stays as it was, and the error names all of it. Blocks while files are read and
- * plugins open.
+ * Requests and calls under way go on as they began. Of the files all are taken or none: one that is wrong keeps all of
+ * them as they were; each plugin is replaced by itself. The error names what stays as it was. Not read again are the
+ * configuration itself, cps_authorities and fetch_authorities. Blocks while files are read and plugins open.
  */
 herald_status herald_engine_reload(struct herald_engine *engine,
                                    struct herald_error **error);

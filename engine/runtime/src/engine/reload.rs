@@ -26,7 +26,8 @@ impl Engine {
     /// Not read again are the configuration itself, `cps_authorities` and `fetch_authorities`.
     ///
     /// # Errors
-    /// [`EngineErrorKind::Argument`] with all that did not succeed, which stays as it was;
+    /// [`EngineErrorKind::Argument`] with all that did not succeed, which stays as it was: what is wrong with the files, or
+    /// that too many calls are under way to begin anew with cover and bundles;
     /// [`EngineErrorKind::State`] before the start and after the stop.
     pub fn reload(&self) -> Result<(), EngineError> {
         self.shared.stage().serves()?;
@@ -59,8 +60,11 @@ impl Engine {
         })
     }
 
-    /// From here on nothing fails but for want of an engine that serves.
+    /// The services come first: they alone can fail, for want of room for their company, and then nothing is taken.
     fn take_over(&self, read: Read) -> Result<(), EngineError> {
+        if let (Some(calls), Some((services, assembled))) = (self.parts.calls.get(), read.services) {
+            services.take_over(calls, assembled)?;
+        }
         if let (Some(slot), Some(tls)) = (self.tls.get(), read.tls) {
             slot.replace(tls);
         }
@@ -68,9 +72,6 @@ impl Engine {
         if let Some(admitting) = self.parts.admitting.get() {
             admitting.set_trust(read.token_roots);
         }
-        match (self.parts.calls.get(), read.services) {
-            (Some(calls), Some((services, assembled))) => services.take_over(calls, assembled),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -262,9 +262,20 @@ impl Services {
         Ok(read.unwrap_or_default())
     }
 
-    /// The machines that run beside calls. Nobody waits for them: they end with the worker.
+    /// The machines that run beside calls, all or none. Nobody waits for them: they end with the worker.
     fn start_company(&self, serving: &Serving, worker: &Worker) -> Result<Vec<CallHandle>, EngineError> {
         let mut company = Vec::new();
+        let started = self.start_each(serving, worker, &mut company);
+        started.inspect_err(|_| company.iter().for_each(CallHandle::cancel))?;
+        Ok(company)
+    }
+
+    fn start_each(
+        &self,
+        serving: &Serving,
+        worker: &Worker,
+        company: &mut Vec<CallHandle>,
+    ) -> Result<(), EngineError> {
         if let Some(plan) = &self.cover {
             let storer = serving.authentication.clone().cover(plan.clone());
             let storer = storer.map_err(|error| contradiction(error.to_string()))?;
@@ -274,26 +285,26 @@ impl Services {
             let keeper = BundleKeeper::new(bundles.clone(), self.settings.key_prefetch.clone());
             company.push(worker.submit(keeper, |_| ())?);
         }
-        Ok(company)
+        Ok(())
     }
 
     /// Serves calls that begin from now on with `assembled`, which these services were put together to. Those under way go
     /// on as they began.
     ///
     /// # Errors
-    /// Those of [`Worker::submit`]; calls are served nevertheless.
+    /// Those of [`Worker::submit`]; all is then as it was.
     pub(crate) fn take_over(&self, calls: &Calls, assembled: Assembled) -> Result<(), EngineError> {
         let Assembled { serving, named_cps, codes } = assembled;
+        let mut company = calls.company.lock();
+        // The old company goes on until there is a new one.
+        let new_company = self.start_company(&serving, &calls.worker)?;
+        core::mem::replace(&mut *company, new_company).iter().for_each(CallHandle::cancel);
         calls.worker.name_services(named_cps);
         if let Some(discoverer) = &calls.discoverer {
             discoverer.set_codes(codes);
         }
         calls.worker.ask_tokens_as(self.asker.clone());
-        let serving = Arc::new(serving);
-        *calls.serving.write() = serving.clone();
-        let mut company = calls.company.lock();
-        company.drain(..).for_each(|machine| machine.cancel());
-        *company = self.start_company(&serving, &calls.worker)?;
+        *calls.serving.write() = Arc::new(serving);
         Ok(())
     }
 }
