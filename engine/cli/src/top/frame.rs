@@ -48,13 +48,19 @@ impl Frame<'_> {
     fn head(&mut self, place: &str) {
         let version = self.looks.now.label("herald_build_info", "version").unwrap_or("?");
         let state = match (self.is("herald_up"), self.is("herald_healthy")) {
+            _ if self.looks.silence.is_some() => "NO ANSWER",
             _ if self.is("herald_failed") => "FAILED",
             (false, _) => "NOT SERVING",
             (true, false) => "UNHEALTHY",
             (true, true) => "healthy",
         };
         self.line(format!("herald {version:<10} {place:<50} {state:>11}"));
-        self.line("");
+        // In place of the empty line, so that what is below stays where it is.
+        let silence = self
+            .looks
+            .silence
+            .map_or_else(String::new, |why| format!("asking again; below is what was: {why}"));
+        self.line(silence);
     }
 
     fn service(&mut self) {

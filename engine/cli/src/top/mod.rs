@@ -38,7 +38,8 @@ pub(crate) fn run(top: &Top, output: &Output) -> Result<ExitCode, Failure> {
     if top.once {
         std::thread::sleep(every);
         let now = scraper.scrape().map_err(Failure::unavailable)?;
-        output.line(frame(&Looks { before: Some(&first), now: &now }, &top.metrics).trim_end());
+        output
+            .line(frame(&Looks { before: Some(&first), now: &now, silence: None }, &top.metrics).trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     if !std::io::stdout().is_terminal() {
@@ -55,8 +56,10 @@ fn live(mut scraper: Scraper, first: Scrape, every: Duration, place: &str) -> Re
     let screen = Screen::enter();
     let mut before = None;
     let mut now = first;
+    let mut silence: Option<String> = None;
     loop {
-        screen.draw(&frame(&Looks { before: before.as_ref(), now: &now }, place));
+        let looks = Looks { before: before.as_ref(), now: &now, silence: silence.as_deref() };
+        screen.draw(&frame(&looks, place));
         // Something is known of the second look soon.
         let wait = if before.is_none() { every.min(Duration::from_secs(1)) } else { every };
         match ended.recv_timeout(wait) {
@@ -64,8 +67,11 @@ fn live(mut scraper: Scraper, first: Scrape, every: Duration, place: &str) -> Re
             _ => return Ok(ExitCode::SUCCESS),
         }
         match scraper.scrape() {
-            Ok(next) => before = Some(std::mem::replace(&mut now, next)),
-            Err(why) => screen.draw(&format!("no answer, asking again\n{why}\n")),
+            Ok(next) => {
+                before = Some(std::mem::replace(&mut now, next));
+                silence = None;
+            }
+            Err(why) => silence = Some(why),
         }
     }
 }

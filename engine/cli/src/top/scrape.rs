@@ -23,6 +23,8 @@ pub(super) struct Scrape {
 pub(super) struct Looks<'a> {
     pub(super) before: Option<&'a Scrape>,
     pub(super) now: &'a Scrape,
+    /// Why there was no answer since.
+    pub(super) silence: Option<&'a str>,
 }
 
 /// Asks for metrics again and again.
@@ -199,6 +201,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::frame;
     use super::*;
 
     fn scrape(text: &str, at: Instant) -> Scrape {
@@ -227,12 +230,23 @@ mod tests {
         };
         let before = scrape(&text(10, 100, 100), began);
         let now = scrape(&text(30, 101, 103), began + Duration::from_secs(4));
-        let looks = Looks { before: Some(&before), now: &now };
+        let looks = Looks { before: Some(&before), now: &now, silence: None };
         assert_eq!(looks.rate("a_total", &[]), Some(5.0));
         // Of three, one took up to a second and two up to two.
         assert_eq!(looks.quantile("h", &[], 2.0 / 3.0), Some(1.5));
-        assert_eq!(Looks { before: Some(&now), now: &now }.quantile("h", &[], 0.5), None);
+        assert_eq!(Looks { before: Some(&now), now: &now, silence: None }.quantile("h", &[], 0.5), None);
         let anew = scrape(&text(8, 0, 0), began + Duration::from_secs(8));
-        assert_eq!(Looks { before: Some(&now), now: &anew }.rate("a_total", &[]), Some(2.0));
+        assert_eq!(Looks { before: Some(&now), now: &anew, silence: None }.rate("a_total", &[]), Some(2.0));
+    }
+
+    #[test]
+    fn a_picture_says_as_long_as_there_is_no_answer_and_keeps_its_places() {
+        let now = scrape("herald_healthy 1\n", Instant::now());
+        let picture = |silence| frame(&Looks { before: None, now: &now, silence }, "127.0.0.1:9464");
+        let (answered, silent) = (picture(None), picture(Some("connection refused")));
+        assert!(answered.contains("healthy") && !answered.contains("NO ANSWER"), "{answered}");
+        assert!(silent.contains("NO ANSWER") && silent.contains("connection refused"), "{silent}");
+        assert!(!silent.contains("healthy"), "{silent}");
+        assert_eq!(silent.lines().count(), answered.lines().count());
     }
 }
