@@ -100,15 +100,15 @@ enum {
   HERALD_BUFFER_TOO_SMALL = -201,
   /** The number or the memory holds no more placements; some expire within a retention. */
   HERALD_FULL = -202,
-  /** More threads are inside the engine than it serves at a moment; try again at once. */
+  /** More threads are inside the engine than it serves at a moment, or a service elsewhere has too much to do; try again. */
   HERALD_BUSY = -203,
   /** The system refuses memory or threads, or too many handles are open. */
   HERALD_LIMIT = -204,
-  /** The disk fails or is full. Nothing was acknowledged; stores resume by themselves. */
+  /** The disk fails or is full, of a client that of its service. Nothing was acknowledged; stores resume by themselves. */
   HERALD_DISK = -205,
   /** Another engine, here or in another process, has the folder open. */
   HERALD_IN_USE = -206,
-  /** The call was cancelled, by the host or because the engine closes. */
+  /** The call was cancelled, by the host or because the engine closes. What was sent to a service may have been stored. */
   HERALD_CANCELLED = -207,
   /** The time for it was over. What was stored before stays stored. */
   HERALD_TIMED_OUT = -208,
@@ -1005,7 +1005,8 @@ herald_status herald_retrieve(struct herald_engine *engine,
  * *engine is written on success: an engine like any other for every function, but that placements are at the service.
  * Store, retrieve and their batches wait for it, for the property service_deadline at most: HERALD_TIMED_OUT, or at once
  * HERALD_NETWORK if it is away or refuses; what was sent may have been stored then, and nothing is sent twice. The next
- * call connects again. Calls are placed and checked here, on the client's own threads. There is nothing to listen on:
+ * call connects again. A stop or close lets those that wait have their answers for the property drain_grace; those that
+ * have none then get HERALD_CANCELLED, and may have been stored too. Calls are placed and checked here, on the client's own threads. There is nothing to listen on:
  * herald_engine_start_hosted is HERALD_BAD_VALUE.
  * options may be NULL: no more settings. herald_engine_open with the property service is the same. A forked child may
  * open its own. Over HTTPS the property cps_authorities must be set.

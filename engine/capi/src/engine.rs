@@ -99,7 +99,8 @@ pub extern "C" fn herald_engine_open(
 
 /// Opens an engine, or a client, as `config` says.
 pub(crate) fn open(config: Config, options: &EngineOptions) -> Result<*mut Engine, Failure> {
-    if config.data().is_some() {
+    // A client with a folder is refused by the check of its configuration.
+    if config.data().is_some() && !config.is_client() {
         claim_folders()?;
     }
     keep_panics_quiet();

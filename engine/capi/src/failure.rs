@@ -36,6 +36,7 @@ impl From<EngineError> for Failure {
             EngineErrorKind::InUse => Status::InUse,
             EngineErrorKind::Network => Status::Network,
             EngineErrorKind::TimedOut => Status::TimedOut,
+            EngineErrorKind::Cancelled => Status::Cancelled,
             EngineErrorKind::Data => Status::Data,
         };
         Self::new(status, error)

@@ -53,15 +53,15 @@ statuses! {
     BufferTooSmall = -201, "HERALD_BUFFER_TOO_SMALL";
     /// The number or the memory holds no more placements; some expire within a retention.
     Full = -202, "HERALD_FULL";
-    /// More threads are inside the engine than it serves at a moment; try again at once.
+    /// More threads are inside the engine than it serves at a moment, or a service elsewhere has too much to do; try again.
     Busy = -203, "HERALD_BUSY";
     /// The system refuses memory or threads, or too many handles are open.
     Limit = -204, "HERALD_LIMIT";
-    /// The disk fails or is full. Nothing was acknowledged; stores resume by themselves.
+    /// The disk fails or is full, of a client that of its service. Nothing was acknowledged; stores resume by themselves.
     Disk = -205, "HERALD_DISK";
     /// Another engine, here or in another process, has the folder open.
     InUse = -206, "HERALD_IN_USE";
-    /// The call was cancelled, by the host or because the engine closes.
+    /// The call was cancelled, by the host or because the engine closes. What was sent to a service may have been stored.
     Cancelled = -207, "HERALD_CANCELLED";
     /// The time for it was over. What was stored before stays stored.
     TimedOut = -208, "HERALD_TIMED_OUT";

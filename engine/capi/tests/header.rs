@@ -162,6 +162,18 @@ fn the_committed_header_is_what_the_exported_functions_say() {
     );
 }
 
+/// Macros that could be those of somebody else.
+fn foreign_macros(header: &str) -> Vec<&str> {
+    let names = header.lines().filter_map(|line| line.strip_prefix("#define "));
+    names.filter(|name| !name.starts_with("HERALD_")).collect()
+}
+
+#[test]
+fn every_macro_bears_the_name_of_the_project() {
+    assert!(foreign_macros(&generate()).is_empty());
+    assert_eq!(foreign_macros("#define HERALD_A 1\n#define ABI_VERSION 0\n"), ["ABI_VERSION 0"]);
+}
+
 #[test]
 fn every_function_says_on_which_thread_it_runs_and_since_when_it_is_there() {
     let header = generate();

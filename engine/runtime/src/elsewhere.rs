@@ -1,7 +1,7 @@
 //! Stores and retrievals of a client: an engine whose placements are at a service elsewhere.
 //!
-//! All go out as batches, which bring ids and say of each placement why it was refused; large ones in parts, a few at a
-//! time. The calling thread waits. Nothing is sent twice. Knows no connection.
+//! All go out as batches, which bring ids and say of each placement why it was refused; large ones in parts, of
+//! stores a few at a time. The calling thread waits. Nothing is sent twice. Knows no connection.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use herald_core::batch::Outcome;
 use herald_core::limits::BODY_BYTES_MAX;
 use herald_core::{Item, PlacementId, Problem, Refusal, TelephoneNumber, Timestamp};
-use herald_net::{Bytes, ClientError, Response};
+use herald_net::{Bytes, ClientError, Request, Response};
 
 use crate::cps::{self, CpsError, Sent};
 use crate::error::{EngineError, EngineErrorKind};
 use crate::limits::{
-    CLIENT_ANSWER_BYTES_MAX, HOME_NUMBERS_MAX, HOME_PARTS_MAX, HOME_PLACEMENTS_MAX, STORED_ANSWER_BYTES_MAX,
+    CLIENT_ANSWER_BYTES_MAX, HOME_NUMBERS_MAX, HOME_PLACEMENTS_MAX, HOME_STORE_PARTS_MAX,
+    STORED_ANSWER_BYTES_MAX,
 };
-use crate::worker::{HomeAnswer, NoAnswer, Worker};
+use crate::worker::{HomeAnswer, NoAnswer, Visit, Worker};
 
 type Placement<'a> = (TelephoneNumber, &'a [u8]);
 
@@ -25,12 +26,17 @@ pub(crate) struct Elsewhere<'a> {
     worker: &'a Worker,
     allowed: Duration,
     until: Instant,
+    _visit: Visit<'a>,
 }
 
 impl<'a> Elsewhere<'a> {
     /// A call that begins now.
-    pub(crate) fn begin(worker: &'a Worker, allowed: Duration) -> Self {
-        Self { worker, allowed, until: Instant::now() + allowed }
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::State`] if the engine stops.
+    pub(crate) fn begin(worker: &'a Worker, allowed: Duration) -> Result<Self, EngineError> {
+        let visit = worker.visit_home()?;
+        Ok(Self { worker, allowed, until: Instant::now() + allowed, _visit: visit })
     }
 
     pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
@@ -52,8 +58,11 @@ impl<'a> Elsewhere<'a> {
     }
 
     pub(crate) fn retrieve_batch(&self, numbers: &[TelephoneNumber]) -> Result<Vec<Vec<Item>>, EngineError> {
-        let parts = numbers.chunks(HOME_NUMBERS_MAX);
-        in_turn(parts, |part| self.begin_retrieve(part), |part, begun| self.end_retrieve(part, begun))
+        let mut lists = Vec::with_capacity(numbers.len());
+        for part in numbers.chunks(HOME_NUMBERS_MAX) {
+            lists.append(&mut self.retrieve_part(part)?);
+        }
+        Ok(lists)
     }
 
     fn begin_store(&self, part: &[Placement<'_>]) -> Result<(HomeAnswer, Sent), EngineError> {
@@ -63,7 +72,7 @@ impl<'a> Elsewhere<'a> {
             sent = each;
             Ok::<_, CpsError>(request)
         };
-        let answer = self.worker.ask_home(make, STORED_ANSWER_BYTES_MAX, self.until)?;
+        let answer = self.ask(make, STORED_ANSWER_BYTES_MAX)?;
         Ok((answer, sent))
     }
 
@@ -72,7 +81,8 @@ impl<'a> Elsewhere<'a> {
         part: &[Placement<'_>],
         (answer, sent): (HomeAnswer, Sent),
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
-        let results = match cps::stored_batch(&self.wait(answer)?, &sent) {
+        let response = self.wait(answer).map_err(in_words)?;
+        let results = match cps::stored_batch(&response, &sent) {
             // What it would have said of each.
             Err(CpsError::Refused { status: 503, .. }) => return Err(Problem::Unavailable.into()),
             results => results.map_err(in_words)?,
@@ -81,18 +91,14 @@ impl<'a> Elsewhere<'a> {
         Ok(each.map(|((_, body), result)| result.map_err(|outcome| problem(outcome, body.len()))).collect())
     }
 
-    fn begin_retrieve(&self, part: &[TelephoneNumber]) -> Result<HomeAnswer, EngineError> {
+    fn retrieve_part(&self, part: &[TelephoneNumber]) -> Result<Vec<Vec<Item>>, EngineError> {
         let make = |base: &str| cps::retrieve_batch_request(base, part);
-        self.worker.ask_home(make, CLIENT_ANSWER_BYTES_MAX, self.until)
-    }
-
-    fn end_retrieve(
-        &self,
-        part: &[TelephoneNumber],
-        answer: HomeAnswer,
-    ) -> Result<Vec<Vec<Item>>, EngineError> {
+        let answer = self.ask(make, CLIENT_ANSWER_BYTES_MAX)?;
         let response = match self.wait(answer) {
-            Err(CpsError::Unreachable(ClientError::AnswerTooLarge { .. })) if part.len() > 1 => {
+            // Too large for itself, or beside those of other threads.
+            Err(CpsError::Unreachable(ClientError::AnswerTooLarge { .. } | ClientError::Busy { .. }))
+                if part.len() > 1 =>
+            {
                 return part.iter().map(|&number| self.retrieve(number)).collect();
             }
             response => response.map_err(in_words)?,
@@ -102,6 +108,16 @@ impl<'a> Elsewhere<'a> {
             .into_iter()
             .map(|list| list.map_or_else(|outcome| Err(not_looked_for(outcome)), |items| Ok(shown(items))))
             .collect()
+    }
+
+    fn ask(
+        &self,
+        make: impl FnOnce(&str) -> Result<Request<Bytes>, CpsError>,
+        answer_bytes_max: usize,
+    ) -> Result<HomeAnswer, EngineError> {
+        let asked = self.worker.ask_home(make, answer_bytes_max, self.until);
+        // This call was let in, so the engine has stopped since.
+        asked.map_err(|error| if error.kind() == EngineErrorKind::State { ended() } else { error })
     }
 
     fn wait(&self, answer: HomeAnswer) -> Result<Response<Bytes>, CpsError> {
@@ -125,7 +141,7 @@ fn in_turn<P: Copy, B, T>(
     let mut under_way = VecDeque::new();
     let mut done = Vec::new();
     loop {
-        while under_way.len() < HOME_PARTS_MAX
+        while under_way.len() < HOME_STORE_PARTS_MAX
             && let Some(part) = parts.next()
         {
             under_way.push_back((part, begin(part)?));
@@ -155,15 +171,19 @@ fn shown(items: Vec<(PlacementId, Vec<u8>)>) -> Vec<Item> {
 #[cold]
 fn in_words(error: CpsError) -> EngineError {
     match error {
-        CpsError::Unreachable(ClientError::Abandoned) => {
-            EngineError::new(EngineErrorKind::State, "the engine was stopped; open another")
-        }
+        CpsError::Unreachable(ClientError::Abandoned) => ended(),
         CpsError::Refused { status: 401, .. } => EngineError::new(
             EngineErrorKind::Network,
             "the service wants a token for each store over HTTPS; place the call, or store through its Unix socket",
         ),
         error => error.into(),
     }
+}
+
+#[cold]
+fn ended() -> EngineError {
+    let why = "the engine was stopped before the service had answered; a store may have happened";
+    EngineError::new(EngineErrorKind::Cancelled, why)
 }
 
 #[cold]

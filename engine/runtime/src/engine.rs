@@ -418,14 +418,19 @@ impl Engine {
     }
 
     /// Stops: no new calls and connections, calls being placed or checked are cancelled, up to the configured grace for
-    /// requests under way, then the journal's last write. A second stop does nothing. Listeners served by the host are
+    /// requests under way, of a client for stores and retrievals that wait for the service, then the journal's last write. A second stop does nothing. Listeners served by the host are
     /// the host's to [drain](Hosted::drain) before.
     ///
     /// # Errors
     /// If a reactor had failed before; the engine is stopped nevertheless.
     pub fn stop(&self) -> Result<(), EngineError> {
         let mut life = self.life.lock();
+        if self.config.is_client() {
+            // Nobody comes in while those inside have their answers.
+            self.shared.advance(Stage::Stopped);
+        }
         if let Some(calls) = self.parts.calls.get() {
+            calls.worker.close_home(self.config.drain_grace);
             calls.worker.stop();
         }
         self.shared.advance(Stage::Stopped);
@@ -458,7 +463,7 @@ impl Engine {
         if !self.config.is_client() {
             return Ok(None);
         }
-        Ok(Some(Elsewhere::begin(&self.calls()?.worker, self.config.services.service_deadline)))
+        Elsewhere::begin(&self.calls()?.worker, self.config.services.service_deadline).map(Some)
     }
 
     /// Starts admission, if stores need tokens and it is not started yet.

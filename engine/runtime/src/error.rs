@@ -32,6 +32,8 @@ pub enum EngineErrorKind {
     Network,
     /// The service that a client asks gave no answer in time. A store may have happened.
     TimedOut,
+    /// A client was stopped before its service had answered. A store may have happened.
+    Cancelled,
     /// Stored data is damaged or of another version.
     Data,
 }

@@ -57,8 +57,9 @@ pub(crate) const HOME_PLACEMENTS_MAX: usize = 512;
 /// Numbers in one request of a client's batch. A larger batch goes in parts; a part whose answer is larger than
 /// [`CLIENT_ANSWER_BYTES_MAX`] is asked for number by number, of which each is below it.
 pub(crate) const HOME_NUMBERS_MAX: usize = 64;
-/// Parts of one batch that are under way at once.
-pub(crate) const HOME_PARTS_MAX: usize = 4;
+/// Parts of one batch of stores that are under way at once. Of retrievals it is one: the answers of two at their largest
+/// would take all the memory that a lane has for those of the service.
+pub(crate) const HOME_STORE_PARTS_MAX: usize = 4;
 /// Bytes of a service's answer to a worker's store: a few header fields, or a reason. A larger one is an error.
 pub const STORED_ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of an item in a list as a service writes it: the largest body in base64url, and its reference.

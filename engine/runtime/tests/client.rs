@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -195,19 +196,93 @@ fn while_the_service_is_away_calls_are_refused_at_once_and_when_it_is_back_they_
 fn a_service_that_is_silent_costs_the_deadline_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("herald.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let silent = thread::spawn(move || {
-        let (mut peer, _) = listener.accept().unwrap();
-        while peer.read(&mut [0; 1024]).unwrap_or(0) > 0 {}
+    silence(&socket);
+    // The longer one is beyond the time after which a peer is asked whether it lives.
+    for (deadline, ms) in [("200ms", 200), ("3500ms", 3500)] {
+        let client = client(&socket, &[("service_deadline", deadline)]);
+        let began = Instant::now();
+        assert_eq!(kind(client.store(number(1), &body(1))), Some(EngineErrorKind::TimedOut), "{deadline}");
+        let passed = began.elapsed();
+        let (least, most) = (Duration::from_millis(ms), Duration::from_millis(ms + 1500));
+        assert!((least..most).contains(&passed), "{passed:?} of {deadline}");
+        assert_eq!(counted(&client, "timed_out"), 1.0);
+    }
+}
+
+/// What takes connections at `socket` and reads, and never says anything. Tells when the first bytes of each have come.
+fn silence(socket: &Path) -> Receiver<()> {
+    let (teller, told) = channel();
+    let listener = UnixListener::bind(socket).expect("a socket");
+    thread::spawn(move || {
+        for peer in listener.incoming() {
+            let (mut peer, teller) = (peer.expect("a connection"), teller.clone());
+            thread::spawn(move || {
+                let mut bytes = [0; 1024];
+                let _ = (peer.read(&mut bytes), teller.send(()));
+                while peer.read(&mut bytes).unwrap_or(0) > 0 {}
+            });
+        }
     });
-    let client = client(&socket, &[("service_deadline", "200ms")]);
-    let began = Instant::now();
-    assert_eq!(kind(client.store(number(1), &body(1))), Some(EngineErrorKind::TimedOut));
-    assert!(began.elapsed() >= Duration::from_millis(200));
-    assert_eq!(counted(&client, "timed_out"), 1.0);
+    told
+}
+
+#[test]
+fn a_client_that_stops_has_the_answers_it_waits_for_or_says_that_it_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("herald.sock");
+    let asked = silence(&socket);
+    for (grace, deadline, said) in [
+        // The store has its time, and then the stop goes on.
+        ("20s", "500ms", EngineErrorKind::TimedOut),
+        ("100ms", "20s", EngineErrorKind::Cancelled),
+    ] {
+        let client = client(&socket, &[("service_deadline", deadline), ("drain_grace", grace)]);
+        let began = Instant::now();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| client.store(number(1), &body(1)));
+            asked.recv().unwrap();
+            let stopping = scope.spawn(|| client.stop().unwrap());
+            let waited = waiting.join().unwrap();
+            assert_eq!(kind(waited.clone()), Some(said), "{waited:?} after {grace}");
+            stopping.join().unwrap();
+        });
+        assert!(began.elapsed() < Duration::from_secs(10), "{grace}");
+        assert_eq!(kind(client.store(number(1), &body(1))), Some(EngineErrorKind::State));
+    }
+}
+
+#[test]
+fn the_health_of_a_client_is_what_its_service_said_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("herald.sock");
+    let client = client(&socket, &[]);
+    assert_eq!(client.fault(), None, "it has not asked yet");
+    assert_eq!(kind(client.retrieve(number(1))), Some(EngineErrorKind::Network));
+    assert!(client.fault().is_some_and(|fault| fault.contains("no answer")), "{:?}", client.fault());
+    assert_eq!(client.stats().value("herald_healthy", &[]), Some(0.0));
+    let service = service(&socket);
+    play(&service, &client);
+    assert_eq!(client.fault(), None);
     client.stop().unwrap();
-    drop(client);
-    silent.join().unwrap();
+    assert!(client.fault().is_some());
+}
+
+#[test]
+fn large_answers_are_fetched_in_parts_that_fit_the_memory_for_them() {
+    // Four parts of some 8 MiB each, twice what a service's answers may hold together.
+    const EACH: usize = 150;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("herald.sock");
+    let _service = service(&socket);
+    let client = client(&socket, &[("service_deadline", "60s")]);
+    let large = vec![7; 8192];
+    let full = |index: usize| number(index / 6 * 64 + index % 6);
+    let placements: Vec<_> = (0..24 * EACH).map(|index| (full(index % 24), &*large)).collect();
+    assert!(client.store_batch(&placements).unwrap().iter().all(Result::is_ok));
+    let numbers: Vec<_> = (0..256).map(number).collect();
+    let lists = client.retrieve_batch(&numbers).unwrap();
+    let bytes: usize = lists.iter().flatten().map(|item| item.body.len()).sum();
+    assert!(bytes >= 24 * EACH * large.len(), "{bytes}");
 }
 
 #[test]

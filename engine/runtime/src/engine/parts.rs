@@ -9,7 +9,7 @@ use crate::discovery::{Discoverer, SourceCounters};
 use crate::fetch::Fetcher;
 use crate::plugins::PluginSet;
 use crate::services::{Calls, Services};
-use crate::shared::Shared;
+use crate::shared::{Shared, Stage};
 
 /// Empty places are filled at the start, once.
 pub(crate) struct Parts {
@@ -38,9 +38,16 @@ impl Parts {
         }
     }
 
-    /// Why storing or retrieving would fail now. `None` if both would succeed.
+    /// Why storing or retrieving would fail now. `None` if both would succeed; of a client: if the last one did, or there
+    /// was none.
     pub(crate) fn fault(&self) -> Option<&'static str> {
-        self.shared.fault_here().or_else(|| self.network_fault())
+        let home = self.calls.get().and_then(|calls| calls.worker.home_fault());
+        let fault = match home {
+            // A client's own memory and disk have no part in it.
+            Some(fault) if self.shared.stage() == Stage::Running => fault,
+            _ => self.shared.fault_here(),
+        };
+        fault.or_else(|| self.network_fault())
     }
 
     /// Why somebody on the network would not be served though the engine runs.

@@ -226,6 +226,7 @@ impl Services {
             cps_roots_pem: self.cps_roots_pem()?,
             named_cps: parts.named_cps,
             home: self.settings.service.clone(),
+            home_deadline: self.settings.service_deadline,
             ..WorkerConfig::new(self.fetcher.clone())
         };
         let asker = self.asker.clone().filter(|_| self.settings.wallet.kept > 0);

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use herald_net::sync::Mutex;
+use herald_net::sync::{Condvar, Mutex};
 use herald_net::{Answered, Bytes, ClientError, Exchange, Protocol, Request, Route};
 use herald_stir::services::{Asked, CpsUri};
 
@@ -16,7 +16,8 @@ use super::lane::Message;
 use super::{CallId, Common, HttpsRoutes, Worker};
 use crate::cps;
 use crate::error::{EngineError, EngineErrorKind};
-use crate::limits::HOME_PATIENCE_MS;
+use crate::limits::{CLIENT_DEADLINE_S, HOME_PATIENCE_MS};
+use crate::shared::Stage;
 
 /// The service, and the way to it.
 pub(super) struct Home {
@@ -24,6 +25,16 @@ pub(super) struct Home {
     route: Arc<Route>,
     base: Arc<str>,
     counts: Mutex<HomeCounts>,
+    guests: Mutex<Guests>,
+    guest_left: Condvar,
+}
+
+/// Threads of the host in calls that ask it.
+#[derive(Default)]
+struct Guests {
+    count: usize,
+    /// No more are let in.
+    is_closed: bool,
 }
 
 /// What came of the questions to it.
@@ -37,6 +48,8 @@ struct HomeCounts {
     unreachable: u64,
     /// They were not put, since too much was under way.
     busy: u64,
+    /// What the last one says of the service.
+    fault: Option<&'static str>,
 }
 
 impl HomeCounts {
@@ -48,24 +61,46 @@ impl HomeCounts {
             Err(ClientError::Busy { .. }) => &mut self.busy,
             Err(_) => &mut self.unreachable,
         } += 1;
+        self.fault = match answered {
+            Ok(response) if response.status().is_server_error() => {
+                Some("the service that has the placements refused the last request, look at its health")
+            }
+            Ok(_) => None,
+            Err(ClientError::Busy { .. }) => self.fault,
+            Err(_) => Some("the service that has the placements gave no answer to the last request"),
+        };
     }
 }
 
 impl Home {
-    pub(super) fn new(cps: CpsUri, https: Option<&HttpsRoutes>) -> Result<Self, EngineError> {
-        let (route, base) = match &cps {
+    /// `deadline` is the longest that a thread of the host waits for it.
+    pub(super) fn new(
+        cps: CpsUri,
+        https: Option<&HttpsRoutes>,
+        deadline: Duration,
+    ) -> Result<Self, EngineError> {
+        let (route, base): (_, Arc<str>) = match &cps {
             CpsUri::Unix(path) => {
                 // A service that is an engine speaks HTTP/2, which carries many exchanges on one connection.
                 let route = Route::unix(&**path).protocol(Protocol::Http2);
-                (Arc::new(route), cps::UNIX_BASE.into())
+                (route, cps::UNIX_BASE.into())
             }
             CpsUri::Https(url) => {
                 let none = || wrong("service is asked over HTTPS: set cps_authorities too");
-                (https.ok_or_else(none)?.named.clone(), url.clone())
+                (Route::clone(&https.ok_or_else(none)?.named), url.clone())
             }
             CpsUri::Local => return Err(wrong("service is local: name one elsewhere, or leave it out")),
         };
-        Ok(Self { cps, route, base, counts: Mutex::default() })
+        // Each exchange has its deadline, and none is to be broken off before it.
+        let patience = 2 * deadline.max(Duration::from_secs(CLIENT_DEADLINE_S));
+        Ok(Self {
+            cps,
+            route: Arc::new(route.ping_timeout(patience)),
+            base,
+            counts: Mutex::default(),
+            guests: Mutex::default(),
+            guest_left: Condvar::default(),
+        })
     }
 
     pub(super) fn is(&self, cps: &CpsUri) -> bool {
@@ -94,6 +129,19 @@ impl Common {
             Asked::Retrieve { cps: CpsUri::Local, number } => Asked::Retrieve { cps, number },
             Asked::Store { cps: CpsUri::Local, number, body } => Asked::Store { cps, number, body },
             other => other,
+        }
+    }
+}
+
+/// A thread of the host in a call that asks the service, until this is dropped.
+pub(crate) struct Visit<'a>(&'a Home);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let mut guests = self.0.guests.lock();
+        guests.count -= 1;
+        if guests.is_closed {
+            self.0.guest_left.notify_all();
         }
     }
 }
@@ -156,7 +204,7 @@ impl HomeAnswer {
 impl Worker {
     /// What came of questions to the service that stands in the engine's place, if one does.
     pub(crate) fn home_counts(&self) -> Option<Vec<(&'static str, u64)>> {
-        let HomeCounts { answered, refused, timed_out, unreachable, busy } =
+        let HomeCounts { answered, refused, timed_out, unreachable, busy, .. } =
             *self.common.home.as_ref()?.counts.lock();
         Some(vec![
             ("answered", answered),
@@ -165,6 +213,40 @@ impl Worker {
             ("unreachable", unreachable),
             ("busy", busy),
         ])
+    }
+
+    /// Why the service that stands in the engine's place would do nothing, as far as the last question tells. The outer
+    /// `None` if there is none.
+    pub(crate) fn home_fault(&self) -> Option<Option<&'static str>> {
+        Some(self.common.home.as_ref()?.counts.lock().fault)
+    }
+
+    /// Lets a thread of the host in for one call. Any thread.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::State`] from [`close_home`](Self::close_home) on.
+    pub(crate) fn visit_home(&self) -> Result<Visit<'_>, EngineError> {
+        let home = self.common.home.as_ref().ok_or_else(no_home)?;
+        let mut guests = home.guests.lock();
+        if guests.is_closed {
+            return Err(Stage::Stopped.refusal());
+        }
+        guests.count += 1;
+        Ok(Visit(home))
+    }
+
+    /// Lets no thread in any more, and waits until those inside have left, for `patience` at most.
+    pub(crate) fn close_home(&self, patience: Duration) {
+        let Some(home) = &self.common.home else { return };
+        let began = Instant::now();
+        let mut guests = home.guests.lock();
+        guests.is_closed = true;
+        while guests.count > 0
+            && let Some(left) = patience.checked_sub(began.elapsed())
+            && !left.is_zero()
+        {
+            (guests, _) = home.guest_left.wait_for(guests, left);
+        }
     }
 
     /// Puts a question to the service that stands in the engine's place; `make` makes the request of what its URIs
@@ -182,8 +264,7 @@ impl Worker {
     where
         EngineError: From<E>,
     {
-        let none = || EngineError::new(EngineErrorKind::State, "no service stands in this engine's place");
-        let home = self.common.home.as_ref().ok_or_else(none)?;
+        let home = self.common.home.as_ref().ok_or_else(no_home)?;
         let (asker, told) = sync_channel(1);
         let request = make(&home.base)?;
         let mut question =
@@ -192,6 +273,11 @@ impl Worker {
         self.leave(id, || question.take().map(Message::AskHome))?;
         Ok(HomeAnswer { told, until })
     }
+}
+
+#[cold]
+fn no_home() -> EngineError {
+    EngineError::new(EngineErrorKind::State, "no service stands in this engine's place")
 }
 
 #[cold]

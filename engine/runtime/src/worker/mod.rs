@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle, ThreadId};
+use std::time::Duration;
 
 use herald_core::{Clock, Timestamp};
 use herald_net::{AddressRule, Route, Surroundings};
@@ -27,7 +28,7 @@ use crate::discovery::Discoverer;
 use crate::engine::{Level, Report};
 use crate::error::{EngineError, EngineErrorKind};
 use crate::fetch::Fetcher;
-use crate::limits::{WORKER_CALLS_MAX, WORKER_THREADS_MAX};
+use crate::limits::{SERVICE_DEADLINE_DEFAULT_MS, WORKER_CALLS_MAX, WORKER_THREADS_MAX};
 use crate::shared::{Shared, Stage};
 use crate::wallet::{Holdings, Wallet};
 use call::Work;
@@ -35,7 +36,7 @@ use home::Home;
 use lane::{Inbox, Lane, Message};
 
 pub use call::CallLost;
-pub(crate) use home::{HomeAnswer, NoAnswer};
+pub(crate) use home::{HomeAnswer, NoAnswer, Visit};
 
 /// What a worker works with.
 pub struct WorkerConfig {
@@ -48,6 +49,8 @@ pub struct WorkerConfig {
     pub named_cps: NamedCps,
     /// The service that [`Local`](CpsUri::Local) stands for in place of an engine in process. As good as named.
     pub home: Option<CpsUri>,
+    /// The longest that a thread of the host waits for it.
+    pub home_deadline: Duration,
     /// Fetches documents.
     pub fetcher: Arc<Fetcher>,
     /// The clock that never steps back.
@@ -66,6 +69,7 @@ impl WorkerConfig {
             cps_roots_pem: Vec::new(),
             named_cps: NamedCps::All,
             home: None,
+            home_deadline: Duration::from_millis(SERVICE_DEADLINE_DEFAULT_MS),
             fetcher,
             clock: Arc::new(SystemClock::starting_at(Timestamp::default())),
             wall: wall_clock,
@@ -173,7 +177,7 @@ impl Worker {
             let why = format!("{} worker threads; choose 1 to {WORKER_THREADS_MAX}", config.threads_count);
             return Err(EngineError::new(EngineErrorKind::Argument, why));
         }
-        let (https, home) = routes(&config.cps_roots_pem, config.home)?;
+        let (https, home) = routes(&config.cps_roots_pem, config.home, config.home_deadline)?;
         let common = Arc::new(Common {
             fetcher: config.fetcher,
             host,
@@ -410,15 +414,16 @@ fn stopped() -> EngineError {
 
 /// Whether a worker finds its ways with these authorities, and to what stands in the engine's place.
 pub(crate) fn try_routes(cps_roots_pem: &[u8], home: Option<CpsUri>) -> Result<(), EngineError> {
-    routes(cps_roots_pem, home).map(|_| ())
+    routes(cps_roots_pem, home, Duration::ZERO).map(|_| ())
 }
 
 fn routes(
     cps_roots_pem: &[u8],
     home: Option<CpsUri>,
+    home_deadline: Duration,
 ) -> Result<(Option<HttpsRoutes>, Option<Home>), EngineError> {
     let https = https_routes(cps_roots_pem)?;
-    let home = home.map(|cps| Home::new(cps, https.as_ref())).transpose()?;
+    let home = home.map(|cps| Home::new(cps, https.as_ref(), home_deadline)).transpose()?;
     Ok((https, home))
 }
 
