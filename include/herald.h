@@ -935,6 +935,7 @@ herald_status herald_engine_address(struct herald_engine *engine,
  * Requests and calls under way go on as they began. Of the files all are taken or none: one that is wrong keeps all of
  * them as they were; each plugin is replaced by itself. The error names what stays as it was. Not read again are the
  * configuration itself, cps_authorities and fetch_authorities. Blocks while files are read and plugins open.
+ * HERALD_WRONG_STATE before the start and after the stop.
  */
 herald_status herald_engine_reload(struct herald_engine *engine,
                                    struct herald_error **error);

@@ -242,6 +242,7 @@ pub extern "C" fn herald_engine_address(
 /// Requests and calls under way go on as they began. Of the files all are taken or none: one that is wrong keeps all of
 /// them as they were; each plugin is replaced by itself. The error names what stays as it was. Not read again are the
 /// configuration itself, cps_authorities and fetch_authorities. Blocks while files are read and plugins open.
+/// HERALD_WRONG_STATE before the start and after the stop.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_reload(engine: *mut Engine, error: *mut *mut Error) -> Status {
     call(error, |_| with(engine, |open| boundary::with_signals_blocked(|| Ok(open.engine.reload()?))))
