@@ -152,7 +152,7 @@ mod tests {
         let (mut quota, one, other) = (quota(100), Identity::of(b"SPC 1234"), Identity::of(b"SPC 5678"));
         assert_eq!(quota.charge(one, &key(100), 60, NOW), Ok(()));
         let refused = quota.charge(one, &key(100), 41, NOW);
-        assert_eq!(refused, Err(QuotaRefusal::Used { left: 40, retry_after_s: 1200 }));
+        assert_eq!(refused, Err(QuotaRefusal::Used { left: 40, retry_after_s: 480 }));
         assert_eq!(quota.charge(one, &key(100), 40, NOW), Ok(()));
         assert_eq!(quota.charge(one, &key(101), 100, NOW), Ok(()), "another epoch");
         assert_eq!(quota.charge(other, &key(100), 100, NOW), Ok(()), "another identity");
