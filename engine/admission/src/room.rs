@@ -12,7 +12,7 @@ use herald_core::{PlacementId, Room, TelephoneNumber, Timestamp};
 
 use crate::admission::Admission;
 use crate::item_id::Maker;
-use crate::limits::{FULL_ROOMS, FULL_TICK_MS, room_of_class};
+use crate::limits::{CLASSES_MAX, FULL_ROOMS, FULL_TICK_MS, room_of_class};
 use crate::policy::Class;
 use crate::sync::AtomicU64;
 
@@ -23,12 +23,14 @@ impl Admission {
         RECORDS_PER_NUMBER_LEAST - self.left_to_others()
     }
 
-    /// Whether a store that was accepted under this id finds room under its number, which has room for `room` and holds
-    /// what `live` gives, if it is asked: its token may have [`crate::ClassPolicy::stores_per_number`] there, and its class
-    /// what it need not leave to the others ([`room_of_class`]). Items that were not admitted here, as those from before a
-    /// restart, are nobody's. Threads that ask at once may each find the last place.
+    /// Whether a store that was accepted under this id finds room under its number, which has room for `room` now and holds
+    /// what `live` gives: its token may have [`crate::ClassPolicy::stores_per_number`] there. A class always finds what the
+    /// others leave it ([`room_of_class`]), [`Room::Left`]; beyond it there is room while what lives there and what is left
+    /// to classes that have less are together below `room`. So that holds also when the room is less than before. Items that
+    /// were not admitted here, as those from before a restart, are nobody's and only take room. Threads that ask at once may
+    /// each find the last place.
     ///
-    /// O(what lives there); O(1) for a class that was lately found without room there.
+    /// O(what lives there); O(1) for a class that was lately found without room there, whatever its token has.
     pub fn room(
         &self,
         (id, number): (PlacementId, TelephoneNumber),
@@ -41,31 +43,54 @@ impl Admission {
         if self.full.is_full(number, class, now) {
             return Room::UsedByOthers;
         }
-        let (of_class, of_token) = self.count(&live(), number, maker);
-        if of_token >= self.policy(class).map_or(0, |policy| policy.stores_per_number) {
+        let used = self.count(&live(), number, maker);
+        let share = self.share();
+        if used.of_token >= self.policy(class).map_or(0, |policy| policy.stores_per_number) {
             return Room::UsedByToken;
         }
-        if of_class >= room.saturating_sub(self.left_to_others()) {
-            self.full.note(number, class, now);
-            return Room::UsedByOthers;
+        if used.of_classes.get(usize::from(class.0)).is_some_and(|of_class| *of_class < share) {
+            return Room::Left;
         }
-        Room::Free
+        let classes = used.of_classes.iter().take(self.settings().classes.len());
+        if used.of_nobody + classes.map(|of_class| share.max(*of_class)).sum::<u32>() < room {
+            return Room::Free;
+        }
+        self.full.note(number, class, now);
+        Room::UsedByOthers
     }
 
-    /// How many of `live` are of the class of `maker`, and how many of its token.
-    fn count(&self, live: &[PlacementId], number: TelephoneNumber, maker: Maker) -> (u32, u32) {
-        let makers = live.iter().filter_map(|id| self.ids.maker(*id, number));
-        makers.fold((0, 0), |(of_class, of_token), other| {
-            let (is_of_class, is_of_token) = (other.class() == maker.class(), other.is_of_token_of(maker));
-            (of_class + u32::from(is_of_class), of_token + u32::from(is_of_token))
-        })
+    /// Whose `live` are: which of them are of the token of `maker`.
+    fn count(&self, live: &[PlacementId], number: TelephoneNumber, maker: Maker) -> Used {
+        let mut used = Used { of_classes: [0; CLASSES_MAX], of_nobody: 0, of_token: 0 };
+        for id in live {
+            let other = self.ids.maker(*id, number).filter(|other| self.policy(other.class()).is_some());
+            let class = other.and_then(|other| used.of_classes.get_mut(usize::from(other.class().0)));
+            *class.unwrap_or(&mut used.of_nobody) += 1;
+            used.of_token += u32::from(other.is_some_and(|other| other.is_of_token_of(maker)));
+        }
+        used
+    }
+
+    /// What the others leave to each class under a number: nothing if there is one.
+    fn share(&self) -> u32 {
+        match u32::try_from(self.settings().classes.len()) {
+            Ok(classes @ 2..) => room_of_class(classes),
+            _ => 0,
+        }
     }
 
     /// What each class leaves to the others under a number.
     fn left_to_others(&self) -> u32 {
         let classes = u32::try_from(self.settings().classes.len()).unwrap_or(1);
-        (classes - 1) * room_of_class(classes)
+        (classes - 1) * self.share()
     }
+}
+
+/// Whose placements live under a number.
+struct Used {
+    of_classes: [u32; CLASSES_MAX],
+    of_nobody: u32,
+    of_token: u32,
 }
 
 /// Numbers under which a class was lately found without room, so that who goes on trying costs no look at what is there.

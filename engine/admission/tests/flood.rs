@@ -17,8 +17,8 @@ use herald_admission::{
     RedemptionQueue, Refusal, Settings, Verdict,
 };
 use herald_core::{
-    CoverSchedule, CoverSecret, Gate, GatedStore, Passage, PlacementId, PlacementStore, Retention, Room,
-    Service, TelephoneNumber, Timestamp, X25519Suite,
+    CoverSchedule, CoverSecret, Gate, GatedStore, Passage, PlacementId, PlacementStore, Problem, Retention,
+    Room, Service, TelephoneNumber, Timestamp, X25519Suite,
 };
 use herald_log::limits::record_bytes;
 use herald_log::{LogConfig, LogHandle, PlacementLog};
@@ -434,10 +434,10 @@ impl Scene {
         match verdict {
             Verdict::Accept(id) => self.store(from, number, body, id, now),
             Verdict::AcceptIfRoom(id) => {
-                let rooms = Rooms(&self.admission);
-                match self.service.room(&mut self.log, &rooms, (id, number), now) {
-                    Room::UsedByToken => true,
-                    _ => self.store(from, number, body, Some(id), now),
+                let (rooms, placement) = (Rooms(&self.admission), (number, body));
+                match self.service.store_if_room(&mut self.log, &rooms, placement, id, now) {
+                    Some(stored) => self.keep(from, (number, body), Some(id), stored, now),
+                    None => true,
                 }
             }
             Verdict::Repeat(_) | Verdict::Refuse(_) => false,
@@ -459,6 +459,17 @@ impl Scene {
             }
             _ => self.service.store_as(&mut self.log, &rooms, (number, body), id, now),
         };
+        self.keep(from, (number, body), id, stored, now)
+    }
+
+    fn keep(
+        &mut self,
+        from: u64,
+        (number, body): (TelephoneNumber, &[u8]),
+        id: Option<PlacementId>,
+        stored: Result<PlacementId, Problem>,
+        now: Timestamp,
+    ) -> bool {
         match (from, stored) {
             (HONEST, Ok(id)) => {
                 self.kept.push_back((now.plus_millis(RETENTION_MS), number, id, body.to_vec()));

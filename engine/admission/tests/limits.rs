@@ -81,8 +81,8 @@ fn a_token_has_as_many_placements_under_a_number_as_its_class_says_however_cunni
         let there = if to == target { &live[..] } else { &[] };
         match (verdict, admission.room((id, to), &mut || there.to_vec(), 193, START)) {
             (Verdict::AcceptIfRoom(_), Room::UsedByToken) => refused += 1,
-            (_, Room::Free) if to == target => live.push(id),
-            (_, room) => assert_eq!(room, Room::Free, "nothing else is there"),
+            (_, Room::Left) if to == target => live.push(id),
+            (_, room) => assert_eq!(room, Room::Left, "nothing else is there"),
         }
     }
     assert_eq!((live.len() as u32, refused), (policy.stores_per_number, 125));
@@ -91,7 +91,7 @@ fn a_token_has_as_many_placements_under_a_number_as_its_class_says_however_cunni
     let opening = honest.opening(0, Some(target), BODY);
     let Verdict::Accept(Some(id)) = store(&mut judge, &opening, target, BODY, START) else { panic!() };
     live.push(unknown);
-    assert_eq!(admission.room((id, target), &mut || live.clone(), 193, START), Room::Free);
+    assert_eq!(admission.room((id, target), &mut || live.clone(), 193, START), Room::Left);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_gateway_that_stores_under_many_numbers_is_seldom_looked_at_and_never_refuse
             match store(&mut judge, &honest.continued(counter, to, BODY), to, BODY, START) {
                 Verdict::Accept(_) => {}
                 Verdict::AcceptIfRoom(id) => {
-                    assert_eq!(admission.room((id, to), &mut Vec::new, 193, START), Room::Free);
+                    assert_eq!(admission.room((id, to), &mut Vec::new, 193, START), Room::Left);
                     looked_at += 1;
                 }
                 verdict => panic!("{verdict:?}"),
@@ -137,7 +137,7 @@ fn a_class_leaves_the_others_their_room_under_a_number() {
         (gateways[129], &gateways[..128], 193, Room::Free),
         (gateways[129], &gateways[..129], 193, Room::UsedByOthers),
         (gateways[129], &gateways[..129], 194, Room::Free),
-        (handset, &gateways[..129], 193, Room::Free),
+        (handset, &gateways[..129], 193, Room::Left),
         (PlacementId::from_bytes([5; 16]), &gateways[..129], 193, Room::Free),
     ] {
         // What was found full is taken to be so for a moment.
@@ -149,7 +149,7 @@ fn a_class_leaves_the_others_their_room_under_a_number() {
     let again = |now| admission.room((gateways[129], to), &mut || panic!("not looked at"), 193, now);
     assert_eq!((full(now), again(now.plus_millis(64))), (Room::UsedByOthers, Room::UsedByOthers));
     let other = admission.room((handset, to), &mut || gateways[..129].to_vec(), 193, now);
-    assert_eq!(other, Room::Free, "and of no other class");
+    assert_eq!(other, Room::Left, "and of no other class");
     let alone = service_with(Settings { classes: vec![ClassPolicy::handset()], ..settings() }, START);
     assert_eq!(alone.uncontested(), 193, "one class leaves nothing to others");
 }

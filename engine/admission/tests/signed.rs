@@ -121,7 +121,7 @@ fn a_signer_stores_no_more_under_one_number_than_others_do() {
     assert_eq!(admission.room((id, number), &mut || live.clone(), 193, START), Room::UsedByToken);
     assert_eq!(
         admission.room((id, number), &mut || live[1..].to_vec(), 193, START),
-        Room::Free,
+        Room::Left,
         "what is gone does not count"
     );
 }

@@ -6,7 +6,7 @@ mod common;
 use common::{House, number};
 use herald_core::batch::{self, CREDENTIAL_BYTES, Outcome, Stored};
 use herald_core::{
-    BatchExchange, Effect, Gate, GatedStore, Passage, PlacementId, Problem, Request, Storing,
+    BatchExchange, Effect, Gate, GatedStore, Passage, PlacementId, Problem, Request, Room, Storing,
     TelephoneNumber, Timestamp,
 };
 
@@ -20,6 +20,7 @@ struct Doorkeeper {
 const IN_AS: u8 = 0;
 const IN_ANEW: u8 = 1;
 const AGAIN: u8 = 2;
+const IF_ROOM: u8 = 3;
 
 fn id_of(credential: &[u8; CREDENTIAL_BYTES]) -> PlacementId {
     PlacementId::from_bytes([credential[1]; 16])
@@ -33,6 +34,7 @@ impl Gate for Doorkeeper {
                 IN_AS => Passage::In(Some(id_of(store.credential))),
                 IN_ANEW => Passage::In(None),
                 AGAIN => Passage::Again(id_of(store.credential)),
+                IF_ROOM => Passage::InIfRoom(id_of(store.credential)),
                 _ => Passage::Out(Outcome::Proof),
             });
         }
@@ -40,6 +42,17 @@ impl Gate for Doorkeeper {
 
     fn give_back(&mut self, id: PlacementId, _: TelephoneNumber) {
         self.given_back.push(id);
+    }
+
+    /// A token may have one under a number.
+    fn room(
+        &self,
+        _: (PlacementId, TelephoneNumber),
+        live: &mut dyn FnMut() -> Vec<PlacementId>,
+        _: u32,
+        _: Timestamp,
+    ) -> Room {
+        if live().is_empty() { Room::Free } else { Room::UsedByToken }
     }
 }
 
@@ -117,6 +130,22 @@ fn what_was_let_in_and_cannot_be_kept_is_given_back_and_what_is_gone_is_not_ther
     house.storing = Storing::Impossible;
     answer(&mut house, &mut gate, &body, body.len()).expect_err("the disk is away");
     assert_eq!(gate.asked.len(), 2, "nobody is asked while nothing can be kept");
+}
+
+#[test]
+fn room_is_looked_for_behind_what_was_kept_of_a_batch_and_not_behind_what_was_not() {
+    let (mut house, mut gate) = (House::new(1), Doorkeeper::default());
+    let mut body = batch::begin_gated();
+    let called = number("12225552222");
+    for (mark, bytes) in [(1, 641), (2, 640), (3, 640)] {
+        let credential = credential(IF_ROOM, mark);
+        batch::put_gated(&mut body, &credential, called, &vec![7; bytes]).expect("below the largest");
+    }
+    let told = results(&answer(&mut house, &mut gate, &body, body.len()).expect("a batch"));
+    let id = |mark: u8| PlacementId::from_bytes([mark; 16]);
+    let refused = Stored::Refused;
+    assert_eq!(told, [refused(Outcome::BodySize), Stored::Done(id(2)), refused(Outcome::NumberUsed)]);
+    assert_eq!(gate.given_back, [id(1)]);
 }
 
 #[test]

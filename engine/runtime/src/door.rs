@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use herald_admission::{Refusal, Verdict, directory};
 use herald_core::{
-    BatchExchange, Effect, NotFound, NotStored, PlacementId, Problem, Request, Room, Service, Storing,
+    BatchExchange, Effect, NotFound, NotStored, PlacementId, Problem, Request, Service, Storing,
     TelephoneNumber, Timestamp, batch,
 };
 use herald_journal::{CommitState, Pace, Ticket};
@@ -80,53 +80,23 @@ impl Desk {
         let now = self.shared.clock.now();
         let pace = self.shared.pace(now);
         let session = &mut *self.session.borrow_mut();
-        let refusal = match self.with_room(&gate, session, verdict, number, now) {
-            Verdict::Accept(id) => {
-                let placement = (number, &body[..]);
-                let kept = match storing(pace) {
-                    Storing::Possible => {
-                        session.service.store_as(&mut session.log, &*gate, placement, id, now)
-                    }
-                    Storing::Impossible => {
-                        session.service.tally().not_stored(NotStored::Journal);
-                        Err(Problem::Unavailable)
-                    }
-                };
-                match kept {
-                    Ok(id) => return self.stored(number, id, pace),
-                    Err(problem) => {
-                        if let Some(id) = id {
-                            books.admission.give_back(id, number);
-                        }
-                        return Reply::Ready(Some(http_response(problem.response())));
-                    }
+        let placement = (number, &body[..]);
+        let refusal = match verdict {
+            Verdict::Accept(_) | Verdict::AcceptIfRoom(_) => {
+                match keep_let_in(session, &gate, placement, verdict, storing(pace), now) {
+                    Some(Ok(id)) => return self.stored(number, id, pace),
+                    Some(Err(problem)) => return Reply::Ready(Some(http_response(problem.response()))),
+                    None => Refusal::NumberUsed,
                 }
             }
             Verdict::Repeat(id) if session.service.holds(&mut session.log, number, id, now) => {
                 return self.stored(number, id, pace);
             }
-            Verdict::AcceptIfRoom(_) | Verdict::Repeat(_) => Refusal::Repeated,
+            Verdict::Repeat(_) => Refusal::Repeated,
             Verdict::Refuse(refusal) => refusal,
         };
         session.service.tally().not_stored(NotStored::Token);
         Reply::Ready(Some(refused(books, refusal, now)))
-    }
-
-    /// The verdict on a store under a number, with nothing left to ask.
-    fn with_room(
-        &self,
-        gate: &Gatekeeper,
-        session: &mut Session,
-        verdict: Verdict,
-        number: TelephoneNumber,
-        now: Timestamp,
-    ) -> Verdict {
-        let Verdict::AcceptIfRoom(id) = verdict else { return verdict };
-        match session.service.room(&mut session.log, gate, (id, number), now) {
-            Room::UsedByToken => Verdict::Refuse(Refusal::NumberUsed),
-            // What others use is looked at when it is kept.
-            Room::Free | Room::UsedByOthers => Verdict::Accept(Some(id)),
-        }
     }
 
     fn opened(&self, verdict: Verdict) -> Reply {
@@ -153,6 +123,38 @@ impl Desk {
         self.session.borrow_mut().forget(self.shared.clock.now());
         self.shared.read_elsewhere(work)
     }
+}
+
+/// Keeps a store that was let in; what it used is given back if that cannot be. `None`: its token has stored enough under
+/// the number.
+fn keep_let_in(
+    session: &mut Session,
+    gate: &Gatekeeper,
+    placement: (TelephoneNumber, &[u8]),
+    verdict: Verdict,
+    storing: Storing,
+    now: Timestamp,
+) -> Option<Result<PlacementId, Problem>> {
+    let Session { service, log, .. } = session;
+    let id = match verdict {
+        Verdict::Accept(id) => id,
+        Verdict::AcceptIfRoom(id) => Some(id),
+        Verdict::Repeat(_) | Verdict::Refuse(_) => None,
+    };
+    let kept = match (storing, verdict) {
+        (Storing::Impossible, _) => {
+            service.tally().not_stored(NotStored::Journal);
+            Err(Problem::Unavailable)
+        }
+        (Storing::Possible, Verdict::AcceptIfRoom(id)) => {
+            service.store_if_room(log, gate, placement, id, now)?
+        }
+        (Storing::Possible, _) => service.store_as(log, gate, placement, id, now),
+    };
+    if let (Err(_), Some(id)) = (&kept, id) {
+        gate.admitting().books().admission.give_back(id, placement.0);
+    }
+    Some(kept)
 }
 
 impl Door {

@@ -7,7 +7,7 @@ use super::route::{self, PASSPORT_TYPE, Route};
 use super::tally::NotStored;
 use super::{Service, Storing, item_path};
 use crate::batch::{CREDENTIAL_BYTES, Outcome};
-use crate::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
+use crate::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RECORDS_PER_NUMBER_MAX};
 use crate::number::TelephoneNumber;
 use crate::placement::{NewPlacement, PlacementId, PlacementStore, Refusal};
 use crate::time::Timestamp;
@@ -43,6 +43,9 @@ pub trait Gate {
 pub enum Room {
     /// It does.
     Free,
+    /// It does in what others leave to those like it, for which the number has room up to
+    /// [`RECORDS_PER_NUMBER_MAX`] however low its own bound is now.
+    Left,
     /// Its token has stored enough there.
     UsedByToken,
     /// All that may be there of those like it is there.
@@ -125,36 +128,50 @@ impl Service {
         result.pop().expect("one result for one placement")
     }
 
-    /// What `gate` says of a store that it lets in under this id if there is room.
-    pub fn room(
-        &self,
+    /// Keeps a placement that `gate` has let in under this id if there is room for it. `None`: its token has stored enough
+    /// under the number, and nothing was kept.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store).
+    pub fn store_if_room(
+        &mut self,
         store: &mut dyn PlacementStore,
         gate: &dyn Gate,
-        (id, number): (PlacementId, TelephoneNumber),
+        (number, body): (TelephoneNumber, &[u8]),
+        id: PlacementId,
         now: Timestamp,
-    ) -> Room {
-        let room = self.records_max(number, now);
-        gate.room((id, number), &mut || live_ids(store, number, now), room, now)
+    ) -> Option<Result<PlacementId, Problem>> {
+        let placement = match self.placement(number, body, now) {
+            Ok(placement) => NewPlacement { id, ..placement },
+            Err(problem) => {
+                self.not_stored(&problem);
+                return Some(Err(problem));
+            }
+        };
+        let result = self.contest(store, Some(gate), &placement, now)?;
+        Some(self.tallied(&placement, result))
     }
 
     /// What becomes of a placement for which its number has not surely room: it has while it is not full, and if the gate
-    /// says so. The number's own bound takes a hash to know.
-    #[cold]
+    /// says so. `None`: its token has stored enough there. The number's own bound takes a hash to know.
     pub(super) fn contest(
         &self,
         store: &mut dyn PlacementStore,
         gate: Option<&dyn Gate>,
         placement: &NewPlacement<'_>,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Option<Result<(), Refusal>> {
         let room = self.records_max(placement.number, now);
-        if let Some(gate) = gate {
+        let found = gate.map_or(Room::Free, |gate| {
             let mut live = || live_ids(store, placement.number, now);
-            if gate.room((placement.id, placement.number), &mut live, room, now) != Room::Free {
-                return Err(Refusal::NumberFull);
-            }
+            gate.room((placement.id, placement.number), &mut live, room, now)
+        });
+        match found {
+            Room::Free => Some(store.append(placement, room, now)),
+            Room::Left => Some(store.append(placement, RECORDS_PER_NUMBER_MAX, now)),
+            Room::UsedByToken => None,
+            Room::UsedByOthers => Some(Err(Refusal::NumberFull)),
         }
-        store.append(placement, room, now)
     }
 
     /// Whether a placement of this id is live under the number. Cover is not looked at.
@@ -177,7 +194,8 @@ impl Service {
         Answer { response, effect: Effect::MakeDurable }
     }
 
-    /// Keeps each of `stores` that `gate` lets in, or says at its place in `results`, which is empty, why not.
+    /// Keeps each of `stores` that `gate` lets in, or says at its place in `results`, which is empty, why not. Those that
+    /// need room to be found come behind the others.
     pub fn store_gated(
         &mut self,
         store: &mut dyn PlacementStore,
@@ -188,27 +206,27 @@ impl Service {
     ) {
         let mut passages = Vec::with_capacity(stores.len());
         gate.judge(stores, now, &mut passages);
-        self.look_for_room(store, gate, stores, now, &mut passages);
         let let_in = stores.iter().zip(&passages).filter_map(|(one, passage)| match passage {
             Passage::In(id) => Some((one.number, one.body, *id)),
-            Passage::InIfRoom(id) => Some((one.number, one.body, Some(*id))),
-            Passage::Again(_) | Passage::Out(_) => None,
+            Passage::InIfRoom(_) | Passage::Again(_) | Passage::Out(_) => None,
         });
         let mut kept = Vec::with_capacity(stores.len());
         self.store_each(store, Some(&*gate), let_in, now, &mut kept);
         let mut kept = kept.into_iter();
-        let mut kept = |number, id: Option<PlacementId>, gate: &mut dyn Gate| {
-            kept.next().expect("one for each that was let in").map_err(|problem| {
-                if let Some(id) = id {
-                    gate.give_back(id, number);
-                }
-                Outcome::of_problem(&problem)
-            })
-        };
         for (one, passage) in stores.iter().zip(passages) {
             results.push(match passage {
-                Passage::In(id) => kept(one.number, id, gate),
-                Passage::InIfRoom(id) => kept(one.number, Some(id), gate),
+                Passage::In(id) => {
+                    let kept = kept.next().expect("one for each that was let in");
+                    kept.map_err(|problem| given_back(gate, id, one.number, &problem))
+                }
+                Passage::InIfRoom(id) => {
+                    match self.store_if_room(store, gate, (one.number, one.body), id, now) {
+                        Some(kept) => {
+                            kept.map_err(|problem| given_back(gate, Some(id), one.number, &problem))
+                        }
+                        None => Err(self.not_let_in(Outcome::NumberUsed)),
+                    }
+                }
                 Passage::Again(id) if self.holds(store, one.number, id, now) => Ok(id),
                 Passage::Again(_) => Err(self.not_let_in(Outcome::Used)),
                 Passage::Out(outcome) => Err(self.not_let_in(outcome)),
@@ -221,32 +239,19 @@ impl Service {
         self.tally.not_stored(NotStored::of_outcome(outcome));
         outcome
     }
+}
 
-    /// Turns away those of `stores` that are let in if there is room, and find none behind those before them.
-    fn look_for_room(
-        &self,
-        store: &mut dyn PlacementStore,
-        gate: &dyn Gate,
-        stores: &[GatedStore<'_>],
-        now: Timestamp,
-        passages: &mut [Passage],
-    ) {
-        for index in 0..passages.len() {
-            let Passage::InIfRoom(id) = passages[index] else { continue };
-            let number = stores[index].number;
-            let is_before = |(one, passage): (&GatedStore<'_>, &Passage)| match passage {
-                Passage::In(Some(id)) | Passage::InIfRoom(id) if one.number == number => Some(*id),
-                _ => None,
-            };
-            let before: Vec<_> = stores.iter().zip(&*passages).take(index).filter_map(is_before).collect();
-            let mut live = || [live_ids(store, number, now), before.clone()].concat();
-            let room = self.records_max(number, now);
-            // What others use is looked at when it is kept.
-            if gate.room((id, number), &mut live, room, now) == Room::UsedByToken {
-                passages[index] = Passage::Out(Outcome::NumberUsed);
-            }
-        }
+/// Why one that was let in was not kept, once the gate has it back.
+fn given_back(
+    gate: &mut dyn Gate,
+    id: Option<PlacementId>,
+    number: TelephoneNumber,
+    problem: &Problem,
+) -> Outcome {
+    if let Some(id) = id {
+        gate.give_back(id, number);
     }
+    Outcome::of_problem(problem)
 }
 
 fn live_ids(store: &mut dyn PlacementStore, number: TelephoneNumber, now: Timestamp) -> Vec<PlacementId> {

@@ -377,9 +377,20 @@ impl Service {
         now: Timestamp,
     ) -> Result<PlacementId, Problem> {
         let result = match result {
-            Err(Refusal::NumberFull) => self.contest(store, gate, placement, now),
+            Err(Refusal::NumberFull) => {
+                self.contest(store, gate, placement, now).unwrap_or(Err(Refusal::NumberFull))
+            }
             result => result,
         };
+        self.tallied(placement, result)
+    }
+
+    /// What became of a placement, counted.
+    fn tallied(
+        &self,
+        placement: &NewPlacement<'_>,
+        result: Result<(), Refusal>,
+    ) -> Result<PlacementId, Problem> {
         match result {
             Ok(()) => {
                 self.tally.stored();
