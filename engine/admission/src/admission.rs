@@ -299,12 +299,16 @@ impl Admission {
 
     // ---- Spent tokens ----
 
-    /// Takes a spent token from the journal into the books, before anything is judged.
-    pub fn restore(&self, record: &SpentRecord, now: Timestamp) {
-        if let Some(spent) = self.spent_of(record.epoch, now) {
-            spent.spend(record.token_id);
-            spent.remember(record.token_id, record.first_store, FirstStore::Retry);
+    /// Takes a spent token from the journal into the books, before anything is judged. False if its epoch is over; those of
+    /// epochs to come are taken, as the clock may be behind and be put right.
+    pub fn restore(&self, record: &SpentRecord, now: Timestamp) -> bool {
+        if self.epochs.is_over(record.epoch, now) {
+            return false;
         }
+        let spent = self.spent_in(record.epoch);
+        spent.spend(record.token_id);
+        spent.remember(record.token_id, record.first_store, FirstStore::Retry);
+        true
     }
 
     /// Sessions that are held; one that is over counts for a second or so more. O(sessions there may be).
@@ -319,21 +323,23 @@ impl Admission {
 
     /// The spent tokens of an epoch, if it is accepted at `now`.
     fn spent_of(&self, epoch: u64, now: Timestamp) -> Option<Arc<SpentTokens>> {
-        if !self.epochs.is_accepted(epoch, now) {
-            return None;
-        }
+        self.epochs.is_accepted(epoch, now).then(|| self.spent_in(epoch))
+    }
+
+    /// The spent tokens of an epoch, made if there are none.
+    fn spent_in(&self, epoch: u64) -> Arc<SpentTokens> {
         let find =
             |books: &Books| books.spent.iter().find(|(of, _)| *of == epoch).map(|(_, spent)| spent.clone());
         if let Some(spent) = find(&self.books.read()) {
-            return Some(spent);
+            return spent;
         }
         let mut books = self.books.write();
         if let Some(spent) = find(&books) {
-            return Some(spent);
+            return spent;
         }
         let spent = Arc::new(SpentTokens::new(self.settings.spent_max, &self.spent_secret, self.ids));
         books.spent.push((epoch, spent.clone()));
-        Some(spent)
+        spent
     }
 
     /// What the books say of a token that has no session and is presented with a store.
@@ -583,7 +589,9 @@ fn limit_of(policy: &ClassPolicy) -> Limit {
     Limit { stores: policy.stores, report_costs: policy.report_costs }
 }
 
-/// What stands for a store in the books of spent tokens: nobody can make another of which it also holds.
+/// What stands for a store in the books of spent tokens: nobody can make another of which it also holds. Only with GMAC can
+/// who has the token, for whom it is no hash: with one tag for two stores the token is good for one before a restart and
+/// the other after it.
 pub(crate) fn first_store(
     token: &Presented,
     number: Option<TelephoneNumber>,

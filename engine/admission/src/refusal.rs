@@ -1,7 +1,8 @@
 //! Why a store is refused: which limit, and when to come back.
 //!
-//! A refusal depends on the token and the service's own load, never on what is stored under a number: who fills a number
-//! learns nothing of others here.
+//! A refusal depends on the token, what it has stored itself, and the service's own load, never on what others have under a
+//! number. That a number or a class is full there is no refusal of admission: the service says so, and by a bound that is
+//! blurred.
 
 use core::fmt;
 

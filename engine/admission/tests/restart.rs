@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use herald_admission::{Judge, Judgement, Mode, Presented, Refusal, Seal, SpentRecord, TokenId, Verdict};
+use herald_core::Timestamp;
 
 /// The record that a token's first store leaves in the journal.
 fn spent_before(holder: &Holder, body: &[u8]) -> SpentRecord {
@@ -51,7 +52,8 @@ fn after_a_restart_the_first_store_of_every_token_may_be_repeated_however_many_t
     let admission = service();
     for index in 0..200_000u128 {
         let (token_id, first_store) = (TokenId(index.to_le_bytes()), [5; 16]);
-        admission.restore(&SpentRecord { epoch: START.as_millis() / EPOCH_MS, token_id, first_store }, START);
+        let epoch = START.as_millis() / EPOCH_MS;
+        assert!(admission.restore(&SpentRecord { epoch, token_id, first_store }, START));
     }
     admission.restore(&spent_before(&holder, BODY), START);
     let first = holder.opening(0, Some(number(1)), BODY);
@@ -73,8 +75,25 @@ fn a_record_of_an_epoch_that_is_over_is_passed_over() {
     let record = spent_before(&holder, BODY);
     let later = START.plus_millis(3 * EPOCH_MS);
     let admission = service_with(settings(), later);
-    admission.restore(&record, later);
+    assert!(!admission.restore(&record, later));
     assert_eq!(admission.spent_count(), 0);
+}
+
+#[test]
+fn what_was_restored_while_the_clock_was_behind_is_spent_when_it_is_put_right() {
+    let holder = Holder::now(1, HANDSET);
+    let record = spent_before(&holder, BODY);
+    for behind_ms in [2 * EPOCH_MS, EPOCH_MS, 0] {
+        let behind = Timestamp::from_millis(START.as_millis() - behind_ms);
+        let admission = service_with(settings(), behind);
+        assert!(admission.restore(&record, behind));
+        assert!(admission.advance(behind).is_empty());
+        admission.advance(START);
+        assert_eq!(admission.spent_count(), 1, "{behind_ms} ms behind");
+        let other = holder.opening(0, Some(number(1)), &[8; 640]);
+        let verdict = store(&mut Judge::new(admission), &other, number(1), &[8; 640], START);
+        assert_refused(verdict, Refusal::Spent);
+    }
 }
 
 #[test]

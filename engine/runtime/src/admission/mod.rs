@@ -179,13 +179,12 @@ impl Books {
         text
     }
 
-    /// Takes in what was spent before a restart of an epoch that still counts.
+    /// Takes in what was spent before a restart of an epoch that is not over. How many tokens.
     fn restore_spent(&self, vault: &Vault, epoch: u64, now: Timestamp) -> Result<u64, EngineError> {
         let mut count = 0;
         vault.for_each_spent(epoch, &mut |mark| {
             let record = SpentRecord { epoch, token_id: TokenId(mark.token), first_store: mark.digest };
-            self.admission.restore(&record, now);
-            count += 1;
+            count += u64::from(self.admission.restore(&record, now));
         })?;
         Ok(count)
     }

@@ -154,7 +154,27 @@ fn read_class(class: &str) -> Option<ClassPolicy> {
         return None;
     }
     let usual = if stores <= 16 { ClassPolicy::handset() } else { ClassPolicy::gateway() };
-    let stores_per_number = usual.stores_per_number.max(if stores <= 16 { stores } else { 1 });
+    let stores_per_number = if stores <= 16 { stores } else { usual.stores_per_number };
     let tokens_per_identity = tokens.unwrap_or((LIVE_PER_IDENTITY / stores_per_number).max(1));
     Some(ClassPolicy { name: name.to_owned(), stores, stores_per_number, tokens_per_identity, ..usual })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_identity_may_have_under_a_number_in_an_epoch_makes_its_tokens() {
+        for (class, stores_per_number, tokens) in [
+            ("handset=1", 1, 32),
+            ("handset=4", 4, 8),
+            ("handset=16", 16, 2),
+            ("gateway=256", 2, 16),
+            ("gateway=256:2000", 2, 2000),
+        ] {
+            let policy = read_class(class).expect("a class");
+            let read = (policy.stores_per_number, policy.tokens_per_identity);
+            assert_eq!(read, (stores_per_number, tokens), "{class}");
+        }
+    }
 }
