@@ -193,11 +193,6 @@ pub(crate) fn tokens_left(response: &Response<Bytes>) -> Option<u32> {
     problem(response)?.left
 }
 
-/// Whether a token was refused for its number alone: it is good for others.
-pub(crate) fn is_token_used_for_number(response: &Response<Bytes>) -> bool {
-    problem(response).is_some_and(|problem| problem.kind == "urn:herald:problem:token-number")
-}
-
 fn problem(response: &Response<Bytes>) -> Option<ProblemText<'_>> {
     let body = Some(response.body()).filter(|body| body.len() <= PROBLEM_BYTES_MAX)?;
     serde_json::from_slice(body).ok()
@@ -206,8 +201,6 @@ fn problem(response: &Response<Bytes>) -> Option<ProblemText<'_>> {
 /// What is read of a refusal's body (RFC 9457).
 #[derive(Deserialize)]
 struct ProblemText<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Cow<'a, str>,
     #[serde(borrow)]
     detail: Cow<'a, str>,
     #[serde(default)]

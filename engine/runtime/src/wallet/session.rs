@@ -10,7 +10,6 @@ use herald_net::header::RETRY_AFTER;
 use herald_net::{Answered, StatusCode};
 use parking_lot::Mutex;
 
-use crate::cps;
 use crate::limits::WALLET_WAITERS_MAX;
 use crate::plugins::Token;
 
@@ -181,7 +180,6 @@ impl Payment {
                 && response.headers().get(RETRY_AFTER).is_some_and(|value| value == "0"));
         let is_unspent = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
         let standing = match self.is_first {
-            false if cps::is_token_used_for_number(response) => None,
             _ if wants_another => Some(Standing::Over),
             true if status.is_success() => Some(Standing::Open),
             true if is_unspent && self.session.mode != Mode::Bearer => Some(Standing::Fresh),
@@ -282,16 +280,6 @@ pub(super) mod tests {
         assert_eq!(said(&third), (false, 2));
         assert!(matches!(draw(&session, &told), Drawn::Over(_)), "three stores are all");
         assert!(!session.is_good(6_000));
-    }
-
-    #[test]
-    fn a_token_that_one_number_has_had_enough_of_is_kept_for_others() {
-        let (session, told) = (Session::new(token(7), Mode::Withheld, &key(10, "")), Arc::default());
-        with(draw(&session, &told)).settle(&answer(201, ""));
-        let problem = br#"{"type":"urn:herald:problem:token-number","detail":"enough"}"#;
-        let refused = answer(429, "0").map(|response| response.map(|_| problem.to_vec().into()));
-        assert!(with(draw(&session, &told)).settle(&refused), "it is sent again with another");
-        assert!(session.is_good(6_000));
     }
 
     #[test]
