@@ -17,6 +17,8 @@ const BOB: &str = "12025550123";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often files are read again under calls.
 const RELOADS: usize = 20;
+/// Calls to one number that go on beside each: of all of them fewer than it has room for.
+const CALLS_PER_RELOAD: usize = 150 / RELOADS;
 
 fn number(text: &str) -> TelephoneNumber {
     text.parse().expect("a number")
@@ -119,7 +121,7 @@ fn check(engine: &Engine) -> Checked {
 fn no_call_store_or_retrieval_fails_while_files_are_read_again() {
     let files = Files::new();
     let engine = files.engine();
-    let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (is_over, done, calls_left) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let again = |work: &dyn Fn() -> Result<(), String>| {
         while !is_over.load(Ordering::Relaxed) {
             work().unwrap_or_else(|why| panic!("{why}"));
@@ -127,16 +129,26 @@ fn no_call_store_or_retrieval_fails_while_files_are_read_again() {
         }
     };
     std::thread::scope(|scope| {
-        let (engine, again) = (&engine, &again);
-        scope.spawn(move || again(&|| place(engine)));
+        let (engine, again, calls_left) = (&engine, &again, &calls_left);
+        let take = |left: usize| left.checked_sub(1);
+        scope.spawn(move || {
+            again(&|| match calls_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+                Ok(_) => place(engine),
+                Err(_) => {
+                    std::thread::yield_now();
+                    Ok(())
+                }
+            });
+        });
         scope.spawn(move || {
             again(&|| engine.retrieve(number("12025550199")).map(drop).map_err(|error| error.to_string()))
         });
         for _ in 0..RELOADS {
             files.sign_by(0);
+            calls_left.store(CALLS_PER_RELOAD, Ordering::Relaxed);
             let before = done.load(Ordering::Relaxed);
             engine.reload().unwrap_or_else(|error| panic!("{error}"));
-            while done.load(Ordering::Relaxed) < before + 2 {
+            while calls_left.load(Ordering::Relaxed) > 0 || done.load(Ordering::Relaxed) < before + 2 {
                 std::thread::yield_now();
             }
         }
