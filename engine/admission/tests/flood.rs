@@ -17,8 +17,8 @@ use herald_admission::{
     RedemptionQueue, Refusal, Settings, Verdict,
 };
 use herald_core::{
-    CoverSchedule, CoverSecret, Gate, GatedStore, Passage, PlacementId, PlacementStore, Problem, Retention,
-    Room, Service, TelephoneNumber, Timestamp, X25519Suite,
+    CoverSchedule, CoverSecret, PlacementId, PlacementStore, Problem, Retention, Service, TelephoneNumber,
+    Timestamp, X25519Suite,
 };
 use herald_log::limits::record_bytes;
 use herald_log::{LogConfig, LogHandle, PlacementLog};
@@ -185,31 +185,6 @@ struct Attacker {
     spent: Option<Credential>,
     calls: u64,
     kept: u64,
-}
-
-/// What the gate of a reactor asks the books.
-struct Rooms<'a>(&'a Admission);
-
-impl Gate for Rooms<'_> {
-    fn judge(&mut self, _: &[GatedStore<'_>], _: Timestamp, _: &mut Vec<Passage>) {}
-
-    fn give_back(&mut self, id: PlacementId, number: TelephoneNumber) {
-        self.0.give_back(id, number);
-    }
-
-    fn uncontested(&self) -> u32 {
-        self.0.uncontested()
-    }
-
-    fn room(
-        &self,
-        store: (PlacementId, TelephoneNumber),
-        live: &mut dyn FnMut() -> Vec<PlacementId>,
-        room: u32,
-        now: Timestamp,
-    ) -> Room {
-        self.0.room(store, live, room, now)
-    }
 }
 
 impl Scene {
@@ -434,7 +409,7 @@ impl Scene {
         match verdict {
             Verdict::Accept(id) => self.store(from, number, body, id, now),
             Verdict::AcceptIfRoom(id) => {
-                let (rooms, placement) = (Rooms(&self.admission), (number, body));
+                let (rooms, placement) = (Rooms(self.admission.clone()), (number, body));
                 match self.service.store_if_room(&mut self.log, &rooms, placement, id, now) {
                     Some(stored) => self.keep(from, (number, body), Some(id), stored, now),
                     None => true,
@@ -452,7 +427,7 @@ impl Scene {
         id: Option<PlacementId>,
         now: Timestamp,
     ) -> bool {
-        let rooms = Rooms(&self.admission);
+        let rooms = Rooms(self.admission.clone());
         let stored = match self.protection() {
             Protection::Nothing | Protection::Unshared(_) => {
                 self.service.store(&mut self.log, number, body, now)

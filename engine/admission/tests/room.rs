@@ -4,14 +4,12 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use common::*;
-use herald_admission::{Admission, Class, ClassPolicy, Credential, Judge, Settings, Verdict};
+use herald_admission::{Class, ClassPolicy, Credential, Judge, Settings, Verdict};
 use herald_core::limits::RECORDS_PER_NUMBER_MAX;
 use herald_core::{
-    CoverSchedule, CoverSecret, Gate, GatedStore, Passage, PlacementId, PlacementStore, Random, Retention,
-    Room, Service, TelephoneNumber, Timestamp, X25519Suite,
+    CoverSchedule, CoverSecret, PlacementStore, Random, Retention, Service, TelephoneNumber, Timestamp,
+    X25519Suite,
 };
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 
@@ -21,30 +19,6 @@ const BEFORE: Timestamp = START.plus_millis(RETENTION_MS - 1_000);
 const AFTER: Timestamp = START.plus_millis(RETENTION_MS + 1_000);
 const NUMBERS: u64 = 8;
 const SECRETS: u64 = 4;
-
-struct Rooms(Arc<Admission>);
-
-impl Gate for Rooms {
-    fn judge(&mut self, _: &[GatedStore<'_>], _: Timestamp, _: &mut Vec<Passage>) {}
-
-    fn give_back(&mut self, id: PlacementId, number: TelephoneNumber) {
-        self.0.give_back(id, number);
-    }
-
-    fn uncontested(&self) -> u32 {
-        self.0.uncontested()
-    }
-
-    fn room(
-        &self,
-        store: (PlacementId, TelephoneNumber),
-        live: &mut dyn FnMut() -> Vec<PlacementId>,
-        room: u32,
-        now: Timestamp,
-    ) -> Room {
-        self.0.room(store, live, room, now)
-    }
-}
 
 struct House {
     rooms: Rooms,

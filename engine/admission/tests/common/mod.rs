@@ -10,7 +10,7 @@ use herald_admission::{
     Admission, Class, Continued, Credential, IssuerKey, Judge, Judgement, MacKey, Mode, Presented,
     Redemption, Refusal, Seal, Settings, SpentRecord, StoreInput, Suite, TokenId, TokenInput, Verdict,
 };
-use herald_core::{Random, TelephoneNumber, Timestamp};
+use herald_core::{Gate, GatedStore, Passage, PlacementId, Random, Room, TelephoneNumber, Timestamp};
 use ring::digest::{SHA256, digest};
 
 pub(crate) const NAME: &str = "cps.example";
@@ -193,4 +193,29 @@ pub(crate) fn is_accepted(verdict: Verdict) -> bool {
 #[track_caller]
 pub(crate) fn assert_refused(verdict: Verdict, refusal: Refusal) {
     assert_eq!(verdict, Verdict::Refuse(refusal));
+}
+
+/// What the gate of a reactor asks the books.
+pub(crate) struct Rooms(pub(crate) Arc<Admission>);
+
+impl Gate for Rooms {
+    fn judge(&mut self, _: &[GatedStore<'_>], _: Timestamp, _: &mut Vec<Passage>) {}
+
+    fn give_back(&mut self, id: PlacementId, number: TelephoneNumber) {
+        self.0.give_back(id, number);
+    }
+
+    fn uncontested(&self) -> u32 {
+        self.0.uncontested()
+    }
+
+    fn room(
+        &self,
+        store: (PlacementId, TelephoneNumber),
+        live: &mut dyn FnMut() -> Vec<PlacementId>,
+        room: u32,
+        now: Timestamp,
+    ) -> Room {
+        self.0.room(store, live, room, now)
+    }
 }
