@@ -128,6 +128,8 @@ fn row(course: Course, runs: &[&Run]) -> String {
     };
     let cell = |text: Option<String>| text.unwrap_or_default();
     let kept = |run: &Run| run.plain.is_some();
+    // Where the last forced write took so long that all had expired, there was nothing to recover, and no rate.
+    let recovered = |run: &Run| run.outcome.recovery.filter(|recovery| kept(run) && recovery.records > 0);
     let mut rates: Vec<f64> = runs.iter().map(|run| run.stores_per_s() / 1e3).collect();
     rates.sort_by(f64::total_cmp);
     let rate = format!("{:.0} ({:.0} to {:.0})", rates[rates.len() / 2], rates[0], rates[rates.len() - 1]);
@@ -159,14 +161,14 @@ fn row(course: Course, runs: &[&Run]) -> String {
         ),
         cell(
             median(&|run| {
-                let recovery = run.outcome.recovery.filter(|_| kept(run))?;
+                let recovery = recovered(run)?;
                 Some(recovery.records as f64 / recovery.elapsed.as_secs_f64() / 1e3)
             })
             .map(|value| format!("{value:.0}")),
         ),
         cell(
             median(&|run| {
-                let recovery = run.outcome.recovery.filter(|_| kept(run))?;
+                let recovery = recovered(run)?;
                 Some(recovery.opened.as_secs_f64() / recovery.elapsed.as_secs_f64() * 100.0)
             })
             .map(|value| format!("{value:.0} %")),
