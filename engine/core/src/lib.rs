@@ -5,6 +5,7 @@
 //! disks, clocks, threads or where placements are kept: the last is behind [`PlacementStore`].
 
 pub mod batch;
+mod class;
 mod cover;
 pub mod limits;
 mod name;
@@ -15,6 +16,7 @@ mod service;
 pub mod siphash;
 mod time;
 
+pub use class::PlacementClass;
 pub use cover::{CoverSchedule, CoverSecret, Dummy, SealingSuite, X25519Suite};
 pub use name::nearest_name;
 pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};

@@ -4,8 +4,11 @@
 pub const RETENTION_DEFAULT_MS: u64 = 60_000;
 /// Shorter than this a ringing phone on a slow path finds nothing. Below it the configuration is refused.
 pub const RETENTION_MIN_MS: u64 = 1_000;
-/// Longer-lived classes (messages, RFC 9475) will have a log of their own. Above it the configuration is refused.
+/// What is stored for a call has no use once it rang: RFC 8816 §7.5. Above it the configuration is refused.
 pub const RETENTION_MAX_MS: u64 = 60_000;
+/// Retention of messages (RFC 9475) at most: seven days, about as long as networks keep a message for a phone that is off.
+/// Above it the configuration is refused.
+pub const MESSAGE_RETENTION_MAX_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Signs in a canonical telephone number: E.164 allows 15 digits, RFC 8226 `TelephoneNumber` 15 signs.
 /// A longer number is refused.
@@ -19,7 +22,7 @@ pub const BODY_BUCKETS_BYTES: [usize; 5] = [640, 1024, 2048, 4096, 8192];
 /// The largest body.
 pub const BODY_BYTES_MAX: usize = BODY_BUCKETS_BYTES[BODY_BUCKETS_BYTES.len() - 1];
 
-/// Live placements of one number. A number called more often than this within a retention is a call centre's,
+/// Live placements of one number and class. A number called more often than this within a retention is a call centre's,
 /// which provisions blocks; beyond it a store is refused with 503, so that one number's list stays bounded.
 pub const RECORDS_PER_NUMBER_MAX: u32 = 256;
 /// By how much, as a share 1/n, the bound of a number is lowered at random each retention. A storer who fills a
@@ -34,8 +37,11 @@ pub const STORES_TOGETHER: usize = 64;
 
 /// Windows of one retention that share a cover key. At 60 s a key is forgotten after about an hour.
 pub const COVER_EPOCH_WINDOWS: u64 = 60;
-/// Cover keys held ready: the oldest epoch that may be live and the one after it.
-pub const COVER_EPOCHS_CACHED: usize = 2;
+/// The same where a retention is longer than a call's may be: so a key is forgotten two to three retentions behind its
+/// dummies' birth, not weeks or months.
+pub const COVER_EPOCH_WINDOWS_LONG: u64 = 1;
+/// Cover keys held ready: the oldest epoch that may be live and the two after it.
+pub const COVER_EPOCHS_CACHED: usize = 3;
 /// Epochs a stored cover secret may lie behind the clock (about 11 years at 60 s). Beyond it is damage, and a
 /// new secret is made.
 pub const COVER_EPOCHS_BEHIND_MAX: u64 = 100_000;

@@ -112,8 +112,14 @@ pub enum Refusal {
 
 /// Where placements are kept. One handle serves one thread at a time.
 ///
-/// All placements of a store live equally long, so they expire in the order they came.
+/// All placements of a store live equally long, so they expire in the order they came. Those of another class are in a
+/// store of their own beside it.
 pub trait PlacementStore {
+    /// Where messages are kept, by a store that keeps calls and has them beside it. No other method looks there.
+    fn messages(&mut self) -> Option<&mut dyn PlacementStore> {
+        None
+    }
+
     /// Keeps a placement; when this returns, every reader sees it.
     ///
     /// At `now`, at most `records_max` placements of one number may be live, this one included. Appends and

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::class::PlacementClass;
 use crate::limits;
 
 /// A moment on the engine's clock, in milliseconds since the Unix epoch.
@@ -41,10 +42,10 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// How long a placement may be retrieved: one value for every placement of an engine.
+/// How long a placement may be retrieved: one value for every placement of a class.
 ///
 /// A lifetime chosen by each storer would tell a poller which items are real (they would differ from the
-/// cover), so it belongs to the engine's policy. RFC 8816 §7.5 asks for no more than 60 seconds.
+/// cover), so it belongs to the engine's policy. RFC 8816 §7.5 asks for no more than 60 seconds for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Retention(u64);
 
@@ -52,14 +53,22 @@ impl Retention {
     /// The default: 60 seconds.
     pub const DEFAULT: Self = Self(limits::RETENTION_DEFAULT_MS);
 
-    /// A retention of `millis` milliseconds.
+    /// A retention of calls, of `millis` milliseconds.
     ///
     /// # Errors
     /// Outside [`limits::RETENTION_MIN_MS`] ..= [`limits::RETENTION_MAX_MS`].
     // rfc8816:7.5-1.
     pub const fn from_millis(millis: u64) -> Result<Self, RetentionError> {
-        if millis < limits::RETENTION_MIN_MS || millis > limits::RETENTION_MAX_MS {
-            return Err(RetentionError { millis });
+        Self::of(PlacementClass::Call, millis)
+    }
+
+    /// A retention of `millis` milliseconds for what is of `class`.
+    ///
+    /// # Errors
+    /// Outside [`limits::RETENTION_MIN_MS`] ..= [`PlacementClass::retention_max_ms`].
+    pub const fn of(class: PlacementClass, millis: u64) -> Result<Self, RetentionError> {
+        if millis < limits::RETENTION_MIN_MS || millis > class.retention_max_ms() {
+            return Err(RetentionError { class, millis });
         }
         Ok(Self(millis))
     }
@@ -79,6 +88,7 @@ impl Default for Retention {
 /// A retention outside its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionError {
+    class: PlacementClass,
     millis: u64,
 }
 
@@ -86,10 +96,11 @@ impl fmt::Display for RetentionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a retention of {} ms is outside {} to {} ms; RFC 8816 section 7.5 asks for 60000 ms at most",
+            "a {} retention of {} ms is outside {} to {} ms; RFC 8816 section 7.5 asks for 60000 ms at most for a call",
+            self.class.name(),
             self.millis,
             limits::RETENTION_MIN_MS,
-            limits::RETENTION_MAX_MS
+            self.class.retention_max_ms()
         )
     }
 }

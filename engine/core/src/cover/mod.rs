@@ -167,7 +167,7 @@ impl CoverSchedule {
     }
 
     fn key_of_window(&self, window: u64) -> [u8; 32] {
-        let ahead = epoch_of_window(window).saturating_sub(self.secret.epoch());
+        let ahead = epoch_of_window(self.retention, window).saturating_sub(self.secret.epoch());
         match usize::try_from(ahead).ok().and_then(|ahead| self.epoch_keys.get(ahead)) {
             Some(key) => *key,
             None => self.secret.epoch_key(ahead),

@@ -7,7 +7,9 @@ use core::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::limits::{COVER_EPOCH_WINDOWS, COVER_EPOCHS_BEHIND_MAX};
+use crate::limits::{
+    COVER_EPOCH_WINDOWS, COVER_EPOCH_WINDOWS_LONG, COVER_EPOCHS_BEHIND_MAX, RETENTION_MAX_MS,
+};
 use crate::random::Random;
 use crate::time::{Retention, Timestamp};
 
@@ -103,12 +105,14 @@ pub(super) const fn window_at(retention: Retention, at: Timestamp) -> u64 {
     at.as_millis() / retention.as_millis()
 }
 
-pub(super) const fn epoch_of_window(window: u64) -> u64 {
-    window / COVER_EPOCH_WINDOWS
+/// The epoch of a window, of this retention.
+pub(super) const fn epoch_of_window(retention: Retention, window: u64) -> u64 {
+    let is_long = retention.as_millis() > RETENTION_MAX_MS;
+    window / if is_long { COVER_EPOCH_WINDOWS_LONG } else { COVER_EPOCH_WINDOWS }
 }
 
 /// The epoch of the oldest dummy that may be live at `now`: one born a retention ago. A base dummy counts from
 /// its number's phase, which puts it up to one window further back.
 fn oldest_epoch(retention: Retention, now: Timestamp) -> u64 {
-    epoch_of_window(window_at(retention, now).saturating_sub(2))
+    epoch_of_window(retention, window_at(retention, now).saturating_sub(2))
 }

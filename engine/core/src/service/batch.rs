@@ -7,6 +7,7 @@ use super::route::{self, BatchKind};
 use super::tally::{NotFound, NotStored};
 use super::{Service, Storing, retrieved};
 use crate::batch::{self, CREDENTIAL_BYTES, Front, Outcome};
+use crate::class::PlacementClass;
 use crate::limits::{BATCH_NUMBERS_PER_STEP, BATCH_STEP_BYTES, STORES_TOGETHER};
 use crate::number::TelephoneNumber;
 use crate::placement::{PlacementId, PlacementStore};
@@ -19,6 +20,8 @@ use crate::time::Timestamp;
 #[derive(Clone)]
 pub struct BatchExchange {
     kind: BatchKind,
+    /// Of what is stored.
+    class: PlacementClass,
     /// Whether each placement comes with a credential.
     is_gated: bool,
     has_begun: bool,
@@ -29,7 +32,8 @@ pub struct BatchExchange {
 }
 
 impl BatchExchange {
-    /// Begins to answer a request of which the body is still to come; `None` if it asks for no batch.
+    /// Begins to answer a request of which the body is still to come; `None` if it asks for no batch. `storing` is of the
+    /// request's [class](Request::class).
     ///
     /// # Errors
     /// The refusal of the whole request.
@@ -39,16 +43,23 @@ impl BatchExchange {
             return Err(Problem::BatchMediaType);
         }
         route::accepts(request.accept, batch::MEDIA_TYPE)?;
-        if kind == BatchKind::Stores && storing == Storing::Impossible {
-            return Err(Problem::Unavailable);
+        let mut class = PlacementClass::Call;
+        if kind == BatchKind::Stores {
+            class = request.class()?;
+            storing.of(class)?;
         }
-        Ok(Some(Self { kind, is_gated: false, has_begun: false, kept: Vec::new(), to_pass_over: 0 }))
+        Ok(Some(Self { kind, class, is_gated: false, has_begun: false, kept: Vec::new(), to_pass_over: 0 }))
     }
 
     /// The same where stores need tokens: placements come with credentials, of version [`batch::GATED_VERSION`], and are
     /// stepped through by [`Service::step_gated`].
     pub fn gated(self) -> Self {
         Self { is_gated: self.kind == BatchKind::Stores, ..self }
+    }
+
+    /// The class of all its placements, if it brings some.
+    pub fn class(&self) -> PlacementClass {
+        self.class
     }
 
     /// Whether placements come with credentials.
@@ -152,10 +163,10 @@ impl Service {
     /// done at once is bounded, in records and by [`BATCH_STEP_BYTES`]; repeat it until `input` is empty. The first
     /// step answers with the version alone.
     ///
-    /// The effect is for the results appended here. If it fails, send [`batch::withdraw`] of them instead.
+    /// `storing` and the effect are of the batch's [class](BatchExchange::class). The effect is for the results appended here. If it fails, send [`batch::withdraw`] of them instead.
     ///
     /// # Errors
-    /// [`Problem::BatchVersion`], before anything was answered.
+    /// [`Problem::BatchVersion`], [`Problem::ClassNotKept`], before anything was answered.
     pub fn step_batch(
         &mut self,
         store: &mut dyn PlacementStore,
@@ -165,8 +176,8 @@ impl Service {
         storing: Storing,
         now: Timestamp,
     ) -> Result<Effect, Problem> {
-        let step = Step::new(self, store, None, storing, now, out);
-        step.run(batch, input)
+        let (service, store) = self.of_class(store, batch.class)?;
+        Step::new(service, store, None, storing, now, out).run(batch, input)
     }
 
     /// [`step_batch`](Self::step_batch) where stores need tokens: `gate` lets them in.
@@ -184,7 +195,8 @@ impl Service {
         storing: Storing,
         now: Timestamp,
     ) -> Result<Effect, Problem> {
-        Step::new(self, store, Some(gate), storing, now, out).run(batch, input)
+        let (service, store) = self.of_class(store, batch.class)?;
+        Step::new(service, store, Some(gate), storing, now, out).run(batch, input)
     }
 }
 
@@ -276,7 +288,7 @@ impl<'a> Step<'a> {
     }
 
     fn store(&mut self, run: &mut Run<'_>) {
-        if self.storing == Storing::Impossible {
+        if self.storing != Storing::Possible {
             let count = run.free.len() + run.gated.len();
             let refused = u64::try_from(count).unwrap_or(u64::MAX);
             self.service.tally().not_stored_times(NotStored::Journal, refused);

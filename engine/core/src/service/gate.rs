@@ -87,9 +87,7 @@ impl Request<'_> {
         if !route::is_of_type(self.content_type, PASSPORT_TYPE) {
             return Err(Problem::MediaType);
         }
-        if storing == Storing::Impossible {
-            return Err(Problem::Unavailable);
-        }
+        storing.of(self.class()?)?;
         check_body(self.body).map(|()| Some(number))
     }
 

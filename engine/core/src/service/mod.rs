@@ -1,7 +1,8 @@
 //! The service: a request and the time go in, an answer and what must come before it go out.
 //!
 //! One `Service` serves one thread; the services of an engine share the placements and the cover secret, nothing
-//! else, so they all give the same answers. It does no I/O, reads no clock and knows no journal: durability is
+//! else, so they all give the same answers. Messages, where they are kept, have a service of their own within that of
+//! calls, with a cover of their own: a retriever sees what both show. It does no I/O, reads no clock and knows no journal: durability is
 //! an [`Effect`] for its caller.
 
 mod batch;
@@ -9,6 +10,7 @@ mod gate;
 mod message;
 mod problem;
 mod route;
+mod show;
 mod tally;
 
 use core::fmt::Write as _;
@@ -18,10 +20,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::class::PlacementClass;
 use crate::cover::CoverSchedule;
 use crate::limits::{
-    BLOCK_ANSWER_BYTES_MAX, BODY_BUCKETS_BYTES, EQUALISED_BODIES_MAX, NUMBER_SIGNS_MAX,
-    RECORDS_PER_NUMBER_BLUR, RECORDS_PER_NUMBER_LEAST, RECORDS_PER_NUMBER_MAX, STORES_TOGETHER,
+    BLOCK_ANSWER_BYTES_MAX, NUMBER_SIGNS_MAX, RECORDS_PER_NUMBER_BLUR, RECORDS_PER_NUMBER_LEAST,
+    RECORDS_PER_NUMBER_MAX, STORES_TOGETHER,
 };
 use crate::number::{NumberBlock, TelephoneNumber};
 use crate::placement::{NewPlacement, PlacementId, PlacementStore, Refusal};
@@ -46,13 +49,25 @@ pub struct Item {
     pub body: Vec<u8>,
 }
 
-/// Whether stores can be acknowledged at the moment.
+/// Whether stores of a class can be acknowledged at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storing {
     /// They can.
     Possible,
     /// The disk cannot be written: stores are refused, retrievals go on.
     Impossible,
+    /// Never: the class is not kept.
+    NotKept,
+}
+
+impl Storing {
+    fn of(self, class: PlacementClass) -> Result<(), Problem> {
+        match self {
+            Self::Possible => Ok(()),
+            Self::Impossible => Err(Problem::Unavailable),
+            Self::NotKept => Err(Problem::ClassNotKept(class)),
+        }
+    }
 }
 
 /// The Call Placement Service of one thread.
@@ -62,10 +77,12 @@ pub struct Service {
     blur_key: [u8; 32],
     scratch: Vec<u8>,
     tally: Arc<Tally>,
+    /// Messages, if they are kept.
+    messages: Option<Box<Self>>,
 }
 
 impl Service {
-    /// A service that shows the cover of `cover` and draws ids from `random`.
+    /// A service of calls alone that shows the cover of `cover` and draws ids from `random`.
     pub fn new(cover: CoverSchedule, random: &dyn Random) -> Self {
         Self {
             blur_key: cover.blur_key(),
@@ -73,7 +90,40 @@ impl Service {
             ids: IdStream::new(random.key()),
             scratch: Vec::new(),
             tally: Arc::default(),
+            messages: None,
         }
+    }
+
+    /// The same, which keeps messages too, where its stores have a place for them ([`PlacementStore::messages`]), and shows
+    /// their cover.
+    pub fn and_messages(mut self, cover: CoverSchedule, random: &dyn Random) -> Self {
+        self.messages = Some(Box::new(Self { tally: self.tally.clone(), ..Self::new(cover, random) }));
+        self
+    }
+
+    /// The service of one class and where its placements are: what to [`store`](Self::store) with.
+    ///
+    /// # Errors
+    /// [`Problem::ClassNotKept`].
+    #[inline]
+    pub fn of_class<'a>(
+        &'a mut self,
+        store: &'a mut dyn PlacementStore,
+        class: PlacementClass,
+    ) -> Result<(&'a mut Self, &'a mut dyn PlacementStore), Problem> {
+        match class {
+            PlacementClass::Call => Ok((self, store)),
+            PlacementClass::Message => self.beside(store).ok_or(Problem::ClassNotKept(class)),
+        }
+    }
+
+    /// Messages, if they are kept.
+    #[inline]
+    fn beside<'a>(
+        &'a mut self,
+        store: &'a mut dyn PlacementStore,
+    ) -> Option<(&'a mut Self, &'a mut dyn PlacementStore)> {
+        Some((self.messages.as_deref_mut()?, store.messages()?))
     }
 
     /// What it did so far.
@@ -84,9 +134,12 @@ impl Service {
     /// Forgets the keys of cover that is over. Every call does; this is for a service that is not called.
     pub fn forget(&mut self, now: Timestamp) {
         self.cover.advance(now);
+        if let Some(messages) = &mut self.messages {
+            messages.forget(now);
+        }
     }
 
-    /// Answers one HTTP request of RFC 8816 §9. A batch is a [`BatchExchange`] instead, which knows it by its head.
+    /// Answers one HTTP request of RFC 8816 §9; `storing` is of its [class](Request::class). A batch is a [`BatchExchange`] instead, which knows it by its head.
     pub fn handle(
         &mut self,
         store: &mut dyn PlacementStore,
@@ -100,7 +153,7 @@ impl Service {
         })
     }
 
-    /// Keeps a sealed PASSporT under the called number, for one retention from `now`. The caller then makes it
+    /// Keeps a sealed PASSporT of this service's class under the called number, for one retention from `now`. The caller then makes it
     /// durable.
     ///
     /// # Errors
@@ -171,97 +224,6 @@ impl Service {
         }
     }
 
-    /// Everything under the called number at `now`, placements and cover, in the order of ids. At least one item.
-    ///
-    /// The time it takes depends on how many items there are, not on which of them are real.
-    pub fn retrieve(
-        &mut self,
-        store: &mut dyn PlacementStore,
-        number: TelephoneNumber,
-        now: Timestamp,
-    ) -> Vec<Item> {
-        let mut items = Vec::new();
-        store.for_each_live(number, now, &mut |real| {
-            items.push(Item { id: real.id, expires_at: real.expires_at, body: real.body.to_vec() });
-        });
-        self.covered(number, items, now)
-    }
-
-    /// What [`retrieve`](Self::retrieve) gives for each of `numbers`, in their order; what is stored under them is
-    /// fetched from memory together.
-    pub fn retrieve_batch(
-        &mut self,
-        store: &mut dyn PlacementStore,
-        numbers: &[TelephoneNumber],
-        now: Timestamp,
-    ) -> Vec<Vec<Item>> {
-        let mut lists = vec![Vec::new(); numbers.len()];
-        store.for_each_live_batch(numbers, now, &mut |index, real| {
-            lists[index].push(Item { id: real.id, expires_at: real.expires_at, body: real.body.to_vec() });
-        });
-        numbers.iter().zip(lists).map(|(number, items)| self.covered(*number, items, now)).collect()
-    }
-
-    /// The placements of a number among its cover, in the order of ids.
-    // rfc8816:6.2-1.
-    fn covered(&mut self, number: TelephoneNumber, mut items: Vec<Item>, now: Timestamp) -> Vec<Item> {
-        self.tally.retrieved();
-        self.cover.advance(now);
-        for real in items.iter().take(EQUALISED_BODIES_MAX) {
-            self.cover.spend_a_body(&real.id, real.body.len(), &mut self.scratch);
-        }
-        for dummy in self.cover.live(number, now) {
-            let mut body = Vec::with_capacity(dummy.body_bytes);
-            self.cover.write_body(&dummy, &mut body);
-            items.push(Item { id: dummy.id, expires_at: dummy.expires_at, body });
-        }
-        items.sort_unstable_by_key(|item| item.id);
-        items
-    }
-
-    /// The item `id` of a number, if it is live at `now`.
-    pub fn item(
-        &mut self,
-        store: &mut dyn PlacementStore,
-        number: TelephoneNumber,
-        id: PlacementId,
-        now: Timestamp,
-    ) -> Option<Item> {
-        self.cover.advance(now);
-        let mut found = None;
-        store.find_live(number, id, now, &mut |real| {
-            found = Some(Item { id, expires_at: real.expires_at, body: real.body.to_vec() });
-        });
-        let dummy = self.cover.live(number, now).into_iter().find(|dummy| dummy.id == id);
-        match (&found, dummy) {
-            (None, Some(dummy)) => {
-                let mut body = Vec::with_capacity(dummy.body_bytes);
-                self.cover.write_body(&dummy, &mut body);
-                found = Some(Item { id, expires_at: dummy.expires_at, body });
-            }
-            (found, _) => {
-                let body_bytes = found.as_ref().map_or(BODY_BUCKETS_BYTES[0], |real| real.body.len());
-                self.cover.spend_a_body(&id, body_bytes, &mut self.scratch);
-            }
-        }
-        found
-    }
-
-    /// The ids under the called number at `now`, in order. At least one.
-    pub fn list(
-        &mut self,
-        store: &mut dyn PlacementStore,
-        number: TelephoneNumber,
-        now: Timestamp,
-    ) -> Vec<PlacementId> {
-        self.tally.listed();
-        self.cover.advance(now);
-        let mut ids: Vec<_> = self.cover.live(number, now).iter().map(|dummy| dummy.id).collect();
-        store.for_each_live_id(number, now, &mut |id| ids.push(id));
-        ids.sort_unstable();
-        ids
-    }
-
     /// Counts a request that was refused, unless it is a store of which the placement was, which is counted already.
     #[cold]
     fn turn_away(&self, request: &Request<'_>, problem: &Problem) {
@@ -295,10 +257,10 @@ impl Service {
                 if !is_of_type(request.content_type, PASSPORT_TYPE) {
                     return Err(Problem::MediaType);
                 }
-                if storing == Storing::Impossible {
-                    return Err(Problem::Unavailable);
-                }
-                let id = self.store(store, number, request.body, now)?;
+                let class = request.class()?;
+                storing.of(class)?;
+                let (service, store) = self.of_class(store, class)?;
+                let id = service.store(store, number, request.body, now)?;
                 Ok(Self::stored(number, id))
             }
             Route::List { number, inline: false } => {

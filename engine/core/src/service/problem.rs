@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::message::Response;
 use crate::batch;
+use crate::class::PlacementClass;
 use crate::limits::{BLOCK_NUMBERS_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RETRY_AFTER_S, TARGET_BYTES_MAX};
 use crate::number::{BlockError, NumberError};
 use crate::placement::{IdError, Refusal};
@@ -35,6 +36,10 @@ pub enum Problem {
     NotAcceptable(&'static str),
     /// The body is not said to be a PASSporT.
     MediaType,
+    /// The body is said to be of a class that does not exist, or of two.
+    UnknownClass,
+    /// This class of placements is not kept here.
+    ClassNotKept(PlacementClass),
     /// The body is not said to be a batch.
     BatchMediaType,
     /// The body is empty or begins with another version than this, which is taken here.
@@ -97,7 +102,11 @@ impl Problem {
             Self::Keys(KeyProblem::Older) => 409,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
-            Self::MediaType | Self::BatchMediaType | Self::Keys(KeyProblem::MediaType) => 415,
+            Self::MediaType
+            | Self::UnknownClass
+            | Self::ClassNotKept(_)
+            | Self::BatchMediaType
+            | Self::Keys(KeyProblem::MediaType) => 415,
             Self::BodySize(_) | Self::Keys(KeyProblem::Bundle(_)) => 422,
             Self::Keys(KeyProblem::TooOften) => 429,
             Self::Full(_) | Self::Unavailable | Self::Keys(KeyProblem::Full) => 503,
@@ -136,6 +145,7 @@ impl Problem {
             Self::Method(_) => "method",
             Self::NotAcceptable(_) => "accept",
             Self::MediaType | Self::BatchMediaType => "media-type",
+            Self::UnknownClass | Self::ClassNotKept(_) => "class",
             Self::BatchVersion(_) => "batch",
             Self::TargetTooLong => "target",
             Self::BodySize(_) | Self::BodyTooLarge => "body-size",
@@ -162,6 +172,8 @@ impl Problem {
             Self::Method(_) => "Method not allowed",
             Self::NotAcceptable(_) => "Not acceptable",
             Self::MediaType => "Not a PASSporT",
+            Self::UnknownClass => "Not a class of placements",
+            Self::ClassNotKept(_) => "This class of placements is not kept",
             Self::BatchMediaType | Self::BatchVersion(_) => "Not a batch",
             Self::TargetTooLong => "Request target too long",
             Self::BodySize(_) => "Not the size of a sealed PASSporT",
@@ -209,6 +221,15 @@ impl fmt::Display for Problem {
             Self::Method(allowed) => write!(f, "this resource takes {allowed}"),
             Self::NotAcceptable(types) => write!(f, "this resource is offered as {types}"),
             Self::MediaType => f.write_str("send the sealed PASSporT with Content-Type: application/passport"),
+            Self::UnknownClass => f.write_str(
+                "the parameter class of Content-Type is call, which is meant without it, or message, and given once",
+            ),
+            Self::ClassNotKept(class) => write!(
+                f,
+                "this service keeps no placements of class {}; its operator would set {}_retention",
+                class.name(),
+                class.name()
+            ),
             Self::BatchMediaType => write!(f, "send the batch with Content-Type: {}", batch::MEDIA_TYPE),
             Self::BatchVersion(batch::GATED_VERSION) => write!(
                 f,

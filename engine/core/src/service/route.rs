@@ -3,6 +3,7 @@
 use super::message::Request;
 use super::problem::Problem;
 use crate::batch;
+use crate::class::PlacementClass;
 use crate::limits::{BLOCK_NUMBERS_MAX, TARGET_BYTES_MAX};
 use crate::number::{NumberBlock, TelephoneNumber};
 use crate::placement::PlacementId;
@@ -93,6 +94,14 @@ impl Route {
 }
 
 impl Request<'_> {
+    /// The class of what the request stores, if it does. Depends on `Content-Type` alone.
+    ///
+    /// # Errors
+    /// [`Problem::UnknownClass`].
+    pub fn class(&self) -> Result<PlacementClass, Problem> {
+        class(self.content_type)
+    }
+
     /// Whether the answer shows the bodies of placements, if there are any: what is asked for by number with bodies, or
     /// by id. Depends on the request alone.
     pub fn asks_for_bodies(&self) -> bool {
@@ -162,9 +171,30 @@ fn no_query(query: Option<&str>) -> Result<(), Problem> {
     if query.unwrap_or("").is_empty() { Ok(()) } else { Err(Problem::Query) }
 }
 
-/// Whether a body is said to be of type `wanted` (parameters are ignored).
+/// Whether a body is said to be of type `wanted`, whatever the parameters.
 pub(super) fn is_of_type(content_type: Option<&str>, wanted: &str) -> bool {
     content_type.is_some_and(|value| media_type(value).eq_ignore_ascii_case(wanted))
+}
+
+/// The class that a body is said to be of, by the parameter `class` of its type.
+fn class(content_type: Option<&str>) -> Result<PlacementClass, Problem> {
+    let Some((_, parameters)) = content_type.and_then(|value| value.split_once(';')) else {
+        return Ok(PlacementClass::Call);
+    };
+    let mut said = parameters.split(';').filter_map(|parameter| {
+        let (name, value) = parameter.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("class").then(|| unquoted(value))
+    });
+    match (said.next(), said.next()) {
+        (None, _) => Ok(PlacementClass::Call),
+        (Some(name), None) => PlacementClass::from_name(name).ok_or(Problem::UnknownClass),
+        (Some(_), Some(_)) => Err(Problem::UnknownClass),
+    }
+}
+
+/// A value of a parameter, which may stand between quotes (RFC 9110 §5.6.6).
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
 /// The first form in the client's `Accept` that there is; quality 0 excludes.

@@ -15,7 +15,7 @@ pub enum NotStored {
     Request,
     /// The number is none.
     Number,
-    /// The media type is another.
+    /// The media type is another, or of a class that is not kept.
     MediaType,
     /// The body has none of the sizes of a sealed PASSporT.
     BodySize,
@@ -72,7 +72,10 @@ impl NotStored {
     pub const fn of_problem(problem: &Problem) -> Self {
         match problem {
             Problem::Number(_) => Self::Number,
-            Problem::MediaType | Problem::BatchMediaType => Self::MediaType,
+            Problem::MediaType
+            | Problem::UnknownClass
+            | Problem::ClassNotKept(_)
+            | Problem::BatchMediaType => Self::MediaType,
             Problem::BodySize(_) | Problem::BodyTooLarge => Self::BodySize,
             Problem::Full(Refusal::NumberFull) => Self::NumberFull,
             Problem::Full(Refusal::StoreFull) => Self::MemoryFull,

@@ -71,6 +71,8 @@ pub(crate) struct MemoryStore {
     placements: BTreeMap<TelephoneNumber, Vec<Kept>>,
     /// Refuses every append as full.
     pub(crate) full: bool,
+    /// Messages, if they are kept.
+    pub(crate) messages: Option<Box<Self>>,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,10 @@ struct Kept {
 }
 
 impl PlacementStore for MemoryStore {
+    fn messages(&mut self) -> Option<&mut dyn PlacementStore> {
+        self.messages.as_deref_mut().map(|messages| messages as &mut dyn PlacementStore)
+    }
+
     fn append(
         &mut self,
         placement: &NewPlacement<'_>,
@@ -164,6 +170,16 @@ impl House {
             storing: Storing::Possible,
             now: START,
         }
+    }
+
+    /// One that keeps messages too.
+    pub(crate) fn with_messages(seed: u64, retention: Retention) -> Self {
+        let Self { service, .. } = Self::new(seed);
+        let random = SeededRandom::new(seed ^ 0x5555);
+        let secret = CoverSecret::generate(&random, retention, START);
+        let cover = CoverSchedule::new(secret, retention, Box::new(X25519Suite));
+        let store = MemoryStore { messages: Some(Box::default()), ..MemoryStore::default() };
+        Self { service: service.and_messages(cover, &random), store, ..Self::new(seed) }
     }
 
     pub(crate) fn ask(&mut self, request: &Request<'_>) -> Answer {
