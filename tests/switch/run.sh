@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # A real call path: SIPp -> Kamailio that places -> Kamailio as gateway (numbers alone) -> Kamailio that checks -> SIPp,
-# with two Call Placement Services. CALLS calls (300), a tenth of them with a forged number, RATE a second (60).
-# Then a service is killed and started again while calls go on. Then the same path without Herald, to compare.
+# with two Call Placement Services. CALLS calls (300), a tenth of them with a forged number, RATE a second (60). Then a
+# service is killed and started again while calls go on, a service hangs while callers give up, files are reloaded, and
+# the memory of the switches is looked at. At last, ROUNDS times (1), calls with Herald and in turn without it, on the same
+# switches without its functions: for the delay and the speed. Figures need PROFILE=release: debug says nothing of either.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$here/../../scripts/lib.sh"
 cd "$root"
 
-calls=${CALLS:-300} rate=${RATE:-60}
+calls=${CALLS:-300} rate=${RATE:-60} rounds=${ROUNDS:-1}
+# Calls at a time when it is asked how many a second there can be.
+together=16
+# The sum of what the examples allow for placing and for checking, and as much again for all else that takes time here.
+deadlines_ms=2000 longest_ms=4000
+# What memory may grow by, however many calls there were: lists that are made once, and the arenas of malloc.
+leak_bytes=16384 growth_bytes=$((16 << 20))
 modules=$root/engine/integrations/kamailio
 profile=${PROFILE:-debug}
 herald=$(realpath "$target")/$profile/herald
@@ -17,7 +25,9 @@ work=$(mktemp -d)
 processes=()
 finish() {
     local pid
+    # Also those that are stopped.
     for pid in "${processes[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${processes[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     [ -n "${KEEP:-}" ] || rm -rf "$work"
 }
@@ -82,126 +92,249 @@ keys = ["bob/sealing.pub.jwk"]
 TOML
 
 # ---- Kamailio ----
+# Ports of the phone that answers, of the three switches, and of the same three without Herald.
 mapfile -t ports < <(python3 - <<'PY'
 import socket
-taken = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(6)]
+taken = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(7)]
 for one in taken:
     one.bind(("127.0.0.1", 0))
     print(one.getsockname()[1])
 PY
 )
-# switch ROLE [OPTION...]: starts a Kamailio with the example of this role.
+# switch SET ROLE FIRST [OPTION...]: starts a Kamailio with the example of this role; FIRST is the set's first port.
 switch() {
-    local role=$1
-    shift
-    sed -e "s#/etc/herald#$work#g" -e "s#\"herald.so\"#\"$work/herald.so\"#" -e "s/:5060/:${ports[0]}/" \
-        -e "s/:5070/:${ports[1]}/" -e "s/:5080/:${ports[2]}/" -e "s/:5090/:${ports[3]}/" \
-        "$modules/examples/$role.cfg" >"$work/$role.cfg"
-    mkdir -p "$work/$role"
-    kamailio -DD -E -f "$work/$role.cfg" -P "$work/$role.pid" -m 256 -M 16 -Y "$work/$role" "$@" \
-        >"$work/$role.log" 2>&1 &
+    local role=$2 first=$3 folder=$work/$1/$2
+    shift 3
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    sed -e "s#/etc/herald#$work#g" -e "s#\"herald.so\"#\"$work/herald.so\"#" -e "s/:5060/:${ports[first]}/" \
+        -e "s/:5070/:${ports[first + 1]}/" -e "s/:5080/:${ports[first + 2]}/" -e "s/:5090/:${ports[0]}/" \
+        -e '/"ctl.so"/a loadmodule "kex.so"' "$modules/examples/$role.cfg" >"$folder/cfg"
+    kamailio -DD -E -f "$folder/cfg" -P "$folder/pid" -m 256 -M 16 -Y "$folder" "$@" >"$folder/log" 2>&1 &
     processes+=($!)
 }
-switches() {
-    local role
-    for role in originating gateway terminating; do switch "$role" "$@"; done
-    sleep 1
-    for role in originating gateway terminating; do
-        [ -s "$work/$role.pid" ] || fail "Kamailio ($role) does not start: $(tail -n 5 "$work/$role.log")"
+# answers SET ROLE: until this Kamailio does.
+answers() {
+    for _ in $(seq 200); do
+        ! ask "$1/$2" core.uptime >/dev/null || return 0
+        sleep 0.05
     done
+    fail "Kamailio ($1, $2) does not start: $(tail -n 5 "$work/$1/$2/log")"
 }
-stop_switches() {
-    local role pid
-    for role in originating gateway terminating; do
-        pid=$(cat "$work/$role.pid")
-        kill "$pid"
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
-    done
+stop_switch() {
+    local pid
+    pid=$(cat "$work/$1/$2/pid")
+    kill "$pid"
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 
+# ask SET/ROLE COMMAND [ARGUMENT...]: what Kamailio answers.
+ask() { kamcmd -s "unix:$work/$1/kamailio_ctl" "${@:2}" 2>&1; }
 # counter ROLE NAME: one of the module's statistics.
-counter() {
-    kamcmd -s "unix:$work/$1/kamailio_ctl" cnt.get herald "$2" 2>&1 | tr -dc 0-9
+counter() { ask "with/$1" cnt.get herald "$2" | tr -dc 0-9-; }
+# expect ROLE NAME VALUE: it becomes this within five seconds.
+expect() {
+    for _ in $(seq 100); do
+        [ "$(counter "$1" "$2")" != "$3" ] || return 0
+        sleep 0.05
+    done
+    fail "the $1 switch says $2=$(counter "$1" "$2") instead of $3"
 }
 
 # ---- Calls ----
+# Who calls whom, and with which code a forged call is refused: in turn a number that others call all the time, and one
+# that nobody else calls.
 python3 - "$work" <<'PY'
 import sys
 work = sys.argv[1]
-def write(name, callers, blocks):
+def write(name, rows):
     with open(f"{work}/{name}.csv", "w") as file:
-        file.write("SEQUENTIAL\n")
-        for index in range(400):
-            file.write(f"{callers[index % len(callers)]};{blocks[index % 2]}{index:04d}\n")
-write("genuine", [f"120255501{index:02d}" for index in range(20)], ["1222555", "1222556"])
-# To numbers that others call too, and to numbers that nobody else calls.
-write("forged", [f"120255502{index:02d}" for index in range(20)], ["1222555", "1222557"])
+        file.write("SEQUENTIAL\n" + "".join(";".join(row) + "\n" for row in rows))
+alice = [f"120255501{index:02d}" for index in range(20)] * 20
+forger = [f"120255502{index:02d}" for index in range(20)] * 20
+write("genuine", [(alice[index], f"{('1222555', '1222556')[index % 2]}{index:04d}") for index in range(400)])
+write("of-one", [(alice[index], f"1222555{index:04d}") for index in range(400)])
+write("busy", [(alice[index], f"1222555900{index}") for index in range(10)])
+write("forged", [(forger[index], f"1222555900{index // 2 % 10}", "403") if index % 2 else
+                 (forger[index], f"1222557{index:04d}", "428") for index in range(400)])
 PY
-# phones SCENARIO WHO PORT COUNT RATE VERDICT NAME: SIPp's calls; its exit code says whether all went as expected.
+# phones SCENARIO WHO PORT COUNT RATE VERDICT NAME [AT_A_TIME [OPTION...]]: SIPp's calls; its exit code says whether all
+# went as expected.
 phones() {
     sed "s#VERDICT\"#$6\"#" "tests/switch/$1.xml" >"$work/$7.xml"
     # One socket for all, on a port the kernel chooses.
-    (cd "$work" && sipp 127.0.0.1:"$3" -sf "$7.xml" -inf "$2.csv" -m "$4" -r "$5" -i 127.0.0.1 -nostdin -trace_rtt \
-        -rtt_freq 1 -trace_err -error_file "$7.errors" -trace_logs -log_file "$7.logs" -timeout 180 \
-        >"$7.out" 2>&1)
+    (cd "$work" && exec sipp 127.0.0.1:"$3" -sf "$7.xml" -inf "$2.csv" -m "$4" -r "$5" -l "${8:-10000}" -i 127.0.0.1 \
+        -nostdin -trace_shortmsg -shortmessage_file "$7.messages" -trace_err -error_file "$7.errors" -trace_logs \
+        -log_file "$7.logs" \
+        -timeout $(($4 / $5 + 60)) "${@:9}" >"$7.out" 2>&1)
 }
-# figures NAME: median and 99th percentile of the time to the answer, and calls a second.
-figures() {
-    python3 - "$work" "$1" <<'PY'
-import glob, sys
-work, name = sys.argv[1:]
-times = []
-for path in glob.glob(f"{work}/{name}_*_rtt.csv"):
-    for line in open(path).read().splitlines()[1:]:
-        times.append(float(line.split(";")[1]))
-times.sort()
-at = lambda share: times[min(len(times) - 1, int(share * len(times)))]
-print(f"{len(times)} answers, {at(0.5):.1f} ms at the median, {at(0.99):.1f} ms at the 99th percentile")
-PY
+# why NAME: the last of what SIPp says of these calls.
+why() { tail -n 3 "$work/$1.errors" 2>/dev/null || true; }
+# count PATTERN NAME: lines of the log of these calls that have it.
+count() { grep -c -- "$1" "$work/$2.logs" || true; }
+figures() { python3 "$root/tests/switch/figures.py" "$1" "$work" "${@:2}"; }
+# in_time NAME: no call waited longer than the deadlines allow.
+in_time() {
+    local longest
+    longest=$(figures longest "$1")
+    [ "$longest" -le "$longest_ms" ] || fail "a call waited $longest ms, where the deadlines add up to $deadlines_ms ms"
 }
 
-(cd "$work" && exec sipp -sf "$root/tests/switch/uas.xml" -i 127.0.0.1 -p "${ports[3]}" -nostdin >uas.out 2>&1) &
+# ---- Memory ----
+# memory ROLE: bytes in use of shared memory, of all processes' private memory, and resident of the engine's process.
+memory() {
+    local shared private resident pid
+    shared=$(ask "with/$1" core.shmmem | awk '$1 == "used:" { print $2 }')
+    private=$(ask "with/$1" pkg.stats | awk '$1 == "used:" { sum += $2 } END { print sum }')
+    pid=$(ask "with/$1" core.psx | awk '$1 == "PID:" { pid = $2 } /Herald/ { print pid }')
+    resident=$(awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$pid/status")
+    printf '%s %s %s\n' "$shared" "$private" "$resident"
+}
+# at_rest: until no transaction is kept any more.
+at_rest() {
+    local role
+    for role in "${roles[@]}"; do
+        for _ in $(seq 300); do
+            [ "$(ask "with/$role" tm.stats | awk '$1 == "current:" { print $2 }')" != 0 ] || break
+            sleep 0.1
+        done
+    done
+}
+
+roles=(originating gateway terminating)
+(cd "$work" && exec sipp -sf "$root/tests/switch/uas.xml" -i 127.0.0.1 -p "${ports[0]}" -nostdin >uas.out 2>&1) &
 processes+=($!)
+for role in "${roles[@]}"; do
+    switch with "$role" 1
+    switch without "$role" 4 -A WITHOUT_HERALD
+done
+for role in "${roles[@]}"; do
+    answers with "$role"
+    answers without "$role"
+done
+phones caller genuine "${ports[1]}" 60 60 accept first || fail "the first calls are not accepted: $(why first)"
+at_rest
+for role in "${roles[@]}"; do memory "$role" >"$work/$role.before"; done
 
+# ---- All calls, a tenth of them forged ----
+genuine=$((calls - calls / 10)) forged=$((calls / 10)) lasts_s=$((calls / rate))
 say "switch: $calls calls, $rate a second, a tenth of them forged"
-switches
-phones forger forged "${ports[1]}" $((calls / 10)) $((rate / 10)) "" forged &
-forging=$!
 began=$SECONDS
-phones caller genuine "${ports[0]}" $((calls - calls / 10)) $((rate - rate / 10)) "accept" genuine ||
-    fail "a genuine call was not accepted: $(tail -n 3 "$work/genuine.errors" 2>/dev/null)"
-wait "$forging" || fail "a forged call was not refused: $(tail -n 3 "$work/forged.errors" 2>/dev/null)"
-say "switch: all genuine calls accepted, all forged ones refused, in $((SECONDS - began)) s:" \
-    "$(grep -c 403 "$work/forged.logs") with 403, $(grep -c 428 "$work/forged.logs") with 428"
-say "switch: genuine, $(figures genuine)"
-genuine=$((calls - calls / 10))
-[ "$(grep -c refused "$work/genuine.logs" || true)" = 0 ] || fail "a genuine call was refused"
-[ "$(counter originating placed)" = "$genuine" ] || fail "the switch counted $(counter originating placed) placed"
-[ "$(counter terminating accepted)" = "$genuine" ] || fail "the switch counted $(counter terminating accepted) accepted"
-
-say "switch: a service is killed and started again while calls go on"
-phones caller genuine "${ports[0]}" $((calls / 2)) $((rate / 2)) "accept\|unverified" interrupted &
+# The numbers that others call: each every two seconds, from before the first forged call until after the last.
+phones caller busy "${ports[1]}" $(((lasts_s + 6) * 5)) 5 accept busy &
+busy=$!
+sleep 3
+phones forger forged "${ports[2]}" "$forged" $(((rate + 9) / 10)) "" forged &
+forging=$!
+phones caller genuine "${ports[1]}" "$genuine" $((rate - rate / 10)) accept genuine &
 calling=$!
-sleep $((calls / rate / 4 + 1))
+# In the middle of it the files are read again.
+sleep $((lasts_s / 2))
+for role in "${roles[@]}"; do ask "with/$role" herald.reload >/dev/null; done
+wait "$calling" || fail "a genuine call was not accepted: $(why genuine)"
+wait "$forging" || fail "a forged call was not refused: $(why forged)"
+wait "$busy" || fail "a genuine call to a busy number was not accepted: $(why busy)"
+accepted=$(count 'accept identity=eyJ' genuine)
+[ "$accepted" = "$genuine" ] || fail "$accepted of $genuine genuine calls came with a verdict and their PASSporT"
+for code in 403 428; do
+    right=$(count "^$code for $code" forged)
+    [ "$right" = $((forged / 2)) ] || fail "$right of $((forged / 2)) forged calls were refused with $code"
+done
+all=$((60 + genuine + $(count accept busy)))
+expect originating placed "$all"
+expect terminating accepted "$all"
+expect terminating rejected $((forged / 2))
+expect terminating none $((forged / 2))
+for role in "${roles[@]}"; do
+    expect "$role" waiting 0
+    expect "$role" reloaded 1
+done
+say "switch: all $genuine genuine calls accepted with their PASSporTs, all $forged forged ones refused, half with 403, half" \
+    "with 428, in $((SECONDS - began)) s; $(figures line genuine)"
+
+# ---- A service is killed ----
+phones caller genuine "${ports[1]}" $((calls / 2)) $((rate / 2)) "accept\|unverified" interrupted &
+calling=$!
+sleep $((lasts_s / 4 + 1))
 kill -9 "$(cat "$work/one.pid")"
 wait "$(cat "$work/one.pid")" 2>/dev/null || true
-sleep $((calls / rate / 4 + 1))
+sleep $((lasts_s / 4 + 1))
 serve one --listen "$(sed 's#.*//\([^/]*\).*#\1#' "$work/one.url")" --data "$work/one"
-wait "$calling" || fail "a call was lost while a service was away: $(tail -n 3 "$work/interrupted.errors" 2>/dev/null)"
+wait "$calling" || fail "a call was lost while a service was away: $(why interrupted)"
 # A call that could not be placed just before the service is back finds a service with nothing for it: it is refused.
-refused=$(grep -c refused "$work/interrupted.logs" || true)
+refused=$(count refused interrupted)
 [ "$refused" -le $((calls / 20)) ] || fail "$refused calls were refused as unproven: that is more than at the edges"
-unverified=$(grep -c unverified "$work/interrupted.logs" || true)
-accepted=$(grep -c accept "$work/interrupted.logs" || true)
+unverified=$(count unverified interrupted)
 [ "$unverified" -gt 0 ] || fail "no call was unverified while a service was away: it was not away"
-say "switch: $accepted accepted, $unverified unverified, $refused refused at the moment of return, none lost;" \
-    "$(figures interrupted)"
+in_time interrupted
+say "switch: a service was killed and started again: $(count accept interrupted) calls accepted, $unverified unverified," \
+    "$refused refused at the moment of return, none lost; $(figures line interrupted)"
 
-stop_switches
-say "switch: the same path without Herald"
-switches -A WITHOUT_HERALD
-phones caller genuine "${ports[0]}" $((calls - calls / 10)) $((rate - rate / 10)) ".*" plain ||
-    fail "a call without Herald was lost: $(tail -n 3 "$work/plain.errors" 2>/dev/null)"
-say "switch: without Herald, $(figures plain)"
-stop_switches
+# ---- A service hangs ----
+placed=$(($(counter originating placed) + $(counter originating not_placed)))
+kill -STOP "$(cat "$work/one.pid")"
+phones quitter of-one "${ports[1]}" 20 20 "" quit 20 -nr || fail "a call could not be cancelled while it waited: $(why quit)"
+phones caller of-one "${ports[1]}" 20 20 unverified hung || fail "a call was lost while a service hung: $(why hung)"
+kill -CONT "$(cat "$work/one.pid")"
+in_time quit
+in_time hung
+for role in "${roles[@]}"; do expect "$role" waiting 0; done
+# Each call once, though its INVITE came twice.
+expect originating late 20
+[ $(($(counter originating placed) + $(counter originating not_placed))) = $((placed + 40)) ] ||
+    fail "a call whose INVITE came twice was placed twice"
+phones caller genuine "${ports[1]}" 20 20 "accept\|unverified" after || fail "a call was lost after a service hung: $(why after)"
+say "switch: a service hung: 20 calls given up meanwhile, 20 went on unverified; $(figures line hung)"
+
+# ---- Files that are wrong ----
+mv "$work/directory.toml" "$work/directory.kept"
+echo '[[destination' >"$work/directory.toml"
+ask with/originating herald.reload >/dev/null
+expect originating not_reloaded 1
+mv "$work/directory.kept" "$work/directory.toml"
+phones caller genuine "${ports[1]}" 20 20 accept kept || fail "a reload that failed did not leave all as it was: $(why kept)"
+
+# ---- Memory ----
+busy_memory=$(memory originating | cut -d' ' -f1)
+at_rest
+for role in "${roles[@]}"; do memory "$role" | paste -d' ' "$work/$role.before" - >"$work/$role.memory"; done
+for role in "${roles[@]}"; do
+    read -r shared private resident shared_now private_now resident_now <"$work/$role.memory"
+    say "switch: memory, $role: shared $((shared_now - shared)) bytes more, private $((private_now - private))," \
+        "the engine's process $(((resident_now - resident) / 1024)) KiB resident more"
+    if [ $((shared_now - shared)) -gt "$leak_bytes" ] || [ $((private_now - private)) -gt "$leak_bytes" ] ||
+        [ $((resident_now - resident)) -gt "$growth_bytes" ]; then
+        fail "memory of the $role switch grows with its calls"
+    fi
+done
+# What calls take is seen while they last.
+[ "$busy_memory" -gt $((shared_now + leak_bytes)) ] || fail "memory of $busy_memory bytes under way: it is not measured"
+
+# ---- In band as well ----
+stop_switch with originating
+switch with originating 1 -A IN_BAND
+answers with originating
+phones caller genuine "${ports[1]}" 20 20 accept in-band || fail "a call with its PASSporT in band was not accepted: $(why in-band)"
+expect gateway placed 20
+say "switch: 20 PASSporTs that came in band were stored by the gateway"
+stop_switch with originating
+switch with originating 1
+answers with originating
+
+# ---- With and without ----
+for round in $(seq "$rounds"); do
+    for set in with without; do
+        [ "$set" = with ] && port=${ports[1]} verdict=accept || port=${ports[4]} verdict=unverified
+        phones caller genuine "$port" $((rate * 3)) "$rate" "$verdict" "delay-$set-$round" ||
+            fail "a call $set Herald was lost: $(why "delay-$set-$round")"
+        phones caller genuine "$port" "$calls" 5000 "$verdict" "speed-$set-$round" "$together" ||
+            fail "a call $set Herald was lost: $(why "speed-$set-$round")"
+    done
+done
+say "switch: $profile build, the same switches, $together calls at a time for the speed"
+figures table "$rounds" "$rate"
+for role in "${roles[@]}"; do
+    stop_switch with "$role"
+    stop_switch without "$role"
+done
 say "tests/switch: all calls went as they should"

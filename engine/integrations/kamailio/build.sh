@@ -36,7 +36,8 @@ source_tree() {
 
 tree=${KAMAILIO_SOURCE:-$(source_tree)}
 module=$tree/src/modules/herald
+rm -rf "$module"
 mkdir -p "$module"
-cp "$here/herald_mod.c" "$here/Makefile" "$module/"
+cp "$here"/*.c "$here"/*.h "$here/Makefile" "$module/"
 make -C "$tree/src" modules modules=modules/herald >&2
 cp "$module/herald.so" "$output/"
