@@ -17,7 +17,7 @@ trap 'rm -rf "$scratch"' EXIT
 gcc -O2 -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude -o "$scratch/capi" benches/capi.c \
     -L"$target/release" -lherald -lpthread -Wl,-rpath,"$(realpath "$target/release")"
 # The program asks for the library by its SONAME.
-ln -s "$(realpath "$target/release/libherald.so")" "$scratch/libherald.so.0"
+ln -s "$(realpath "$target/release/libherald.so")" "$scratch/libherald.so.1"
 export LD_LIBRARY_PATH=$scratch
 
 # spread FILE: least, median and most of its numbers.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A host in Python, without a module to compile: python3 herald_ctypes.py [libherald.so.0]"""
+"""A host in Python, without a module to compile: python3 herald_ctypes.py [libherald.so.1]"""
 
 import ctypes
 import sys
@@ -21,7 +21,7 @@ class EngineOptions(ctypes.Structure):
     ]
 
 
-herald = ctypes.CDLL(sys.argv[1] if len(sys.argv) > 1 else "libherald.so.0")
+herald = ctypes.CDLL(sys.argv[1] if len(sys.argv) > 1 else "libherald.so.1")
 
 
 def call(name, *arguments):

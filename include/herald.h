@@ -18,7 +18,7 @@
 /** The version of this header: major << 16 | minor << 8 | patch. */
 #define HERALD_VERSION 0x000100u
 /** The binary interface of this header. */
-#define HERALD_ABI_VERSION 0u
+#define HERALD_ABI_VERSION 1u
 /** Bytes that take any id with its NUL. */
 #define HERALD_ID_CAPACITY 33
 /** Bytes that take any sealed body, and any PASSporT in one with its NUL. */

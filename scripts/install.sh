@@ -28,14 +28,13 @@ destdir=${DESTDIR:-}
 built=$target/$profile
 
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
-# The number of the binary interface, which is in the library's own name for itself.
-abi=$(sed -n 's/^pub const ABI_VERSION: u32 = \([0-9]*\);$/\1/p' "$root/engine/capi/src/about.rs")
-if [ -z "$version" ] || [ -z "$abi" ]; then
-    complain "install: the version or ABI_VERSION is not where this script looks for it"
+abi=$(abi_version)
+if [ -z "$version" ]; then
+    complain "install: the version is not where this script looks for it"
     exit 1
 fi
 soname=libherald.so.$abi
-library=$soname.${version#*.}
+library=$soname.$version
 
 for file in herald libherald.so libherald.a; do
     [ -e "$built/$file" ] && continue

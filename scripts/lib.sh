@@ -14,6 +14,15 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # Whether this system installs packages with apt-get.
 has_apt() { has apt-get && has dpkg; }
 
+# Prints the number of the binary interface, which is in the library's own name for itself: libherald.so.N.
+abi_version() {
+    local about=$root/engine/capi/src/about.rs
+    sed -n 's/^pub const ABI_VERSION: u32 = \([0-9]*\);$/\1/p' "$about" | grep . || {
+        complain "ABI_VERSION is not in $about, where the scripts look for it"
+        return 1
+    }
+}
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"

@@ -10,25 +10,27 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Each version has what it brought and stands on the one before; the first hides the rest.
+# Each version has what it brought and stands on the one before; the first hides the rest. Their names carry the number of
+# the binary interface, so that programs of two such libraries in one process find each their own.
 make_map() {
-    sort -V -k2,2 -k1,1 "$root/include/symbols.txt" | awk '
+    sort -V -k2,2 -k1,1 "$root/include/symbols.txt" | awk -v interface="HERALD_$abi" '
         $1 !~ /^herald_/ { next }
         $2 != version {
             if (version) close_version()
             before = version
             version = $2
-            printf "HERALD_%s {\n  global:\n", version
+            printf "%s_%s {\n  global:\n", interface, version
         }
         { print "    " $1 ";" }
         END { close_version() }
         function close_version() {
-            if (before) printf "} HERALD_%s;\n", before
+            if (before) printf "} %s_%s;\n", interface, before
             else print "  local: *;\n};"
         }
     '
 }
 
+abi=$(abi_version)
 if [ $# -ne 2 ]; then
     complain "link-shared.sh takes an archive and the library to make of it, or --map and a file"
     exit 2
@@ -39,7 +41,6 @@ if [ "$1" = --map ]; then
 fi
 archive=$1
 library=$2
-abi=$(sed -n 's/^pub const ABI_VERSION: u32 = \([0-9]*\);$/\1/p' "$root/engine/capi/src/about.rs")
 rocksdb=$("$root/scripts/rocksdb.sh" env | sed -n 's/^ROCKSDB_LIB_DIR=//p')
 map=$(mktemp)
 trap 'rm -f "$map"' EXIT

@@ -60,6 +60,9 @@ self_test() {
     fi
 }
 
+# number_of HEADER: of its binary interface.
+number_of() { sed -n 's/^#define HERALD_ABI_VERSION \([0-9]*\)u$/\1/p' "$1" | grep .; }
+
 describe "$root/include/herald.h" "$work/fresh.abi"
 self_test
 result=0
@@ -78,6 +81,14 @@ elif [ $result -ne 0 ] || [ ! -e "$described" ]; then
     exit 1
 fi
 if git -C "$root" show HEAD~1:include/herald.abi >"$work/before.abi" 2>/dev/null; then
+    git -C "$root" show HEAD~1:include/herald.h >"$work/before.h"
+    before=$(number_of "$work/before.h") now=$(number_of "$root/include/herald.h")
     echo "since the previous commit:"
-    compare "$work/before.abi" "$described" || [ $? -lt $breaks_programs ]
+    result=0
+    compare "$work/before.abi" "$described" || result=$?
+    if [ "$before" != "$now" ]; then
+        echo "programs are compiled anew: the interface's number was $before and is $now"
+    elif [ $((result & breaks_programs)) -ne 0 ]; then
+        exit 1
+    fi
 fi

@@ -90,7 +90,7 @@ header_alone() { # COMPILER STANDARD LANGUAGE HEADER
 
 # symbols_as_listed LIST: the library exports what is listed, each with its version, and nothing else.
 symbols_as_listed() {
-    sed -n 's/^\(herald_[a-z_]*\) \(.*\)$/\1@@HERALD_\2/p' "$1" | LC_ALL=C sort >listed
+    sed -n "s/^\(herald_[a-z_]*\) \(.*\)$/\1@@HERALD_$(abi_version)_\2/p" "$1" | LC_ALL=C sort >listed
     nm -D --defined-only --with-symbol-versions "$work/stage/lib/libherald.so" |
         awk '$2 != "A" { print $3 }' | LC_ALL=C sort >exported
     grep -q . listed && diff listed exported
@@ -104,11 +104,16 @@ wrong_symbols_are_noticed() {
 }
 
 names_itself() {
-    local library=$work/stage/lib/libherald.so
-    readelf -d "$library" >dynamic
-    cat dynamic
-    grep -q 'SONAME.*\[libherald\.so\.0\]' dynamic && grep -q NODELETE dynamic &&
-        [ "$(readlink -f "$library")" = "$(readlink -f "$library.$(pkg-config --modversion herald)")" ]
+    local folder=$work/stage/lib name library
+    name=libherald.so.$(abi_version)
+    # What cargo makes has the same name.
+    for library in "$folder/libherald.so" "$target/$profile/libherald.so"; do
+        readelf -d "$library" >dynamic
+        cat dynamic
+        grep -q "SONAME.*\[$name\]" dynamic && grep -q NODELETE dynamic || return 1
+    done
+    [ "$(readlink -f "$folder/$name")" = "$(readlink -f "$folder/$name.$(pkg-config --modversion herald)")" ] &&
+        [ "$(readlink -f "$folder/libherald.so")" = "$(readlink -f "$folder/$name")" ]
 }
 
 leak_checked() { # PROGRAM ARGUMENTS...
@@ -238,7 +243,7 @@ step "compile fair.c" compile gcc fair.c fair -O2
 step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
 step "api.c with 1,000 forks" "$work/api" . 1000
 step "a daemon killed, hung and back; forks at 1,000 random moments" "$work/client" "$work/stage/bin/herald" 1000
-step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.0" 500
+step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.1" 500
 step "one thread, one epoll: everybody is served" "$work/fair" 2
 step "quickstart under valgrind" leak_checked "$work/quickstart"
 # Without forks: a child has lost the threads that hold most of what valgrind would look for.
@@ -266,7 +271,7 @@ if pkg-config --exists sofia-sip-ua; then
 elif strict; then
     exit 2
 fi
-step "Python with ctypes" python3 "$root/examples/herald_ctypes.py" "$work/stage/lib/libherald.so.0"
+step "Python with ctypes" python3 "$root/examples/herald_ctypes.py" "$work/stage/lib/libherald.so.1"
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

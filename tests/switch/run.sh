@@ -49,7 +49,7 @@ fi
 [ "$profile" = release ] && release=--release
 cargo build --quiet ${release:+"$release"} -p herald -p herald-capi
 mkdir "$work/lib"
-for name in libherald.so libherald.so.0; do ln -s "$(realpath "$target")/$profile/libherald.so" "$work/lib/$name"; done
+for name in libherald.so libherald.so.1; do ln -s "$(realpath "$target")/$profile/libherald.so" "$work/lib/$name"; done
 export LD_LIBRARY_PATH=$work/lib
 HERALD_CFLAGS="-I$root/include" HERALD_LIBS="-L$work/lib -lherald" "$modules/build.sh" "$work" >"$work/build.log" 2>&1 ||
     fail "the module cannot be built: $(tail -n 5 "$work/build.log")"

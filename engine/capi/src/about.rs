@@ -13,7 +13,7 @@ use crate::status::{STATUSES, Status};
 
 /// Counts up when a program linked with an older library would no longer run. It is the number in the library's
 /// name.
-pub const ABI_VERSION: u32 = 0;
+pub const ABI_VERSION: u32 = 1;
 
 /// What `herald_property_text` can tell, with the names in C and what they mean.
 pub const PROPERTY_FIELDS: &[(i32, &str, &str)] = &[
