@@ -1,7 +1,8 @@
-/* herald.hpp: herald.h for C++17, header-only. Handles free themselves, failures are exceptions.
+/* herald.hpp: herald.h for C++17, header-only. Handles free themselves; what can fail returns a herald::result.
  *
- * Threads, units and meanings are those of the functions in herald.h. A moved-from object holds nothing, and its calls
- * throw HERALD_NULL_ARGUMENT. Nothing here may be used inside a callback.
+ * It needs neither exceptions nor RTTI. Threads, units and meanings are those of the functions in herald.h. A moved-from object
+ * holds nothing, and its calls come to HERALD_NULL_ARGUMENT. Nothing here may be used inside a callback. Memory that the
+ * system refuses is the one failure that is no result: std::bad_alloc, or the end of a program without exceptions.
  */
 #ifndef HERALD_HPP
 #define HERALD_HPP
@@ -13,30 +14,105 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace herald {
 
 using bytes = std::vector<std::uint8_t>;
 
-/** A failure of a call: its status and its words. */
+/** Why a call failed: its status and its words. */
 class failure : public std::exception {
 public:
-    failure(herald_status status, std::string message) : status_(status), message_(std::move(message)) {}
+    failure(herald_status status, std::string words) : status_(status), words_(std::move(words)) {}
 
     /** One of HERALD_*. */
     herald_status status() const noexcept { return status_; }
-    const char *what() const noexcept override { return message_.c_str(); }
+    /** One line: what failed, on what value, what to do. */
+    const char *what() const noexcept override { return words_.c_str(); }
 
 private:
     herald_status status_;
-    std::string message_;
+    std::string words_;
+};
+
+/** What a call came to: a value, or why there is none. */
+template <typename Value>
+class [[nodiscard]] result {
+public:
+    result(Value value) : state_(std::in_place_index<0>, std::move(value)) {}
+    result(failure why) : state_(std::in_place_index<1>, std::move(why)) {}
+
+    /** Whether there is a value. */
+    explicit operator bool() const noexcept { return state_.index() == 0; }
+    /** HERALD_OK, or that of the failure. */
+    herald_status status() const noexcept { return *this ? HERALD_OK : error().status(); }
+    /** Why there is no value. There must be none. */
+    const failure &error() const noexcept { return *std::get_if<1>(&state_); }
+
+    /** The value. There must be one. What is about to end gives it away, so that a loop may run over it. */
+    Value &operator*() & noexcept { return *std::get_if<0>(&state_); }
+    const Value &operator*() const & noexcept { return *std::get_if<0>(&state_); }
+    Value operator*() && { return std::move(*std::get_if<0>(&state_)); }
+    Value *operator->() noexcept { return std::get_if<0>(&state_); }
+    const Value *operator->() const noexcept { return std::get_if<0>(&state_); }
+
+#if defined(__cpp_exceptions)
+    /** The value; without one it throws the failure. */
+    Value &value() & { return *held(); }
+    const Value &value() const & { return *held(); }
+    Value value() && { return *std::move(held()); }
+#endif
+
+private:
+#if defined(__cpp_exceptions)
+    result &held()
+    {
+        if (!*this)
+            throw error();
+        return *this;
+    }
+    const result &held() const
+    {
+        if (!*this)
+            throw error();
+        return *this;
+    }
+#endif
+
+    std::variant<Value, failure> state_;
+};
+
+/** What a call came to that has no value. */
+template <>
+class [[nodiscard]] result<void> {
+public:
+    result() = default;
+    result(failure why) : why_(std::move(why)) {}
+
+    /** Whether it succeeded. */
+    explicit operator bool() const noexcept { return !why_; }
+    /** HERALD_OK, or that of the failure. */
+    herald_status status() const noexcept { return why_ ? why_->status() : HERALD_OK; }
+    /** Why it failed. It must have. */
+    const failure &error() const noexcept { return *why_; }
+
+#if defined(__cpp_exceptions)
+    /** Throws the failure if it failed. */
+    void value() const
+    {
+        if (why_)
+            throw *why_;
+    }
+#endif
+
+private:
+    std::optional<failure> why_;
 };
 
 /** The name of a status, as in "HERALD_IN_USE"; the number if it has none. */
@@ -50,96 +126,121 @@ inline std::string status_name(herald_status status)
 
 namespace detail {
 
-/** Calls `function` with a place for an error and throws what comes of it. */
+/** A handle that is freed with `Free`. */
+template <auto Free>
+struct freed {
+    template <typename Handle>
+    void operator()(Handle *handle) const noexcept
+    {
+        Free(handle);
+    }
+};
+template <typename Handle, auto Free>
+using owned = std::unique_ptr<Handle, freed<Free>>;
+
+/** Calls a function of the host: nothing may unwind into the engine. */
 template <typename Function>
-void check(Function &&function)
+void contained(Function &&function) noexcept
+{
+#if defined(__cpp_exceptions)
+    try {
+        function();
+    } catch (...) {
+    }
+#else
+    function();
+#endif
+}
+
+/** Calls `function` with a place for an error. */
+template <typename Function>
+result<void> ask(Function &&function)
 {
     herald_error *error = nullptr;
     const herald_status status = function(&error);
     if (status == HERALD_OK)
-        return;
-    std::string message;
+        return {};
+    const owned<herald_error, herald_error_free> freed_later(error);
+    std::string words;
     std::size_t length = 0;
     if (herald_error_message(error, nullptr, 0, &length) == HERALD_BUFFER_TOO_SMALL) {
-        message.resize(length + 1);
-        if (herald_error_message(error, message.data(), message.size(), nullptr) != HERALD_OK)
+        words.resize(length + 1);
+        if (herald_error_message(error, words.data(), words.size(), nullptr) != HERALD_OK)
             length = 0;
-        message.resize(length);
+        words.resize(length);
     }
-    herald_error_free(error);
-    throw failure(status, message.empty() ? status_name(status) : message);
+    return failure(status, words.empty() ? status_name(status) : words);
 }
 
-/** Asks for the length, then for the content. `nul` is 1 where a NUL follows the content. */
-template <typename Container, typename Function>
-Container fetch(std::size_t guess, std::size_t nul, Function &&function)
+/** Calls `function` with a place for the answer and one for an error. */
+template <typename Value, typename Function>
+result<Value> answer(Value value, Function &&function)
 {
-    Container content;
-    content.resize(guess);
-    std::size_t length = 0;
-    herald_error *error = nullptr;
-    if (function(content.data(), content.size(), &length, &error) == HERALD_BUFFER_TOO_SMALL)
-        content.resize(length + nul);
-    herald_error_free(error);
-    check([&](herald_error **again) { return function(content.data(), content.size(), &length, again); });
-    content.resize(length);
-    return content;
+    if (const auto asked = ask([&](herald_error **error) { return function(value, error); }); !asked)
+        return asked.error();
+    return result<Value>(std::move(value));
 }
 
-/** Like fetch, for functions that must run once: the buffer is large enough for any answer. */
+/** Calls `function`, which makes a handle, for an object that owns it. */
+template <typename Object, typename Handle, typename Function>
+result<Object> made(Function &&function)
+{
+    Handle *handle = nullptr;
+    if (const auto asked = ask([&](herald_error **error) { return function(&handle, error); }); !asked)
+        return asked.error();
+    return Object(handle);
+}
+
+/** For functions that must run once: the buffer is large enough for any answer. */
 template <typename Container, typename Function>
-Container once(std::size_t capacity, Function &&function)
+result<Container> once(std::size_t capacity, Function &&function)
 {
     Container content;
     content.resize(capacity);
     std::size_t length = 0;
-    check([&](herald_error **error) { return function(content.data(), content.size(), &length, error); });
+    if (const auto asked = ask([&](auto **error) { return function(content.data(), content.size(), &length, error); }); !asked)
+        return asked.error();
     content.resize(length);
-    return content;
+    return result<Container>(std::move(content));
+}
+
+/** For functions that may be asked for the length first. */
+template <typename Function>
+result<std::string> text(Function &&function)
+{
+    std::size_t length = 0;
+    static_cast<void>(function(nullptr, std::size_t{0}, &length, nullptr));
+    return once<std::string>(length + 1, function);
+}
+
+/** The status that says that there is nothing is no failure. */
+template <typename Value>
+result<std::optional<Value>> unless(herald_status nothing, result<Value> found)
+{
+    if (found)
+        return std::optional<Value>(*std::move(found));
+    if (found.status() == nothing)
+        return std::optional<Value>();
+    return found.error();
+}
+
+/** What a call that succeeded was given belongs to the engine. */
+template <typename Value, typename Kept>
+result<Value> handed_over(result<Value> called, std::unique_ptr<Kept> &kept)
+{
+    if (called)
+        static_cast<void>(kept.release());
+    return called;
 }
 
 } // namespace detail
 
-/** What was retrieved: placements among cover. */
-class items {
-public:
-    items(items &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    items &operator=(items &&other) noexcept
-    {
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    items(const items &) = delete;
-    items &operator=(const items &) = delete;
-    ~items() { herald_items_free(handle_); }
-
-    std::size_t size() const
-    {
-        std::size_t count = 0;
-        detail::check([&](herald_error **error) { return herald_items_count(handle_, &count, error); });
-        return count;
-    }
-
-    /** The id of an item, 32 hexadecimal digits. */
-    std::string id(std::size_t index) const
-    {
-        return detail::fetch<std::string>(HERALD_ID_CAPACITY, 1, [&](auto *data, auto size, auto *length, auto *error) {
-            return herald_items_id(handle_, index, data, size, length, error);
-        });
-    }
-
-    /** The sealed bytes of an item. */
-    bytes body(std::size_t index) const
-    {
-        return detail::fetch<bytes>(HERALD_BODY_CAPACITY, 0, [&](auto *data, auto size, auto *length, auto *error) {
-            return herald_items_body(handle_, index, data, size, length, error);
-        });
-    }
-
-private:
-    friend class engine;
-    explicit items(herald_items *handle) : handle_(handle) {}
-    herald_items *handle_;
+/** What was retrieved: one placement, or cover that looks like one. */
+struct item {
+    /** 32 hexadecimal digits. */
+    std::string id;
+    /** Its sealed bytes. */
+    bytes body;
 };
 
 /** A view of a text, for the options of a call. */
@@ -148,111 +249,81 @@ inline herald_text text(std::string_view view) { return {view.data(), view.size(
 /** A call on its way. To drop this leaves the call alone. */
 class call {
 public:
-    call(call &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    call &operator=(call &&other) noexcept
-    {
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    ~call() { herald_call_free(handle_); }
+    /** Wraps a handle that it then owns. */
+    explicit call(herald_call *handle) : handle_(handle) {}
 
     /** Ends it early: its function soon hears HERALD_CANCELLED, unless it is over. */
-    void cancel()
+    result<void> cancel()
     {
-        detail::check([&](herald_error **error) { return herald_call_cancel(handle_, error); });
+        return detail::ask([&](auto **error) { return herald_call_cancel(handle_.get(), error); });
     }
 
 private:
-    friend class engine;
-    explicit call(herald_call *handle) : handle_(handle) {}
-
-    herald_call *handle_;
+    detail::owned<herald_call, herald_call_free> handle_;
 };
 
 /** The counters and gauges of an engine at one moment. */
 class stats {
 public:
-    stats(stats &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    stats &operator=(stats &&other) noexcept
-    {
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    ~stats() { herald_stats_free(handle_); }
+    /** Wraps a handle that it then owns. */
+    explicit stats(herald_stats *handle) : handle_(handle) {}
 
-    std::size_t size() const
+    result<std::size_t> size() const
     {
-        std::size_t count = 0;
-        detail::check([&](herald_error **error) { return herald_stats_count(handle_, &count, error); });
-        return count;
+        return detail::answer<std::size_t>(
+            0, [&](auto &count, auto **error) { return herald_stats_count(handle_.get(), &count, error); });
     }
 
     /** The name of a value, as in herald_not_stored_total{reason="number_full"}. */
-    std::string name(std::size_t index) const
+    result<std::string> name(std::size_t index) const
     {
-        return detail::fetch<std::string>(128, 1, [&](auto *data, auto size, auto *length, auto *error) {
-            return herald_stats_name(handle_, index, data, size, length, error);
+        return detail::text([&](char *data, auto size, auto *length, herald_error **error) {
+            return herald_stats_name(handle_.get(), index, data, size, length, error);
         });
     }
 
-    double value(std::size_t index) const
+    result<double> value(std::size_t index) const
     {
-        double value = 0;
-        detail::check([&](herald_error **error) { return herald_stats_value(handle_, index, &value, error); });
-        return value;
+        return detail::answer<double>(
+            0, [&](auto &value, auto **error) { return herald_stats_value(handle_.get(), index, &value, error); });
     }
 
     /** The value of a name, if there is one. */
-    std::optional<double> find(std::string_view name) const
+    result<std::optional<double>> find(std::string_view name) const
     {
-        double value = 0;
-        const herald_status status = herald_stats_find(handle_, name.data(), name.size(), &value, nullptr);
-        if (status == HERALD_OUT_OF_RANGE)
-            return std::nullopt;
-        if (status != HERALD_OK)
-            throw failure(status, status_name(status));
-        return value;
+        const auto found = detail::answer<double>(0, [&](auto &value, auto **error) {
+            return herald_stats_find(handle_.get(), name.data(), name.size(), &value, error);
+        });
+        return detail::unless(HERALD_OUT_OF_RANGE, found);
     }
 
     /** All of it as Prometheus reads it. */
-    std::string text() const
+    result<std::string> text() const
     {
-        return detail::fetch<std::string>(16384, 1, [&](auto *data, auto size, auto *length, auto *error) {
-            return herald_stats_text(handle_, data, size, length, error);
+        return detail::text([&](char *data, auto size, auto *length, herald_error **error) {
+            return herald_stats_text(handle_.get(), data, size, length, error);
         });
     }
 
 private:
-    friend class engine;
-    explicit stats(herald_stats *handle) : handle_(handle) {}
-
-    herald_stats *handle_;
+    detail::owned<herald_stats, herald_stats_free> handle_;
 };
 
 /** Hears of placements until it is dropped, or its engine closed. */
 class subscription {
 public:
-    subscription(subscription &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    subscription &operator=(subscription &&other) noexcept
-    {
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    ~subscription() { herald_subscription_close(handle_); }
+    /** Wraps a handle that it then owns. */
+    explicit subscription(herald_subscription *handle) : handle_(handle) {}
 
     /** Placements that made room in the queue and are not told. */
-    std::uint64_t left_out() const
+    result<std::uint64_t> left_out() const
     {
-        std::uint64_t count = 0;
-        detail::check([&](herald_error **error) { return herald_subscription_left_out(handle_, &count, error); });
-        return count;
+        return detail::answer<std::uint64_t>(
+            0, [&](auto &count, auto **error) { return herald_subscription_left_out(handle_.get(), &count, error); });
     }
 
 private:
-    friend class engine;
-    explicit subscription(herald_subscription *handle) : handle_(handle) {}
-
-    herald_subscription *handle_;
+    detail::owned<herald_subscription, herald_subscription_close> handle_;
 };
 
 /** Hears reports: level (HERALD_LEVEL_*) and one line. It runs on any thread; what it throws is swallowed. */
@@ -275,255 +346,249 @@ using supplier = std::function<supplied(std::string_view url)>;
 /** A setting: name and value. */
 using property = std::pair<std::string_view, std::string_view>;
 
-/** A configuration file. */
-struct file {
-    std::string_view path;
-};
-
 /** An engine. Closes itself. */
 class engine {
 public:
-    engine(std::initializer_list<property> properties, report hear = nullptr)
-        : engine(std::vector<property>(properties), std::move(hear))
+    /** Opens one with these settings. */
+    static result<engine> open(const std::vector<property> &properties, report hear = nullptr)
     {
+        return with(properties, std::move(hear), herald_engine_open);
     }
 
-    explicit engine(const std::vector<property> &properties, report hear = nullptr)
-        : engine(file{}, properties, std::move(hear))
+    /** Opens one with the settings of a file, which `properties` override. */
+    static result<engine> open_file(std::string_view path, const std::vector<property> &properties = {}, report hear = nullptr)
     {
-    }
-
-    /** With the settings of a file, which `properties` override. */
-    explicit engine(file settings, const std::vector<property> &properties = {}, report hear = nullptr)
-    {
-        open(properties, std::move(hear), [settings](auto *options, auto **handle, auto **error) {
-            options->file = text(settings.path);
+        return with(properties, std::move(hear), [path](auto *options, auto **handle, auto **error) {
+            options->file = text(path);
             return herald_engine_open(options, handle, error);
         });
     }
 
-    /** A client of the engine at `service`: "unix:PATH" or "https://HOST[:PORT]". A forked child may open its own. */
-    static engine client(std::string_view service, const std::vector<property> &properties = {}, report hear = nullptr)
+    /** Opens a client of the engine at `service`: "unix:PATH" or "https://HOST[:PORT]". A forked child may open its own. */
+    static result<engine> client(std::string_view service, const std::vector<property> &properties = {}, report hear = nullptr)
     {
-        engine opened;
-        opened.open(properties, std::move(hear), [service](auto *options, auto **handle, auto **error) {
+        return with(properties, std::move(hear), [service](auto *options, auto **handle, auto **error) {
             return herald_client_open(service.data(), service.size(), options, handle, error);
         });
-        return opened;
     }
-
-    engine(engine &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    engine &operator=(engine &&other) noexcept
-    {
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    engine(const engine &) = delete;
-    engine &operator=(const engine &) = delete;
-    ~engine() { herald_engine_close(handle_); }
 
     /** Serves on threads of the engine. */
-    void start()
+    result<void> start()
     {
-        detail::check([&](herald_error **error) { return herald_engine_start(handle_, error); });
+        return detail::ask([&](auto **error) { return herald_engine_start(handle_.get(), error); });
     }
 
     /** Serves on this thread: poll descriptor(), call turn(). */
-    void start_hosted()
+    result<void> start_hosted()
     {
-        detail::check([&](herald_error **error) { return herald_engine_start_hosted(handle_, error); });
+        return detail::ask([&](auto **error) { return herald_engine_start_hosted(handle_.get(), error); });
     }
 
     /** What to poll for reading. */
-    int descriptor() const
+    result<int> descriptor() const
     {
-        std::int32_t descriptor = -1;
-        detail::check([&](herald_error **error) { return herald_engine_descriptor(handle_, &descriptor, error); });
-        return descriptor;
+        return detail::answer<int>(
+            -1, [&](auto &descriptor, auto **error) { return herald_engine_descriptor(handle_.get(), &descriptor, error); });
     }
 
     /** Serves what is ready, waiting up to `timeout_ms` for it. */
-    void turn(std::uint32_t timeout_ms)
+    result<void> turn(std::uint32_t timeout_ms)
     {
-        detail::check([&](herald_error **error) { return herald_engine_turn(handle_, timeout_ms, error); });
+        return detail::ask([&](auto **error) { return herald_engine_turn(handle_.get(), timeout_ms, error); });
     }
 
     /** The address of a listener. */
-    std::string address(std::size_t index) const
+    result<std::string> address(std::size_t index) const
     {
-        return detail::fetch<std::string>(128, 1, [&](auto *data, auto size, auto *length, auto *error) {
-            return herald_engine_address(handle_, index, data, size, length, error);
+        return detail::text([&](char *data, auto size, auto *length, herald_error **error) {
+            return herald_engine_address(handle_.get(), index, data, size, length, error);
         });
     }
 
     /** Reads certificate, key and plugins again, while it serves. */
-    void reload()
+    result<void> reload()
     {
-        detail::check([&](herald_error **error) { return herald_engine_reload(handle_, error); });
+        return detail::ask([&](auto **error) { return herald_engine_reload(handle_.get(), error); });
     }
 
     /** Ends the listeners once requests under way have finished, or `grace_ms` is over; other calls go on. */
-    void drain(std::uint32_t grace_ms)
+    result<void> drain(std::uint32_t grace_ms)
     {
-        detail::check([&](herald_error **error) { return herald_engine_drain(handle_, grace_ms, error); });
+        return detail::ask([&](auto **error) { return herald_engine_drain(handle_.get(), grace_ms, error); });
     }
 
     /** Stops: other threads get HERALD_WRONG_STATE from now on. */
-    void stop()
+    result<void> stop()
     {
-        detail::check([&](herald_error **error) { return herald_engine_stop(handle_, error); });
+        return detail::ask([&](auto **error) { return herald_engine_stop(handle_.get(), error); });
     }
 
     /** What it did so far. */
-    herald::stats stats() const
+    result<herald::stats> stats() const
     {
-        herald_stats *copy = nullptr;
-        detail::check([&](herald_error **error) { return herald_engine_stats(handle_, &copy, error); });
-        return herald::stats(copy);
+        return detail::made<herald::stats, herald_stats>(
+            [&](auto **copy, auto **error) { return herald_engine_stats(handle_.get(), copy, error); });
     }
 
     /** `arrived` hears of each placement under options.number, options.block, or all, one at a time; what it throws is
      *  swallowed. struct_size, arrived, user and finalizer of `options` are set here. */
-    herald::subscription subscribe(herald_subscribe_options options, std::function<void(const herald_arrived &)> arrived)
+    result<subscription> subscribe(herald_subscribe_options options, std::function<void(const herald_arrived &)> arrived)
     {
         using hear = std::function<void(const herald_arrived &)>;
         auto kept = std::make_unique<hear>(std::move(arrived));
-        herald_subscription *made = nullptr;
         options.struct_size = sizeof options;
         options.user = kept.get();
         options.finalizer = [](void *user) { delete static_cast<hear *>(user); };
         options.arrived = [](const herald_arrived *placement, void *user) {
-            try {
-                (*static_cast<hear *>(user))(*placement);
-            } catch (...) { // Nothing may unwind into the engine.
-            }
+            detail::contained([&] { (*static_cast<hear *>(user))(*placement); });
         };
-        detail::check([&](herald_error **error) { return herald_subscribe(handle_, &options, &made, error); });
-        static_cast<void>(kept.release());
-        return herald::subscription(made);
+        auto begun = detail::made<subscription, herald_subscription>(
+            [&](auto **handle, auto **error) { return herald_subscribe(handle_.get(), &options, handle, error); });
+        return detail::handed_over(std::move(begun), kept);
     }
 
-    /** Stores a sealed PASSporT; returns its id. */
-    std::string store(std::string_view number, const bytes &body)
+    /** Stores a sealed PASSporT; answers with its id. */
+    result<std::string> store(std::string_view number, const bytes &body)
     {
         std::array<char, HERALD_ID_CAPACITY> id{};
-        detail::check([&](herald_error **error) {
-            return herald_store(handle_, number.data(), number.size(), body.data(), body.size(), id.data(), id.size(),
+        const auto stored = detail::ask([&](auto **error) {
+            return herald_store(handle_.get(), number.data(), number.size(), body.data(), body.size(), id.data(), id.size(),
                                 error);
         });
-        return id.data();
+        if (!stored)
+            return stored.error();
+        return std::string(id.data());
     }
 
     /** Everything under a number. */
-    items retrieve(std::string_view number)
+    result<std::vector<item>> retrieve(std::string_view number)
     {
         herald_items *found = nullptr;
-        detail::check([&](herald_error **error) {
-            return herald_retrieve(handle_, number.data(), number.size(), &found, error);
-        });
-        return items(found);
+        const auto retrieved = detail::ask(
+            [&](auto **error) { return herald_retrieve(handle_.get(), number.data(), number.size(), &found, error); });
+        if (!retrieved)
+            return retrieved.error();
+        return read(list(found));
     }
 
     /** Stores each of many sealed PASSporTs; says of each what came of it. */
-    std::vector<herald_stored> store_batch(const std::vector<std::pair<std::string_view, bytes>> &placements)
+    result<std::vector<herald_stored>> store_batch(const std::vector<std::pair<std::string_view, bytes>> &placements)
     {
         std::vector<herald_placement> given;
         for (const auto &[number, body] : placements)
             given.push_back({number.data(), number.size(), body.data(), body.size()});
-        std::vector<herald_stored> results(given.size());
-        detail::check([&](herald_error **error) {
-            return herald_store_batch(handle_, given.data(), given.size(), results.data(), error);
+        return detail::answer(std::vector<herald_stored>(given.size()), [&](auto &results, auto **error) {
+            return herald_store_batch(handle_.get(), given.data(), given.size(), results.data(), error);
         });
-        return results;
     }
 
     /** Everything under each of many numbers. */
-    std::vector<items> retrieve_batch(const std::vector<std::string_view> &numbers)
+    result<std::vector<std::vector<item>>> retrieve_batch(const std::vector<std::string_view> &numbers)
     {
         std::vector<herald_number> given;
         for (const auto &number : numbers)
             given.push_back({number.data(), number.size()});
-        std::vector<herald_items *> found(given.size());
-        std::vector<items> lists;
-        lists.reserve(given.size());
-        detail::check([&](herald_error **error) {
-            return herald_retrieve_batch(handle_, given.data(), given.size(), found.data(), error);
+        const auto found = detail::answer(std::vector<herald_items *>(given.size()), [&](auto &lists, auto **error) {
+            return herald_retrieve_batch(handle_.get(), given.data(), given.size(), lists.data(), error);
         });
-        for (herald_items *list : found)
-            lists.push_back(items(list));
-        return lists;
+        if (!found)
+            return found.error();
+        const std::vector<list> lists(found->begin(), found->end());
+        std::vector<std::vector<item>> all;
+        for (const list &one : lists) {
+            auto items = read(one);
+            if (!items)
+                return items.error();
+            all.push_back(*std::move(items));
+        }
+        return result<std::vector<std::vector<item>>>(std::move(all));
     }
 
     /** Places a call; `done` hears once, on a thread of the engine, what became of it. struct_size, done and user of
-     *  `options` are set here. */
-    call place(herald_place_options options, std::function<void(const herald_placed &)> done)
+     *  `options` are set here, as in all that follow. */
+    result<call> place(herald_place_options options, std::function<void(const herald_placed &)> done)
     {
         return begin(herald_place, options, std::move(done));
     }
 
-    /** Checks a call; `done` hears once, on a thread of the engine, what was found. struct_size, done and user of
-     *  `options` are set here. */
-    call check(herald_check_options options, std::function<void(const herald_checked &)> done)
+    /** Checks a call; `done` hears once, on a thread of the engine, what was found. */
+    result<call> check(herald_check_options options, std::function<void(const herald_checked &)> done)
     {
         return begin(herald_check, options, std::move(done));
     }
 
-    /** Takes in a plugin that is linked into the program. Before the start. */
-    void register_plugin(herald_plugin_entry_fn entry)
+    /** Takes the PASSporTs of a SIP request to the called side; `done` hears once, on a thread of the engine. */
+    result<call> gateway_store(herald_gateway_store_options options, std::function<void(const herald_gateway_stored &)> done)
     {
-        detail::check([&](herald_error **error) { return herald_plugin_register(handle_, entry, error); });
+        return begin(herald_gateway_store, options, std::move(done));
     }
 
-    /** Puts the code of the shared object `path` into the place of the plugin `name` while it serves. */
-    void replace_plugin(std::string_view name, std::string_view path)
+    /** Finds the Identity header field values for a request; `done` hears them once, on a thread of the engine. */
+    result<call> gateway_fetch(herald_gateway_fetch_options options, std::function<void(const herald_gateway_fetched &)> done)
     {
-        detail::check([&](herald_error **error) {
-            return herald_plugin_replace(handle_, name.data(), name.size(), path.data(), path.size(), error);
-        });
+        return begin(herald_gateway_fetch, options, std::move(done));
     }
 
-    /** Looks up the services of a number as calls do; `done` hears once, on a thread of the engine, what was found.
-     *  struct_size, done and user of `options` are set here. */
-    call discover(herald_discover_options options, std::function<void(const herald_discovered &)> done)
+    /** Looks up the services of a number as calls do; `done` hears once, on a thread of the engine, what was found. */
+    result<call> discover(herald_discover_options options, std::function<void(const herald_discovered &)> done)
     {
         return begin(herald_discover, options, std::move(done));
     }
 
+    /** Takes in a plugin that is linked into the program. Before the start. */
+    result<void> register_plugin(herald_plugin_entry_fn entry)
+    {
+        return detail::ask([&](auto **error) { return herald_plugin_register(handle_.get(), entry, error); });
+    }
+
+    /** Puts the code of the shared object `path` into the place of the plugin `name` while it serves. */
+    result<void> replace_plugin(std::string_view name, std::string_view path)
+    {
+        return detail::ask([&](auto **error) {
+            return herald_plugin_replace(handle_.get(), name.data(), name.size(), path.data(), path.size(), error);
+        });
+    }
+
     /** Keeps a certificate chain, PEM, as what `url` serves for `fresh_s` seconds. */
-    void keep_certificate(std::string_view url, std::string_view chain_pem, std::uint32_t fresh_s)
+    result<void> keep_certificate(std::string_view url, std::string_view chain_pem, std::uint32_t fresh_s)
     {
         const auto *chain = reinterpret_cast<const std::uint8_t *>(chain_pem.data());
-        detail::check([&](herald_error **error) {
-            return herald_certificate_keep(handle_, url.data(), url.size(), chain, chain_pem.size(), fresh_s, error);
+        return detail::ask([&](auto **error) {
+            return herald_certificate_keep(handle_.get(), url.data(), url.size(), chain, chain_pem.size(), fresh_s, error);
         });
     }
 
     /** Has `supply` asked for each certificate chain that is wanted and not known. Before the start, once. */
-    void set_certificate_supplier(supplier supply)
+    result<void> set_certificate_supplier(supplier supply)
     {
         auto kept = std::make_unique<supplier>(std::move(supply));
-        detail::check([&](herald_error **error) {
-            return herald_certificate_supplier_set(handle_, &engine::on_wanted, kept.get(), &engine::on_supplier_end, error);
+        auto set = detail::ask([&](auto **error) {
+            return herald_certificate_supplier_set(
+                handle_.get(), &engine::on_wanted, kept.get(),
+                [](void *user) { delete static_cast<supplier *>(user); }, error);
         });
-        static_cast<void>(kept.release());
+        return detail::handed_over(std::move(set), kept);
     }
 
-    /** Closes, and throws if that went wrong. Closed a second time it does nothing. */
-    void close()
+    /** Closes, and says whether all went well. Closed a second time it does nothing. */
+    result<void> close()
     {
-        const herald_status status = herald_engine_close(handle_);
-        if (status == HERALD_OK || (status != HERALD_WRONG_THREAD && status != HERALD_IN_CALLBACK))
-            handle_ = nullptr;
+        const herald_status status = herald_engine_close(handle_.get());
+        if (status != HERALD_WRONG_THREAD && status != HERALD_IN_CALLBACK)
+            static_cast<void>(handle_.release());
         if (status != HERALD_OK)
-            throw failure(status, status_name(status));
+            return failure(status, status_name(status));
+        return {};
     }
 
 private:
-    engine() = default;
+    using list = detail::owned<herald_items, herald_items_free>;
+
+    explicit engine(herald_engine *handle) : handle_(handle) {}
 
     /** Opens it with `function`; the report lives until the finalizer ran, or the call failed. */
     template <typename Open>
-    void open(const std::vector<property> &properties, report hear, Open function)
+    static result<engine> with(const std::vector<property> &properties, report hear, Open function)
     {
         std::vector<herald_property> pairs;
         for (const auto &[name, value] : properties)
@@ -535,102 +600,114 @@ private:
         std::unique_ptr<report> kept;
         if (hear) {
             kept = std::make_unique<report>(std::move(hear));
-            options.report = &engine::on_report;
+            options.report = [](std::int32_t level, const char *line, std::size_t length, void *user) {
+                detail::contained([&] { (*static_cast<report *>(user))(level, std::string_view(line, length)); });
+            };
             options.user = kept.get();
-            options.finalizer = &engine::on_end;
+            options.finalizer = [](void *user) { delete static_cast<report *>(user); };
         }
-        detail::check([&](herald_error **error) { return function(&options, &handle_, error); });
-        // From here on the finalizer frees it.
+        herald_engine *handle = nullptr;
+        const auto opened = detail::ask([&](auto **error) { return function(&options, &handle, error); });
+        if (!opened)
+            return opened.error();
         static_cast<void>(kept.release());
+        return engine(handle);
     }
 
     /** Begins a call; its function lives until it was called, or the call did not begin. */
-    template <typename Begin, typename Options, typename Result>
-    call begin(Begin function, Options options, std::function<void(const Result &)> done)
+    template <typename Begin, typename Options, typename Outcome>
+    result<call> begin(Begin function, Options options, std::function<void(const Outcome &)> done)
     {
-        auto kept = std::make_unique<std::function<void(const Result &)>>(std::move(done));
-        herald_call *begun = nullptr;
+        using hear = std::function<void(const Outcome &)>;
+        auto kept = std::make_unique<hear>(std::move(done));
         options.struct_size = sizeof options;
         options.user = kept.get();
-        options.done = [](const Result *result, void *user) {
-            const std::unique_ptr<std::function<void(const Result &)>> owned(
-                static_cast<std::function<void(const Result &)> *>(user));
-            try {
-                (*owned)(*result);
-            } catch (...) { // Nothing may unwind into the engine.
-            }
+        options.done = [](const Outcome *outcome, void *user) {
+            const std::unique_ptr<hear> owned(static_cast<hear *>(user));
+            detail::contained([&] { (*owned)(*outcome); });
         };
-        detail::check([&](herald_error **error) { return function(handle_, &options, &begun, error); });
-        static_cast<void>(kept.release());
-        return call(begun);
+        auto begun = detail::made<call, herald_call>(
+            [&](auto **handle, auto **error) { return function(handle_.get(), &options, handle, error); });
+        return detail::handed_over(std::move(begun), kept);
     }
 
-    static void on_report(std::int32_t level, const char *text, std::size_t length, void *user) noexcept
+    /** Copies what was retrieved. */
+    static result<std::vector<item>> read(const list &found)
     {
-        try {
-            (*static_cast<report *>(user))(level, std::string_view(text, length));
-        } catch (...) { // Nothing may unwind into the engine.
+        const auto count = detail::answer<std::size_t>(
+            0, [&](auto &items, auto **error) { return herald_items_count(found.get(), &items, error); });
+        if (!count)
+            return count.error();
+        std::vector<item> items(*count);
+        bytes body(HERALD_BODY_CAPACITY);
+        std::array<char, HERALD_ID_CAPACITY> id{};
+        for (std::size_t index = 0; index < *count; index++) {
+            std::size_t length = 0;
+            auto copied = detail::ask([&](auto **error) {
+                return herald_items_id(found.get(), index, id.data(), id.size(), nullptr, error);
+            });
+            if (copied)
+                copied = detail::ask([&](auto **error) {
+                    return herald_items_body(found.get(), index, body.data(), body.size(), &length, error);
+                });
+            if (!copied)
+                return copied.error();
+            items[index] = {id.data(), bytes(body.data(), body.data() + length)};
         }
+        return result<std::vector<item>>(std::move(items));
     }
-    static void on_end(void *user) noexcept { delete static_cast<report *>(user); }
 
     static std::int32_t on_wanted(herald_certificate_wanted *wanted, void *user) noexcept
     {
-        try {
+        std::int32_t answer = HERALD_SUPPLY_NONE;
+        detail::contained([&] {
             const supplied found = (*static_cast<supplier *>(user))(std::string_view(wanted->url.data, wanted->url.len));
             if (found.chain_pem.size() > wanted->capacity)
-                return HERALD_SUPPLY_NONE;
+                return;
             std::copy(found.chain_pem.begin(), found.chain_pem.end(), wanted->chain_pem);
             wanted->chain_pem_len = found.chain_pem.size();
             wanted->fresh_s = found.fresh_s;
-            return found.answer;
-        } catch (...) { // Nothing may unwind into the engine.
-            return HERALD_SUPPLY_NONE;
-        }
+            answer = found.answer;
+        });
+        return answer;
     }
-    static void on_supplier_end(void *user) noexcept { delete static_cast<supplier *>(user); }
 
-    herald_engine *handle_ = nullptr;
+    detail::owned<herald_engine, herald_engine_close> handle_;
 };
 
 /** A new sealing key, a private JWK. */
-inline std::string generate_key()
+inline result<std::string> generate_key()
 {
-    return detail::once<std::string>(HERALD_JWK_CAPACITY, [&](auto *data, auto size, auto *length, auto *error) {
+    return detail::once<std::string>(HERALD_JWK_CAPACITY, [&](auto *data, auto size, auto *length, auto **error) {
         return herald_key_generate(data, size, length, error);
     });
 }
 
 /** The public half of a key. */
-inline std::string public_key(std::string_view key)
+inline result<std::string> public_key(std::string_view key)
 {
-    return detail::fetch<std::string>(HERALD_JWK_CAPACITY, 1, [&](auto *data, auto size, auto *length, auto *error) {
+    return detail::text([&](char *data, auto size, auto *length, herald_error **error) {
         return herald_key_public(key.data(), key.size(), data, size, length, error);
     });
 }
 
 /** Seals a PASSporT for a called number with a public key. */
-inline bytes seal(std::string_view recipient, std::string_view number, std::string_view passport)
+inline result<bytes> seal(std::string_view recipient, std::string_view number, std::string_view passport)
 {
-    return detail::once<bytes>(HERALD_BODY_CAPACITY, [&](auto *data, auto size, auto *length, auto *error) {
+    return detail::once<bytes>(HERALD_BODY_CAPACITY, [&](auto *data, auto size, auto *length, auto **error) {
         return herald_seal(recipient.data(), recipient.size(), number.data(), number.size(), passport.data(),
                            passport.size(), data, size, length, error);
     });
 }
 
-/** The PASSporT in an item, if it was sealed with this key. */
-inline std::optional<std::string> open(std::string_view key, std::string_view number, const bytes &sealed)
+/** The PASSporT in an item, if it was sealed with this key: most items are cover, or for somebody else. */
+inline result<std::optional<std::string>> open(std::string_view key, std::string_view number, const bytes &sealed)
 {
-    try {
-        return detail::once<std::string>(HERALD_BODY_CAPACITY, [&](auto *data, auto size, auto *length, auto *error) {
-            return herald_open(key.data(), key.size(), number.data(), number.size(), sealed.data(), sealed.size(), data,
-                               size, length, error);
-        });
-    } catch (const failure &failed) {
-        if (failed.status() == HERALD_DOES_NOT_OPEN)
-            return std::nullopt;
-        throw;
-    }
+    auto passport = detail::once<std::string>(HERALD_BODY_CAPACITY, [&](auto *data, auto size, auto *length, auto **error) {
+        return herald_open(key.data(), key.size(), number.data(), number.size(), sealed.data(), sealed.size(), data, size,
+                           length, error);
+    });
+    return detail::unless(HERALD_DOES_NOT_OPEN, std::move(passport));
 }
 
 } // namespace herald

@@ -73,6 +73,9 @@ cxx_warnings=(-std=c++17 -g -Wall -Wextra -Wpedantic -Werror -pthread)
 # shellcheck disable=SC2054 # The commas are the compiler's.
 sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 
+# C++ as some hosts have it.
+plain=(-fno-exceptions -fno-rtti)
+
 # compile COMPILER SOURCE PROGRAM FLAGS...
 compile() {
     local compiler=$1 source=$here/$2 program=$work/$3 warnings=("${c_warnings[@]}")
@@ -86,6 +89,19 @@ compile() {
 header_alone() { # COMPILER STANDARD LANGUAGE HEADER
     echo "#include <$4>" >"alone.$3" &&
         "$1" "-std=$2" -Wall -Wextra -Wpedantic -Werror "-I$work/stage/include" -fsyntax-only -x "$3" "alone.$3"
+}
+
+# result_of COMPILER LINE FLAGS...: whether a program with this line compiles.
+result_of() {
+    printf '#include <herald.hpp>\nvoid f(herald::engine &engine) { %s; }\n' "$2" >result.cpp
+    "$1" -std=c++17 -Wall -Werror "-I$work/stage/include" -fsyntax-only "${@:3}" result.cpp
+}
+
+# Programs that look at what a call came to compile; those that do not look, or want exceptions where there are none, do not.
+results_are_looked_at() { # COMPILER
+    result_of "$1" 'if (!engine.start()) return' "${plain[@]}" && result_of "$1" 'engine.start().value()' &&
+        ! result_of "$1" 'engine.start()' && ! result_of "$1" 'engine.store("1", {})' &&
+        ! result_of "$1" 'engine.start().value()' "${plain[@]}"
 }
 
 # symbols_as_listed LIST: the library exports what is listed, each with its version, and nothing else.
@@ -195,6 +211,7 @@ done
 for compiler in g++ clang++; do
     step "herald.h alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.h
     step "herald.hpp alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.hpp
+    step "herald.hpp has no result ignored, and none thrown without exceptions, $compiler" results_are_looked_at "$compiler"
 done
 step "exported symbols are those of include/symbols.txt" symbols_as_listed "$root/include/symbols.txt"
 step "a symbol too many and one of another version are noticed" wrong_symbols_are_noticed
@@ -220,6 +237,9 @@ step "calls.cpp, sanitized" "$work/callsxx" "${parties[@]}"
 for compiler in g++ clang++; do
     step "compile api.cpp with sanitizers, $compiler" compile "$compiler" api.cpp "apixx-$compiler" "${sanitizers[@]}"
     step "api.cpp, sanitized, $compiler" "$work/apixx-$compiler" .
+    step "compile api.cpp without exceptions and RTTI, $compiler" compile "$compiler" api.cpp "plainxx-$compiler" \
+        "${sanitizers[@]}" "${plain[@]}"
+    step "api.cpp without exceptions and RTTI, $compiler" "$work/plainxx-$compiler" .
 done
 step "compile client.c with sanitizers" compile clang client.c client-clang "${sanitizers[@]}"
 # Without forks: this sanitizer's own locks may be held at one.
