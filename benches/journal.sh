@@ -48,6 +48,5 @@ row buffered_of_memory "$(awk -v of="$(figure "\`buffered\`, the same burst" 2)"
 row write_amplification "$(both "$buffered" "$synced" 7 | tail -n 1)" x
 row write_amplification_beyond \
     "$(both "\`buffered\`, generations do not fit" "\`synced\`, generations do not fit" 7 | tail -n 1)" x
-recovered=$(both "$buffered" "$synced" 11 | head -n 1)
-# A course that had nothing left to recover has an empty cell, and the target no figure.
-[ "$recovered" = 0 ] || row recovery_mps "$(awk -v thousand="$recovered" 'BEGIN { printf "%.3f", thousand / 1000 }')" M/s
+recovered=$(figure "\`buffered\`, a restart while all of it lives" 11)
+row recovery_mps "$(awk -v thousand="$recovered" 'BEGIN { printf "%.3f", thousand / 1000 }')" M/s

@@ -77,3 +77,5 @@ pub(crate) const CURVE_RUN_SECONDS: f64 = 0.2;
 /// The share 1/n of a fill that calls by Zipf's law get: the first thousand numbers are full by then, and refusals are
 /// slow.
 pub(crate) const ZIPF_FILL_SHARE: u64 = 8;
+/// Bytes of the smallest page of memory there is.
+pub(crate) const PAGE_BYTES: usize = 4096;

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use herald_core::limits::RETENTION_MAX_MS;
 use herald_journal::{Durability, Fault};
 use herald_log::LogError;
 
@@ -151,18 +152,28 @@ fn round_of(
         Course::BufferedBeyond | Course::SyncedBeyond => BEYOND_BYTES,
         _ => options.journal_mib << 20,
     };
+    let retention_ms = match course {
+        // Nothing of it is to expire before it is read again.
+        Course::Restart => RETENTION_MAX_MS,
+        _ => options.retention_ms,
+    };
     let setup = Setup {
         durability: course.durability(),
         arena_bytes: options.arena_mib << 20,
-        retention_ms: options.retention_ms,
+        retention_ms,
         journal_bytes,
         in_flight_max: options.in_flight,
+        warm_up: match course {
+            Course::MemoryBurst | Course::BufferedBurst | Course::Restart => Duration::ZERO,
+            _ => WARM_UP_SPANS * Duration::from_millis(kept_ms(retention_ms)),
+        },
     };
     let until = match course {
         // A burst that neither fills the log nor has to wait for the disk.
         Course::MemoryBurst | Course::BufferedBurst => {
             Until::Stores((setup.arena_bytes / BURST_SHARE / 1024) as u64)
         }
+        Course::Restart => Until::Stores((setup.arena_bytes / RESTART_SHARE / 1024) as u64),
         _ => Until::Elapsed(Duration::from_secs_f64(options.seconds)),
     };
     let folder = tempfile::tempdir_in(&options.folder).map_err(Failure::Disk)?;
@@ -186,11 +197,21 @@ const BEYOND_BYTES: usize = 64 << 20;
 /// What part of the arena a burst fills: less than the journal may lag behind before stores are slowed.
 const BURST_SHARE: usize = 16;
 
-/// Bytes of records in RocksDB's memory once as many go as come: those of a retention and of the generation they end in.
+/// How many times as long as anything is kept a course stores before it is measured: as many go as come then, and the
+/// memory of what has gone is used again.
+const WARM_UP_SPANS: u32 = 2;
+/// What part of the arena is stored before a restart: what a plain machine reads back in seconds.
+const RESTART_SHARE: usize = 2;
+
+/// How long, in ms, a record stays in RocksDB's memory: for a retention and the generation in which that ends.
+const fn kept_ms(retention_ms: u64) -> u64 {
+    retention_ms + herald_journal::limits::generation_ms(retention_ms)
+}
+
+/// Bytes of records in RocksDB's memory once as many go as come.
 fn kept_bytes(options: &Options, outcome: &rig::Outcome) -> u64 {
-    let kept_ms = options.retention_ms + herald_journal::limits::generation_ms(options.retention_ms);
-    let share = kept_ms as f64 / 1e3 / outcome.elapsed.as_secs_f64();
-    (outcome.record_bytes as f64 * share.min(1.0)) as u64
+    let share = kept_ms(options.retention_ms) as f64 / 1e3 / outcome.elapsed.as_secs_f64();
+    (outcome.record_bytes as f64 * share) as u64
 }
 
 fn plain_beside(

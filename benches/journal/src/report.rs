@@ -16,16 +16,18 @@ pub(crate) enum Course {
     Synced,
     BufferedBeyond,
     SyncedBeyond,
+    Restart,
 }
 
 impl Course {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::MemoryBurst,
         Self::BufferedBurst,
         Self::Buffered,
         Self::Synced,
         Self::BufferedBeyond,
         Self::SyncedBeyond,
+        Self::Restart,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -36,13 +38,16 @@ impl Course {
             Self::Synced => "`synced`, generations fit in memory",
             Self::BufferedBeyond => "`buffered`, generations do not fit",
             Self::SyncedBeyond => "`synced`, generations do not fit",
+            Self::Restart => "`buffered`, a restart while all of it lives",
         }
     }
 
     pub(crate) const fn durability(self) -> Durability {
         match self {
             Self::MemoryBurst => Durability::Memory,
-            Self::BufferedBurst | Self::Buffered | Self::BufferedBeyond => Durability::Buffered,
+            Self::BufferedBurst | Self::Buffered | Self::BufferedBeyond | Self::Restart => {
+                Durability::Buffered
+            }
             Self::Synced | Self::SyncedBeyond => Durability::Synced,
         }
     }
@@ -129,7 +134,10 @@ fn row(course: Course, runs: &[&Run]) -> String {
     let cell = |text: Option<String>| text.unwrap_or_default();
     let kept = |run: &Run| run.plain.is_some();
     // Where the last forced write took so long that all had expired, there was nothing to recover, and no rate.
-    let recovered = |run: &Run| run.outcome.recovery.filter(|recovery| kept(run) && recovery.records > 0);
+    let recovered = |run: &Run| {
+        let is_meant = kept(run) || course == Course::Restart;
+        run.outcome.recovery.filter(|recovery| is_meant && recovery.records > 0)
+    };
     let mut rates: Vec<f64> = runs.iter().map(|run| run.stores_per_s() / 1e3).collect();
     rates.sort_by(f64::total_cmp);
     let rate = format!("{:.0} ({:.0} to {:.0})", rates[rates.len() / 2], rates[0], rates[rates.len() - 1]);

@@ -47,6 +47,8 @@ pub(crate) struct Setup {
     pub(crate) journal_bytes: usize,
     /// Stores that may wait for their commit in `synced`.
     pub(crate) in_flight_max: usize,
+    /// How long to store before anything is counted.
+    pub(crate) warm_up: Duration,
 }
 
 /// What a run came to.
@@ -102,25 +104,32 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
         refusals: 0,
         stored_by: Vec::new(),
     };
+    let thread = journal.as_ref().map(|(thread, _)| thread);
     if journal.is_some() {
         // The first pass makes the first generations; no run is to pay for that.
         storing.store_block(clock.now());
         await_first(&commits, &mut VecDeque::from([commits.ticket()]))?;
+        storing.drive(setup, thread, &commits, Until::Elapsed(setup.warm_up), Instant::now())?;
     }
+    let before = Before {
+        stores: storing.next,
+        figures: journal.as_ref().map(|(_, meter)| meter.read()).unwrap_or_default(),
+        processor: processor::of_journal(),
+    };
     let began = Instant::now();
-    let thread = journal.as_ref().map(|(thread, _)| thread);
     storing.drive(setup, thread, &commits, until, began)?;
     let answered = began.elapsed();
     let (next, stored_by) = (storing.next, std::mem::take(&mut storing.stored_by));
     drop(storing);
-    let record_bytes = next * RECORD_BYTES;
+    let stores = next - before.stores;
+    let record_bytes = stores * RECORD_BYTES;
     let Some((thread, meter)) = journal else {
         let elapsed = began.elapsed();
-        return Ok(Outcome { stores: next, elapsed, answered, record_bytes, ..Outcome::default() });
+        return Ok(Outcome { stores, elapsed, answered, record_bytes, ..Outcome::default() });
     };
-    let processor = processor::of_journal();
+    let processor = processor::of_journal() - before.processor;
     drop(thread);
-    let (elapsed, figures) = (began.elapsed(), meter.read());
+    let (elapsed, figures) = (began.elapsed(), since(&before.figures, meter.read()));
     drop((log, commits));
     // Not earlier: the last pass drops what has expired by then.
     let stopped_at = clock.now();
@@ -131,15 +140,23 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
     if recovery.records < next - gone {
         return Err(Failure::Lost { wanted: next - gone, found: recovery.records });
     }
-    Ok(Outcome {
-        stores: next,
-        elapsed,
-        answered,
-        record_bytes,
-        figures,
-        processor,
-        recovery: Some(recovery),
-    })
+    Ok(Outcome { stores, elapsed, answered, record_bytes, figures, processor, recovery: Some(recovery) })
+}
+
+/// What had come about when counting began.
+struct Before {
+    stores: u64,
+    figures: RocksFigures,
+    processor: Duration,
+}
+
+fn since(before: &RocksFigures, now: RocksFigures) -> RocksFigures {
+    RocksFigures {
+        wal_bytes: now.wal_bytes - before.wal_bytes,
+        flushed_bytes: now.flushed_bytes - before.flushed_bytes,
+        compacted_bytes: now.compacted_bytes - before.compacted_bytes,
+        syncs: now.syncs - before.syncs,
+    }
 }
 
 /// Bytes of a record in the log: header and body, up to the next multiple of 64.
@@ -194,9 +211,10 @@ impl Storing<'_> {
         began: Instant,
     ) -> Result<(), Failure> {
         let mut in_flight = VecDeque::new();
-        let goes_on = |stores: u64| match until {
+        let first = self.next;
+        let goes_on = |next: u64| match until {
             Until::Elapsed(span) => began.elapsed() < span,
-            Until::Stores(count) => stores < count,
+            Until::Stores(count) => next - first < count,
         };
         let mut stalled_since = None;
         while goes_on(self.next) {

@@ -4,128 +4,185 @@
 //! other places. Blocks come in the order of their keys, so whatever has been read already lies before the furthest
 //! place read of the same segment.
 
-use core::ops::Range;
+use std::collections::BTreeMap;
 
-use herald_core::{NewPlacement, Timestamp};
+use herald_core::Timestamp;
 use herald_log::{BeyondRecord, RecordRef};
+use rocksdb::DBRawIteratorWithThreadMode;
 
 use crate::block::BlockKey;
-use crate::keeper::RestoredSegment;
+use crate::keeper::{Db, RestoredSegment};
+use crate::rocks::fault;
+use crate::store::Fault;
 
-/// The blocks of one generation. Its memory is used again for the next.
-#[derive(Default)]
-pub(crate) struct Recovered {
-    bytes: Vec<u8>,
-    blocks: Vec<(Option<BlockKey>, Range<usize>)>,
-}
+/// Takes a record, the key of its block, and how far behind the block's start it begins.
+pub(crate) type Visit<'a> = dyn FnMut(BlockKey, u64, RecordRef<'_>) + 'a;
 
-impl Recovered {
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.blocks.clear();
-    }
+/// Reads the blocks of one generation, each walker from the first key on.
+pub(crate) type Blocks<'db> = DBRawIteratorWithThreadMode<'db, Db>;
 
-    /// Takes the next block in the order of keys; without a key it counts as damaged.
-    pub(crate) fn add(&mut self, key: Option<BlockKey>, records: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(records);
-        self.blocks.push((key, start..self.bytes.len()));
-    }
-
-    /// Visits what lives at `now`. Returns how many blocks were damaged; what came before the damage was visited.
-    pub(crate) fn for_each_live(&self, now: Timestamp, visit: &mut dyn FnMut(&NewPlacement<'_>)) -> u64 {
-        let mut live = Vec::new();
-        let mut reading = Reading::default();
-        for (key, place) in &self.blocks {
-            reading.block(*key, &self.bytes[place.clone()], now, &mut |_, _, record| live.push(record));
+/// Visits what lives at `now` of the generation that `open` reads, in the order of expiry; what expires at the same moment
+/// in the order of keys. Returns how many blocks were damaged; what came before the damage was visited.
+///
+/// Along a segment expiry never falls, so the segments are merged, and read only where something of theirs is next: each
+/// block is visited where RocksDB has it.
+pub(crate) fn for_each_live<'db>(
+    open: &dyn Fn() -> Blocks<'db>,
+    now: Timestamp,
+    visit: &mut Visit<'_>,
+) -> Result<u64, Fault> {
+    let mut damaged_count = 0;
+    let mut waiting = segments(&mut open(), &mut damaged_count)?.into_iter().peekable();
+    let mut reading: BTreeMap<Turn, SegmentReader<'_>> = BTreeMap::new();
+    loop {
+        let first = reading.first_key_value().map(|(&turn, _)| turn);
+        let (mut reader, turn) = match waiting.next_if(|(next, _)| first.is_none_or(|first| *next < first)) {
+            Some((turn, key)) => (SegmentReader::new(open(), key), turn),
+            None => match reading.pop_first() {
+                Some((turn, reader)) => (reader, turn),
+                None => return Ok(damaged_count),
+            },
+        };
+        let others =
+            [waiting.peek().map(|&(turn, _)| turn), reading.first_key_value().map(|(&turn, _)| turn)];
+        let until = others.into_iter().flatten().min();
+        let is_before = |expires_at| until.is_none_or(|until| Turn { expires_at, ..turn } < until);
+        if let Some(expires_at) = reader.read(now, &is_before, visit, &mut damaged_count)? {
+            reading.insert(Turn { expires_at, ..turn }, reader);
         }
-        // Each segment's records stand in order already, which this sort makes use of.
-        live.sort_by_key(|record| record.expires_at);
-        live.iter().filter_map(RecordRef::to_placement).for_each(|placement| visit(&placement));
-        reading.damaged_count
     }
 }
 
-/// What a generation holds, without the bodies: what it takes to find them again.
+/// Whose turn it is: the least goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    expires_at: Timestamp,
+    /// Which segment, in the order of keys.
+    index: usize,
+}
+
+/// The segments of a generation by what they begin with, each with its first key. Reads the first block of each.
+fn segments(blocks: &mut Blocks<'_>, damaged_count: &mut u64) -> Result<Vec<(Turn, BlockKey)>, Fault> {
+    let mut segments = Vec::new();
+    blocks.seek_to_first();
+    while let Some((key, records)) = blocks.item() {
+        let Some(key) = BlockKey::from_bytes(key) else {
+            *damaged_count += 1;
+            blocks.next();
+            continue;
+        };
+        // What cannot be read comes first, and is counted then.
+        let first = herald_log::records(records).next().and_then(Result::ok);
+        let expires_at = first.map_or(Timestamp::default(), |record| record.expires_at);
+        segments.push((Turn { expires_at, index: segments.len() }, key));
+        let Some(segment) = key.segment.checked_add(1) else { break };
+        blocks.seek(BlockKey { segment, offset: 0, ..key }.to_bytes());
+    }
+    blocks.status().map_err(fault)?;
+    segments.sort_by_key(|&(turn, _)| turn);
+    Ok(segments)
+}
+
+/// Reads one segment's blocks of a generation.
+struct SegmentReader<'db> {
+    blocks: Blocks<'db>,
+    run: u64,
+    segment: u64,
+    /// Where in the current block the next record begins.
+    at: usize,
+    /// How far in the segment blocks have been read.
+    furthest: u64,
+}
+
+impl<'db> SegmentReader<'db> {
+    fn new(mut blocks: Blocks<'db>, first: BlockKey) -> Self {
+        blocks.seek(first.to_bytes());
+        Self { blocks, run: first.run, segment: first.segment, at: 0, furthest: 0 }
+    }
+
+    /// Visits what lives, for as long as `is_before` holds of its expiry. Returns the first expiry of which it does not;
+    /// `None` at the end of the segment.
+    fn read(
+        &mut self,
+        now: Timestamp,
+        is_before: &dyn Fn(Timestamp) -> bool,
+        visit: &mut Visit<'_>,
+        damaged_count: &mut u64,
+    ) -> Result<Option<Timestamp>, Fault> {
+        while let Some((key, block)) = self.blocks.item() {
+            match BlockKey::from_bytes(key) {
+                Some(key) if (key.run, key.segment) != (self.run, self.segment) => return Ok(None),
+                Some(key) => {
+                    let skipped = self.furthest.saturating_sub(key.offset);
+                    let mut records = herald_log::records(&block[self.at..]);
+                    let reached = loop {
+                        let at = self.at + records.position();
+                        match records.next() {
+                            None => break at,
+                            Some(Err(_)) => {
+                                *damaged_count += 1;
+                                break at;
+                            }
+                            Some(Ok(record)) if at as u64 >= skipped && record.expires_at > now => {
+                                if !is_before(record.expires_at) {
+                                    self.at = at;
+                                    return Ok(Some(record.expires_at));
+                                }
+                                visit(key, at as u64, record);
+                            }
+                            Some(Ok(_)) => {}
+                        }
+                    };
+                    self.furthest = key.offset + (reached as u64).max(skipped);
+                }
+                None => *damaged_count += 1,
+            }
+            self.at = 0;
+            self.blocks.next();
+        }
+        self.blocks.status().map_err(fault)?;
+        Ok(None)
+    }
+}
+
+/// What generations hold, without the bodies: what it takes to find them again.
 #[derive(Default)]
 pub(crate) struct Indexed {
-    reading: Reading,
-    records: Vec<BeyondRecord>,
+    pub(crate) records: Vec<BeyondRecord>,
     /// Where the records of this and earlier generations are.
     pub(crate) segments: Vec<RestoredSegment>,
+    /// Which of `segments` are of this generation, by run and segment.
+    origins: BTreeMap<(u64, u64), u32>,
 }
 
 impl Indexed {
-    /// Takes the next block of the generation that is over at `ends_at`, in the order of keys; without a key it counts
-    /// as damaged.
-    pub(crate) fn add(&mut self, ends_at: Timestamp, key: Option<BlockKey>, records: &[u8], now: Timestamp) {
-        let Self { reading, records: live, segments } = self;
-        reading.block(key, records, now, &mut |key, at, record| {
-            let segment = RestoredSegment { ends_at, run: key.run, segment: key.segment };
-            if segments.last() != Some(&segment) {
-                segments.push(segment);
-            }
-            let origin = u32::try_from(segments.len() - 1).expect("fewer segments than that lie on a disk");
-            let RecordRef { number, id, expires_at, .. } = record;
-            live.push(BeyondRecord { number, id, expires_at, origin, offset: key.offset + at });
+    /// Takes the next record of the generation that is over at `ends_at`, which expires no later than `latest`.
+    pub(crate) fn add(
+        &mut self,
+        ends_at: Timestamp,
+        latest: Timestamp,
+        key: BlockKey,
+        at: u64,
+        record: &RecordRef<'_>,
+    ) {
+        let Self { records, segments, origins } = self;
+        let origin = *origins.entry((key.run, key.segment)).or_insert_with(|| {
+            segments.push(RestoredSegment { ends_at, run: key.run, segment: key.segment });
+            u32::try_from(segments.len() - 1).expect("fewer segments than that lie on a disk")
         });
-    }
-
-    /// Ends a generation: its records in the order of expiry, none later than `latest`.
-    pub(crate) fn end(&mut self, latest: Timestamp) -> &[BeyondRecord] {
-        self.records.sort_by_key(|record| record.expires_at);
-        self.records.iter_mut().for_each(|record| record.expires_at = record.expires_at.min(latest));
-        &self.records
+        let &RecordRef { number, id, expires_at, .. } = record;
+        records.push(BeyondRecord {
+            number,
+            id,
+            expires_at: expires_at.min(latest),
+            origin,
+            offset: key.offset + at,
+        });
     }
 
     /// Begins the next generation.
     pub(crate) fn clear(&mut self) {
         self.records.clear();
-        self.reading.furthest = None;
-    }
-
-    /// How many blocks were damaged so far.
-    pub(crate) const fn damaged_count(&self) -> u64 {
-        self.reading.damaged_count
-    }
-}
-
-/// How far blocks have been read, and how many were damaged.
-#[derive(Default)]
-struct Reading {
-    furthest: Option<BlockKey>,
-    damaged_count: u64,
-}
-
-impl Reading {
-    /// Hands `live` each record of the next block that lives and was not read before, with the block's key and how far
-    /// behind its start the record begins.
-    fn block<'a>(
-        &mut self,
-        key: Option<BlockKey>,
-        block: &'a [u8],
-        now: Timestamp,
-        live: &mut dyn FnMut(BlockKey, u64, RecordRef<'a>),
-    ) {
-        let Some(key) = key else {
-            self.damaged_count += 1;
-            return;
-        };
-        let same = self.furthest.filter(|reached| (reached.run, reached.segment) == (key.run, key.segment));
-        let skipped = same.map_or(0, |reached| reached.offset.saturating_sub(key.offset));
-        let mut records = herald_log::records(block);
-        let reached = loop {
-            let at = records.position() as u64;
-            match records.next() {
-                None => break at,
-                Some(Err(_)) => {
-                    self.damaged_count += 1;
-                    break at;
-                }
-                Some(Ok(record)) if at >= skipped && record.expires_at > now => live(key, at, record),
-                Some(Ok(_)) => {}
-            }
-        };
-        self.furthest = Some(BlockKey { offset: key.offset + reached.max(skipped), ..key });
+        self.origins.clear();
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use herald_core::{NewPlacement, Retention, Timestamp};
-use herald_log::BeyondRecord;
+use herald_log::{BeyondRecord, RecordRef};
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use rocksdb::statistics::{StatsLevel, Ticker};
 use rocksdb::{
@@ -19,12 +19,12 @@ use rocksdb::{
     WriteOptions,
 };
 
-use crate::block::{BlockKey, Span};
+use crate::block::Span;
 use crate::folder::Folder;
 use crate::keeper::{Db, ReadFault, RocksKeeper, SharedDb};
 use crate::limits::BATCH_BYTES;
 use crate::processor;
-use crate::recovery::{Indexed, Recovered};
+use crate::recovery::{self, Indexed};
 use crate::store::{Block, BlockStore, Fault, FaultKind, Meta, SyncCall};
 use crate::vault::{Doubt, Vault, is_of_vault, rewriting, vault_options};
 
@@ -134,7 +134,7 @@ impl RocksStore {
     }
 
     /// Visits every placement that is live at `now` once, in the order they expire. No expiry lies more than
-    /// `retention_ms` ahead (it would, had the clock stepped back since). Takes memory for one generation.
+    /// `retention_ms` ahead (it would, had the clock stepped back since).
     ///
     /// Returns how many blocks were damaged and passed over; what could be read of them was visited. RocksDB's recovery
     /// has already dropped what was torn by a crash, so damage here is real.
@@ -148,13 +148,11 @@ impl RocksStore {
         visit: &mut dyn FnMut(&NewPlacement<'_>),
     ) -> Result<u64, Fault> {
         let latest = now.plus_millis(retention_ms);
-        let (mut recovered, mut damaged_count) = (Recovered::default(), 0);
+        let mut damaged_count = 0;
         for &ends_at in self.generations.range(now..) {
-            recovered.clear();
-            self.read_generation(ends_at, &mut |key, records| recovered.add(key, records))?;
-            damaged_count += recovered.for_each_live(now, &mut |placement| {
-                visit(&NewPlacement { expires_at: placement.expires_at.min(latest), ..*placement });
-            });
+            damaged_count += self.read_generation(ends_at, now, &mut |_, _, record| {
+                visit(&restored(&record, latest));
+            })?;
         }
         Ok(damaged_count)
     }
@@ -194,18 +192,18 @@ impl RocksStore {
     ) -> Result<u64, Fault> {
         let latest = now.plus_millis(retention_ms);
         let mut indexed = Indexed::default();
-        let mut full_at = None;
+        let (mut damaged_count, mut full_at) = (0, None);
         for &ends_at in self.generations.range(now..) {
             indexed.clear();
-            self.read_generation(ends_at, &mut |key, records| indexed.add(ends_at, key, records, now))?;
-            let records = indexed.end(latest);
-            let taken = index(records);
-            if taken < records.len() {
+            damaged_count += self.read_generation(ends_at, now, &mut |key, at, record| {
+                indexed.add(ends_at, latest, key, at, &record);
+            })?;
+            let taken = index(&indexed.records);
+            if taken < indexed.records.len() {
                 full_at = Some((ends_at, taken));
                 break;
             }
         }
-        let mut damaged_count = indexed.damaged_count();
         keeper.know(indexed.segments);
         if let Some((full_at, taken)) = full_at {
             damaged_count += self.restore_rest(full_at, taken, now, latest, restore)?;
@@ -223,33 +221,29 @@ impl RocksStore {
         latest: Timestamp,
         visit: &mut dyn FnMut(&NewPlacement<'_>),
     ) -> Result<u64, Fault> {
-        let (mut before, mut recovered, mut damaged_count) = (taken, Recovered::default(), 0);
+        let (mut before, mut damaged_count) = (taken, 0);
         for &ends_at in self.generations.range(full_at..) {
-            recovered.clear();
-            self.read_generation(ends_at, &mut |key, records| recovered.add(key, records))?;
-            // In the same order as without bodies: both ways sort what they have read in one order, and stably.
-            let damaged = recovered.for_each_live(now, &mut |placement| match before.checked_sub(1) {
-                Some(left) => before = left,
-                None => visit(&NewPlacement { expires_at: placement.expires_at.min(latest), ..*placement }),
-            });
+            // In the same order as without bodies.
+            let damaged =
+                self.read_generation(ends_at, now, &mut |_, _, record| match before.checked_sub(1) {
+                    Some(left) => before = left,
+                    None => visit(&restored(&record, latest)),
+                })?;
             damaged_count += if ends_at == full_at { 0 } else { damaged };
         }
         Ok(damaged_count)
     }
 
+    /// Visits what lives at `now` in the order of expiry. Returns how many blocks were damaged.
     fn read_generation(
         &self,
         ends_at: Timestamp,
-        visit: &mut dyn FnMut(Option<BlockKey>, &[u8]),
-    ) -> Result<(), Fault> {
+        now: Timestamp,
+        visit: &mut recovery::Visit<'_>,
+    ) -> Result<u64, Fault> {
         let (db, name) = (self.db()?, family_name(ends_at));
-        let mut blocks = db.raw_iterator_cf(&db.cf_handle(&name).ok_or_else(|| missing(&name))?);
-        blocks.seek_to_first();
-        while let Some((key, records)) = blocks.item() {
-            visit(BlockKey::from_bytes(key), records);
-            blocks.next();
-        }
-        blocks.status().map_err(fault)
+        let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
+        recovery::for_each_live(&|| db.raw_iterator_cf(&family), now, visit)
     }
 
     /// The database, unless reopening it has failed.
@@ -400,6 +394,12 @@ fn sync(db: &SharedDb, folder: &Folder, doubt: &Doubt) -> Result<(), Fault> {
     doubt.watch(db.flush_wal(true).map_err(fault))
 }
 
+/// A record that lives as it is put back: it expires no later than `latest`.
+fn restored<'a>(record: &RecordRef<'a>, latest: Timestamp) -> NewPlacement<'a> {
+    let placement = record.to_placement().expect("what lives is not void");
+    NewPlacement { expires_at: placement.expires_at.min(latest), ..placement }
+}
+
 fn new_batch() -> WriteBatch {
     WriteBatch::with_capacity_bytes(BATCH_BYTES + BATCH_BYTES / 8)
 }
@@ -413,7 +413,7 @@ fn db_options(memory_bytes: usize) -> Result<Options, Fault> {
     // behind it was: with recovery to a point in time it would end at the tear.
     options.set_wal_recovery_mode(DBRecoveryMode::SkipAnyCorruptedRecord);
     options.set_db_write_buffer_size(memory_bytes);
-    options.set_wal_bytes_per_sync(1 << 20);
+    options.set_wal_bytes_per_sync(8 << 20);
     options.set_avoid_unnecessary_blocking_io(true);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);

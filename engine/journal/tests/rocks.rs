@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use common::{Failing, Held, RETENTION_MS, append, body, eventually, id, new_journal, new_log, number};
 use herald_core::Timestamp;
 use herald_journal::{Block, BlockKey, BlockStore, FaultKind, Meta, RocksStore};
+use herald_log::DrainCursor;
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 const MEMORY: usize = 64 << 20;
@@ -268,4 +270,54 @@ fn a_cover_secret_that_was_overwritten_leaves_the_disk_with_the_placements_writt
             assert_eq!(store.meta(Meta::Cover), Ok(Some(new)));
         }
     }
+}
+
+/// The records of the placements `indices`, one a millisecond, as a log lays them out.
+fn records_of(indices: std::ops::Range<u64>) -> Vec<u8> {
+    let log = new_log();
+    let mut handle = log.handle().unwrap();
+    for index in indices {
+        append(&mut handle, index, START.plus_millis(index));
+    }
+    let mut bytes = Vec::new();
+    let _ = log.drain(&mut DrainCursor::default(), &mut |range| {
+        bytes.extend_from_slice(range.bytes);
+        ControlFlow::Continue(())
+    });
+    bytes
+}
+
+#[test]
+fn a_damaged_block_costs_what_lies_behind_the_damage_in_it_and_segments_are_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let ends_at = START.plus_millis(RETENTION_MS + 1_000);
+    let cut = |mut bytes: Vec<u8>, left: usize| {
+        bytes.truncate(left);
+        bytes
+    };
+    let first = records_of(0..1).len();
+    let blocks = [
+        // Segment 7: two records; two, of which the second is cut; two more. Then what the first block ends
+        // with once more, as a failed pass leaves it.
+        (7, 0, records_of(0..2)),
+        (7, 10_000, cut(records_of(2..4), records_of(2..3).len() + 100)),
+        (7, 20_000, records_of(4..6)),
+        (7, first as u64, records_of(1..2)),
+        // Segment 8 began later, and its records lie among those of segment 7.
+        (8, 0, records_of(1..2)),
+        (8, 5_000, records_of(5..7)),
+    ];
+    let mut store = RocksStore::open(folder.path(), MEMORY).unwrap();
+    store.open_generation(ends_at).unwrap();
+    for (segment, offset, records) in &blocks {
+        let key = BlockKey { run: 1, segment: *segment, offset: *offset };
+        store.put(&Block { ends_at, key, records }).unwrap();
+    }
+    store.write().unwrap();
+    let mut seen = Vec::new();
+    let damaged =
+        store.for_each_live(START.plus_millis(1), RETENTION_MS, &mut |placement| seen.push(placement.id));
+    assert_eq!(damaged, Ok(1));
+    let wanted: Vec<_> = [0, 1, 1, 2, 4, 5, 5, 6].map(id).into();
+    assert_eq!(seen, wanted, "in the order of expiry, those of the earlier segment first");
 }
