@@ -275,7 +275,7 @@ fn a_cover_secret_that_was_overwritten_leaves_the_disk_with_the_placements_writt
 /// The records of the placements `indices`, one a millisecond, as a log lays them out.
 fn records_of(indices: std::ops::Range<u64>) -> Vec<u8> {
     let log = new_log();
-    let mut handle = log.handle().unwrap();
+    let mut handle = log.handle().expect("a handle");
     for index in indices {
         append(&mut handle, index, START.plus_millis(index));
     }
