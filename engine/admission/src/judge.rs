@@ -10,11 +10,12 @@ use herald_core::{TelephoneNumber, Timestamp};
 
 use crate::admission::{Admission, Redemption, Verdict, first_store, seconds};
 use crate::epoch::KeysAtHand;
-use crate::limits::{JUDGED_TOGETHER, MAC_KEYS_READY};
-use crate::mac::{ReadyKey, StoreInput, tags_are_equal};
+use crate::limits::JUDGED_TOGETHER;
+use crate::mac::{StoreInput, tags_are_equal};
 use crate::policy::{Class, ClassPolicy};
+use crate::ready::ReadyKeys;
 use crate::refusal::Refusal;
-use crate::session::{Place, Session};
+use crate::session::Session;
 use crate::spent::{FirstStore, Standing};
 use crate::wire::{Continued, Credential, Mode, Presented, Seal, commits_to};
 
@@ -49,8 +50,7 @@ pub struct Judge {
     admission: Arc<Admission>,
     keys: Arc<KeysAtHand>,
     version: u64,
-    /// MAC keys of sessions that this thread has lately seen, each at its slot's place.
-    ready: Box<[Option<(Place, ReadyKey)>]>,
+    ready: ReadyKeys,
     scratch: Vec<u8>,
 }
 
@@ -60,8 +60,8 @@ impl Judge {
         Self {
             version: admission.version(),
             keys: admission.keys_at_hand(),
+            ready: ReadyKeys::new(admission.settings().suite),
             admission,
-            ready: (0..MAC_KEYS_READY).map(|_| None).collect(),
             scratch: Vec::new(),
         }
     }
@@ -77,7 +77,7 @@ impl Judge {
         if version != self.version {
             self.version = version;
             self.keys = self.admission.keys_at_hand();
-            self.ready.fill_with(|| None);
+            self.ready.forget();
         }
     }
 
@@ -146,15 +146,7 @@ impl Judge {
             return Verdict::Refuse(Refusal::NoSession);
         };
         let input = StoreInput { key_id, token_id, counter, number: store.number, body: store.body };
-        let ready = &mut self.ready[session.place.slot as usize % MAC_KEYS_READY];
-        let key = match ready {
-            Some((place, key)) if *place == session.place => key,
-            _ => {
-                &mut ready
-                    .insert((session.place, ReadyKey::new(self.admission.settings().suite, &session.key)))
-                    .1
-            }
-        };
+        let key = self.ready.of(session.place, &session.key);
         if !tags_are_equal(&tag, &key.tag(&input, &mut self.scratch)) {
             return Verdict::Refuse(Refusal::Proof);
         }

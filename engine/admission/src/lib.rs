@@ -23,6 +23,7 @@ mod mac;
 mod pacing;
 mod policy;
 mod quota;
+mod ready;
 mod refusal;
 mod room;
 mod session;

@@ -78,8 +78,11 @@ pub const FULL_TICK_MS: u64 = 64;
 
 /// Stores that are looked up together. Larger batches go in parts.
 pub const JUDGED_TOGETHER: usize = 32;
-/// MAC keys that a judge keeps ready, so that a gateway with 32 tokens open pays for them once. Others push them out.
-pub const MAC_KEYS_READY: usize = 64;
+/// MAC keys that a judge keeps ready, so that a few gateways with 32 tokens open each pay for them once: 600 bytes each.
+/// Others push them out.
+pub const MAC_KEYS_READY: usize = 128;
+/// Of these, keys that share their places: of 32 sessions hardly ever more share a set. One cache line names them.
+pub const MAC_KEYS_TOGETHER: usize = 8;
 
 /// Identities whose tokens are counted, each with every key it asked for. About 80 bytes each; beyond it newcomers are
 /// refused until epochs are over.

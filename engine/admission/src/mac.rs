@@ -1,11 +1,14 @@
 //! The MAC of a store: its key, its input and the two suites.
 //!
-//! Both are ring's. A key that ring has made ready cannot be wiped; a judge gives its own up at each change of keys.
+//! HMAC is ring's, GMAC that of RustCrypto, which takes eight blocks of what is only authenticated at a time, ring one. A key
+//! that ring has made ready cannot be wiped; a judge gives its own up at each change of keys.
 
 use core::fmt;
 
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::{AeadInOut, Aes128Gcm, KeyInit};
 use herald_core::TelephoneNumber;
-use ring::{aead, hmac};
+use ring::hmac;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::wire::{TAG_BYTES, TokenId, TokenInput};
@@ -139,7 +142,7 @@ impl StoreInput<'_> {
 #[expect(clippy::large_enum_variant, reason = "a service has one suite, and a pointer more is a miss more")]
 pub(crate) enum ReadyKey {
     Hmac(hmac::Key),
-    Gmac(aead::LessSafeKey),
+    Gmac(Aes128Gcm),
 }
 
 impl ReadyKey {
@@ -148,8 +151,8 @@ impl ReadyKey {
         match suite {
             Suite::HmacSha256 => Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &bytes[..])),
             Suite::Aes128Gmac => {
-                let key = aead::UnboundKey::new(&aead::AES_128_GCM, &bytes[..16]);
-                Self::Gmac(aead::LessSafeKey::new(key.expect("AES-128 takes 16 bytes")))
+                let key = Aes128Gcm::new_from_slice(&bytes[..16]);
+                Self::Gmac(key.expect("AES-128 takes 16 bytes"))
             }
         }
     }
@@ -165,18 +168,23 @@ impl ReadyKey {
             }
             Self::Gmac(key) => {
                 store.write(scratch);
-                let mut nonce = [0; aead::NONCE_LEN];
-                nonce[8..].copy_from_slice(&store.counter.to_be_bytes());
-                let nonce = aead::Nonce::assume_unique_for_key(nonce);
-                let tag = key.seal_in_place_separate_tag(nonce, aead::Aad::from(&scratch[..]), &mut []);
-                first_16(tag.expect("a store is far smaller than GCM's bound").as_ref())
+                let tag =
+                    key.encrypt_inout_detached(&nonce(store).into(), scratch, InOutBuf::from(&mut [][..]));
+                tag.expect("a store is far smaller than GCM's bound").into()
             }
         }
     }
 }
 
+/// GMAC's: the counter.
+fn nonce(store: &StoreInput<'_>) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[8..].copy_from_slice(&store.counter.to_be_bytes());
+    nonce
+}
+
 fn first_16(tag: &[u8]) -> [u8; TAG_BYTES] {
-    tag.first_chunk().copied().expect("both suites give 16 bytes or more")
+    tag.first_chunk().copied().expect("HMAC-SHA256 has 32 bytes")
 }
 
 /// Whether two MACs are equal. Takes the same time wherever they differ.
@@ -229,5 +237,25 @@ mod tests {
             &store.to_bytes(),
         );
         assert_eq!(MacKey::from_words([7; 4]).tag(Suite::HmacSha256, &store), whole.as_ref()[..16]);
+    }
+
+    #[test]
+    fn the_other_suite_is_ring_s_gmac_with_the_counter_as_nonce_whatever_the_length() {
+        use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+        let bytes = MacKey::from_words([7; 4]).to_bytes();
+        let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &bytes[..16]).unwrap());
+        let bodies = [0, 1, 3, 4, 5, 51, 52, 53, 640, 1500, 4096].map(|length| vec![5; length]);
+        for (counter, body) in (0..).zip(&bodies) {
+            let store = StoreInput {
+                key_id: &[1; 32],
+                token_id: TokenId([2; 16]),
+                counter: counter << 8 | 3,
+                number: None,
+                body,
+            };
+            let nonce = Nonce::assume_unique_for_key(nonce(&store));
+            let tag = key.seal_in_place_separate_tag(nonce, Aad::from(store.to_bytes()), &mut []).unwrap();
+            assert_eq!(&MacKey::from_words([7; 4]).tag(Suite::Aes128Gmac, &store), tag.as_ref());
+        }
     }
 }
