@@ -236,11 +236,11 @@ impl<S: BlockStore> Journal<S> {
         let mut written_bytes = 0;
         loop {
             let (batch_bytes, flow) = self.put_batch(now)?;
+            written_bytes += batch_bytes;
             if flow.is_continue() {
-                self.put_metas(now);
+                self.put_metas(now, written_bytes > 0);
             }
             self.store.write()?;
-            written_bytes += batch_bytes;
             if flow.is_continue() {
                 break;
             }
@@ -259,7 +259,8 @@ impl<S: BlockStore> Journal<S> {
         if let Some(cover) = &mut self.cover {
             cover.is_written = false;
         }
-        let kept_ms_max = RETENTION_MAX_MS + generation_ms(RETENTION_MAX_MS);
+        let retention_ms_max = self.config.retention.as_millis().max(RETENTION_MAX_MS);
+        let kept_ms_max = retention_ms_max + generation_ms(retention_ms_max);
         let all_expired = now.millis_since(self.good_at) > kept_ms_max;
         match self.store.reopen() {
             Err(_) if all_expired => {
@@ -299,8 +300,13 @@ impl<S: BlockStore> Journal<S> {
 
     /// The clock with every pass, so that no later life begins before anything this one has shown; the cover
     /// secret when it has forgotten an epoch.
-    fn put_metas(&mut self, now: Timestamp) {
-        self.store.put_meta(Meta::Clock, &now.as_millis().to_le_bytes());
+    ///
+    /// Where placements live longer than calls, the journal of calls beside this one keeps the clock, and this one only of
+    /// passes that write: what an idle one wrote would stay in the write-ahead log for hours, until a generation turns.
+    fn put_metas(&mut self, now: Timestamp, has_written: bool) {
+        if has_written || self.config.retention.as_millis() <= RETENTION_MAX_MS {
+            self.store.put_meta(Meta::Clock, &now.as_millis().to_le_bytes());
+        }
         let Some(cover) = &mut self.cover else { return };
         if cover.secret.advance(self.config.retention, now) || !cover.is_written {
             self.store.put_meta(Meta::Cover, &cover.secret.to_bytes());

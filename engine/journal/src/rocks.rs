@@ -327,6 +327,9 @@ impl BlockStore for RocksStore {
     }
 
     fn write(&mut self) -> Result<(), Fault> {
+        if self.batch.is_empty() {
+            return self.doubt.check();
+        }
         let batch = core::mem::replace(&mut self.batch, new_batch());
         self.doubt.check()?;
         self.doubt.watch(self.db()?.write_opt(batch, &WriteOptions::default()).map_err(fault))

@@ -12,13 +12,13 @@ use std::rc::Rc;
 
 use herald_core::batch::{self, Outcome};
 use herald_core::{BatchExchange, Problem, Storing};
-use herald_journal::{CommitState, Ticket};
+use herald_journal::CommitState;
 use herald_net::{Bytes, Dialogue, InputEnd, Response};
 
 use crate::door::{Desk, http_response};
 use crate::limits::{BATCH_PIECE_BYTES, BATCH_RESULTS_BYTES_MAX};
 use crate::readers::Reading;
-use crate::shared::storing;
+use crate::stack::Pending;
 
 /// One batch.
 pub(crate) struct BatchDialogue {
@@ -38,7 +38,7 @@ pub(crate) struct BatchDialogue {
 /// Results of one step, and when they may be sent.
 struct Results {
     bytes: Bytes,
-    ticket: Option<Ticket>,
+    pending: Option<Pending>,
 }
 
 /// A step that was made elsewhere.
@@ -65,20 +65,20 @@ impl BatchDialogue {
     /// Answers the next few records of what has arrived, or the end.
     fn step(&mut self) -> Result<(), Problem> {
         let mut bytes = Vec::new();
-        let mut ticket = None;
+        let mut pending = None;
         if !self.input.is_empty() {
             let shared = &self.desk.shared;
             let now = shared.clock.now();
-            let pace = shared.pace(now);
+            let terms = shared.terms(self.exchange.class(), now);
             if self.desk.reads_elsewhere(self.exchange.asks_for_bodies()) {
-                return self.step_elsewhere(self.exchange.clone(), storing(pace));
+                return self.step_elsewhere(self.exchange.clone(), terms.storing);
             }
-            let before = shared.log.goes_beyond().then(|| self.exchange.clone());
+            let before = shared.goes_beyond().then(|| self.exchange.clone());
             let (effect, taken, left_out) = {
                 let session = &mut *self.desk.session.borrow_mut();
                 let mut rest = &*self.input;
                 let log = &mut session.log;
-                let (exchange, storing) = (&mut self.exchange, storing(pace));
+                let (exchange, storing) = (&mut self.exchange, terms.storing);
                 let service = &mut session.service;
                 let effect = match self.desk.gate.as_ref().filter(|_| exchange.is_gated()) {
                     None => service.step_batch(log, exchange, &mut rest, &mut bytes, storing, now)?,
@@ -92,9 +92,9 @@ impl BatchDialogue {
             if left_out {
                 // The first segment has left memory meanwhile.
                 let before = before.expect("only records that have left memory are left out");
-                return self.step_elsewhere(before, storing(pace));
+                return self.step_elsewhere(before, terms.storing);
             }
-            ticket = self.desk.ticket(effect, pace);
+            pending = shared.pending(terms, effect);
             self.input = self.input.split_off(taken);
         } else if let Some(end) = self.end.take() {
             let cut_off = match end {
@@ -106,14 +106,14 @@ impl BatchDialogue {
             ended.map_err(|problem| if end == InputEnd::Timeout { Problem::Timeout } else { problem })?;
             self.is_over = true;
         }
-        self.keep(bytes, ticket);
+        self.keep(bytes, pending);
         Ok(())
     }
 
-    fn keep(&mut self, results: Vec<u8>, ticket: Option<Ticket>) {
+    fn keep(&mut self, results: Vec<u8>, pending: Option<Pending>) {
         if !results.is_empty() {
             self.waiting_bytes += results.len();
-            self.waiting.push_back(Results { bytes: Bytes::from(results), ticket });
+            self.waiting.push_back(Results { bytes: Bytes::from(results), pending });
         }
     }
 
@@ -157,9 +157,9 @@ impl BatchDialogue {
         while let Some(results) = self.waiting.front_mut()
             && piece.len() < BATCH_PIECE_BYTES
         {
-            if let Some(ticket) = results.ticket {
-                let Poll::Ready(state) = self.desk.shared.commits.poll(ticket, waker) else { break };
-                results.ticket = None;
+            if let Some(pending) = results.pending {
+                let Poll::Ready(state) = self.desk.shared.poll_durable(pending, waker) else { break };
+                results.pending = None;
                 if state != CommitState::Durable {
                     self.desk.shared.not_durable(batch::stored_count(&results.bytes));
                     let withdrawn = Bytes::from(batch::withdraw(&results.bytes));

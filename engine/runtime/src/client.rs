@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use herald_core::TelephoneNumber;
 use herald_core::batch::Outcome;
+use herald_core::{PlacementClass, TelephoneNumber};
 use herald_net::{Bytes, Client, Request, Response};
 use herald_stir::bundle::{Area, Listing};
 
@@ -77,7 +77,7 @@ impl CpsClient {
         &self,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<String, Outcome>>, CpsError> {
-        let (request, sent) = cps::store_batch_request(&self.base, placements)?;
+        let (request, sent) = cps::store_batch_request(&self.base, PlacementClass::Call, placements)?;
         let results = cps::stored_batch(&self.exchange(request)?, &sent)?;
         let path = |(result, &(number, _)): (Result<_, _>, &(TelephoneNumber, &[u8]))| {
             result.map(|id| cps::item_path(number, id))

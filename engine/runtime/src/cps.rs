@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herald_core::batch::{self, NotABatch, Outcome, Retrieved, Stored};
-use herald_core::{PlacementId, TelephoneNumber};
+use herald_core::{PlacementClass, PlacementId, TelephoneNumber};
 use herald_net::{Bytes, ClientError, Method, Request, Response, header};
 use herald_stir::bundle::{self, Area, Listing};
 use herald_stir::limits::COLLECTED_ITEMS_MAX;
@@ -46,6 +46,14 @@ pub(crate) fn store_request(
     request.map_err(|_| CpsError::Url(base.to_owned()))
 }
 
+/// The media type of what is of `class`. That of a call is the plain one, which every service takes.
+fn typed(media_type: &str, class: PlacementClass) -> String {
+    match class {
+        PlacementClass::Call => media_type.to_owned(),
+        PlacementClass::Message => format!("{media_type}; class={}", class.name()),
+    }
+}
+
 /// Asks for everything under the called number, in one round trip.
 pub(crate) fn retrieve_request(base: &str, number: TelephoneNumber) -> Result<Request<Bytes>, CpsError> {
     let request = Request::builder().uri(format!("{base}{}?inline=1", list_path(number))).body(Bytes::new());
@@ -58,6 +66,7 @@ pub(crate) type Sent = Vec<Result<(), Outcome>>;
 /// Asks for each of `placements` to be stored, but for those that no service takes: the answer tells these.
 pub(crate) fn store_batch_request(
     base: &str,
+    class: PlacementClass,
     placements: &[(TelephoneNumber, &[u8])],
 ) -> Result<(Request<Bytes>, Sent), CpsError> {
     let mut body = batch::begin();
@@ -68,7 +77,7 @@ pub(crate) fn store_batch_request(
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!("{base}{}", batch::STORE_PATH))
-        .header(header::CONTENT_TYPE, batch::MEDIA_TYPE)
+        .header(header::CONTENT_TYPE, typed(batch::MEDIA_TYPE, class))
         .body(Bytes::from(body));
     Ok((request.map_err(|_| CpsError::Url(base.to_owned()))?, sent))
 }

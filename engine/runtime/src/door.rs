@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use herald_admission::{Refusal, Verdict, directory};
 use herald_core::{
-    BatchExchange, Effect, NotFound, NotStored, PlacementId, Problem, Request, Service, Storing,
-    TelephoneNumber, Timestamp, batch,
+    BatchExchange, NotFound, NotStored, PlacementClass, PlacementId, PlacementStore, Problem, Request,
+    Service, Storing, TelephoneNumber, Timestamp, batch,
 };
-use herald_journal::{CommitState, Pace, Ticket};
+use herald_journal::CommitState;
 use herald_net::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_NONE_MATCH};
 use herald_net::{BadHead, Bytes, Dialogue, Intake, Method, Parts, Peer, StatusCode};
 
@@ -24,7 +24,8 @@ use crate::clock::wall_clock;
 use crate::keys::{self, KeyShelf, Source};
 use crate::readers::Reading;
 use crate::sessions::Session;
-use crate::shared::{Shared, storing};
+use crate::shared::Shared;
+use crate::stack::{Pending, Terms};
 
 /// The service of one reactor.
 pub(crate) struct Door {
@@ -60,42 +61,41 @@ impl Door {
 }
 
 impl Desk {
-    /// When the placements kept so far on this thread are durable enough, if that is to be waited for.
-    pub(crate) fn ticket(&self, effect: Effect, pace: Pace) -> Option<Ticket> {
-        let waits = effect == Effect::MakeDurable && pace == Pace::Committed;
-        waits.then(|| self.shared.commits.ticket())
-    }
-
     /// Whether an answer that shows bodies is made elsewhere. Where nothing has left memory it need not be; where
     /// something has, all are, so that nobody learns from that which numbers it concerns.
     pub(crate) fn reads_elsewhere(&self, asks_for_bodies: bool) -> bool {
-        asks_for_bodies && self.shared.log.has_beyond()
+        asks_for_bodies && self.shared.has_beyond()
     }
 
     /// Keeps a store that was let in, or says why not.
-    fn keep(&self, verdict: Verdict, number: TelephoneNumber, body: &Bytes) -> Reply {
+    fn keep(&self, verdict: Verdict, class: PlacementClass, number: TelephoneNumber, body: &Bytes) -> Reply {
         let Some(gate) = &self.gate else { return Reply::Ready(Some(unavailable())) };
         let gate = gate.borrow();
         let books = gate.admitting().books();
         let now = self.shared.clock.now();
-        let pace = self.shared.pace(now);
+        let terms = self.shared.terms(class, now);
         let session = &mut *self.session.borrow_mut();
+        let (service, log) = match session.of_class(class) {
+            Ok(both) => both,
+            // It was looked at before there was a verdict.
+            Err(problem) => return Reply::Ready(Some(http_response(problem.response()))),
+        };
         let placement = (number, &body[..]);
         let refusal = match verdict {
             Verdict::Accept(_) | Verdict::AcceptIfRoom(_) => {
-                match keep_let_in(session, &gate, placement, verdict, storing(pace), now) {
-                    Some(Ok(id)) => return self.stored(number, id, pace),
+                match keep_let_in((service, log), &gate, placement, verdict, terms.storing, now) {
+                    Some(Ok(id)) => return self.stored(number, id, terms),
                     Some(Err(problem)) => return Reply::Ready(Some(http_response(problem.response()))),
                     None => Refusal::NumberUsed,
                 }
             }
-            Verdict::Repeat(id) if session.service.holds(&mut session.log, number, id, now) => {
-                return self.stored(number, id, pace);
+            Verdict::Repeat(id) if service.holds(log, number, id, now) => {
+                return self.stored(number, id, terms);
             }
             Verdict::Repeat(_) => Refusal::Repeated,
             Verdict::Refuse(refusal) => refusal,
         };
-        session.service.tally().not_stored(NotStored::Token);
+        service.tally().not_stored(NotStored::Token);
         Reply::Ready(Some(refused(books, refusal, now)))
     }
 
@@ -105,11 +105,11 @@ impl Desk {
         Reply::Ready(Some(gate::opened(gate.borrow().admitting().books(), verdict, now)))
     }
 
-    fn stored(&self, number: TelephoneNumber, id: PlacementId, pace: Pace) -> Reply {
+    fn stored(&self, number: TelephoneNumber, id: PlacementId, terms: Terms) -> Reply {
         let answer = Service::stored(number, id);
         let response = http_response(answer.response);
-        match self.ticket(answer.effect, pace) {
-            Some(ticket) => Reply::Committing(Some(response), self.shared.clone(), ticket),
+        match self.shared.pending(terms, answer.effect) {
+            Some(pending) => Reply::Committing(Some(response), self.shared.clone(), pending),
             None => Reply::Ready(Some(response)),
         }
     }
@@ -128,21 +128,20 @@ impl Desk {
 /// Keeps a store that was let in; what it used is given back if that cannot be. `None`: its token has stored enough under
 /// the number.
 fn keep_let_in(
-    session: &mut Session,
+    (service, log): (&mut Service, &mut dyn PlacementStore),
     gate: &Gatekeeper,
     placement: (TelephoneNumber, &[u8]),
     verdict: Verdict,
     storing: Storing,
     now: Timestamp,
 ) -> Option<Result<PlacementId, Problem>> {
-    let Session { service, log, .. } = session;
     let id = match verdict {
         Verdict::Accept(id) => id,
         Verdict::AcceptIfRoom(id) => Some(id),
         Verdict::Repeat(_) | Verdict::Refuse(_) => None,
     };
     let kept = match (storing, verdict) {
-        (Storing::Impossible, _) => {
+        (Storing::Impossible | Storing::NotKept, _) => {
             service.tally().not_stored(NotStored::Journal);
             Err(Problem::Unavailable)
         }
@@ -167,7 +166,9 @@ impl Door {
     fn admit(&self, gate: &RefCell<Gatekeeper>, peer: &Peer, head: &Parts, body: &Bytes) -> Option<Reply> {
         let shared = &self.desk.shared;
         let now = shared.clock.now();
-        let number = match asked(head, body).asks_to_store(storing(shared.pace(now))) {
+        let request = asked(head, body);
+        let terms = shared.terms_of(&request, now);
+        let number = match request.asks_to_store(terms.storing) {
             Ok(number) => number?,
             Err(problem) => {
                 shared.turned_away(NotStored::of_problem(&problem));
@@ -176,9 +177,10 @@ impl Door {
         };
         let judged = gate.borrow_mut().judge_store(peer, head, number, body, now);
         Some(match judged {
-            Judged::Now(verdict) => self.desk.keep(verdict, number, body),
+            Judged::Now(verdict) => self.desk.keep(verdict, terms.class, number, body),
             Judged::Later(verdict) => Reply::Admitting(Box::new(Admission {
                 desk: self.desk.clone(),
+                class: terms.class,
                 number,
                 body: body.clone(),
                 verdict,
@@ -250,22 +252,22 @@ impl Door {
             let fault = shared.fault(&self.desk.session.borrow().log, now);
             return Reply::Ready(Some(http_response(Service::health(fault))));
         }
-        let pace = shared.pace(now);
+        let terms = shared.terms_of(&asked(&head, &body), now);
         if self.desk.reads_elsewhere(asked(&head, &body).asks_for_bodies()) {
-            return self.answer_elsewhere(head, body, storing(pace));
+            return self.answer_elsewhere(head, body, terms.storing);
         }
         let (answer, left_out) = {
             let session = &mut *self.desk.session.borrow_mut();
-            let answer = session.service.handle(&mut session.log, &asked(&head, &body), storing(pace), now);
+            let answer = session.service.handle(&mut session.log, &asked(&head, &body), terms.storing, now);
             (answer, session.log.take_left_out())
         };
         if left_out {
             // The first segment has left memory meanwhile.
-            return self.answer_elsewhere(head, body, storing(pace));
+            return self.answer_elsewhere(head, body, terms.storing);
         }
         let response = http_response(answer.response);
-        match self.desk.ticket(answer.effect, pace) {
-            Some(ticket) => Reply::Committing(Some(response), shared.clone(), ticket),
+        match shared.pending(terms, answer.effect) {
+            Some(pending) => Reply::Committing(Some(response), shared.clone(), pending),
             None => Reply::Ready(Some(response)),
         }
     }
@@ -287,8 +289,9 @@ impl herald_net::Service for Door {
         if ![batch::STORE_PATH, batch::RETRIEVE_PATH].contains(&head.uri.path()) {
             return Intake::Whole;
         }
-        let storing = storing(self.desk.shared.pace(self.desk.shared.clock.now()));
-        match BatchExchange::open(&asked(head, &[]), storing) {
+        let request = asked(head, &[]);
+        let terms = self.desk.shared.terms_of(&request, self.desk.shared.clock.now());
+        match BatchExchange::open(&request, terms.storing) {
             Ok(None) => Intake::Whole,
             Ok(Some(exchange)) => {
                 let is_gated = self.gate_for(peer).is_some();
@@ -352,7 +355,7 @@ pub(crate) enum Reply {
     /// It may go.
     Ready(Option<HttpResponse>),
     /// It goes once its placement is durable.
-    Committing(Option<HttpResponse>, Arc<Shared>, Ticket),
+    Committing(Option<HttpResponse>, Arc<Shared>, Pending),
     /// It is made where the disk may be waited for.
     Reading(Reading<HttpResponse>),
     /// A store whose token is being redeemed.
@@ -364,6 +367,7 @@ pub(crate) enum Reply {
 /// A store that waits for its verdict.
 pub(crate) struct Admission {
     desk: Rc<Desk>,
+    class: PlacementClass,
     number: TelephoneNumber,
     body: Bytes,
     verdict: Reading<Verdict>,
@@ -380,7 +384,10 @@ impl Reply {
         let Poll::Ready(verdict) = verdict else { return Poll::Pending };
         let verdict = verdict.unwrap_or(Verdict::Refuse(Refusal::Unavailable));
         *self = match &*self {
-            Self::Admitting(admission) => admission.desk.keep(verdict, admission.number, &admission.body),
+            Self::Admitting(admission) => {
+                let Admission { desk, class, number, body, .. } = &**admission;
+                desk.keep(verdict, *class, *number, body)
+            }
             Self::Opening(desk, _) => desk.opened(verdict),
             _ => return Poll::Ready(()),
         };
@@ -397,8 +404,8 @@ impl Future for Reply {
         }
         let response = match &mut *self {
             Self::Ready(response) => response.take(),
-            Self::Committing(response, shared, ticket) => {
-                match shared.commits.poll(*ticket, context.waker()) {
+            Self::Committing(response, shared, pending) => {
+                match shared.poll_durable(*pending, context.waker()) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(CommitState::Durable) => response.take(),
                     Poll::Ready(CommitState::Pending | CommitState::Failed) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use herald_core::batch::Outcome;
 use herald_core::limits::BODY_BYTES_MAX;
-use herald_core::{Item, PlacementId, Problem, Refusal, TelephoneNumber, Timestamp};
+use herald_core::{Item, PlacementClass, PlacementId, Problem, Refusal, TelephoneNumber, Timestamp};
 use herald_net::{Bytes, ClientError, Request, Response};
 
 use crate::cps::{self, CpsError, Sent};
@@ -39,17 +39,23 @@ impl<'a> Elsewhere<'a> {
         Ok(Self { worker, allowed, until: Instant::now() + allowed, _visit: visit })
     }
 
-    pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
-        let result = self.store_batch(&[(number, body)])?.pop();
+    pub(crate) fn store(
+        &self,
+        class: PlacementClass,
+        number: TelephoneNumber,
+        body: &[u8],
+    ) -> Result<PlacementId, EngineError> {
+        let result = self.store_batch(class, &[(number, body)])?.pop();
         Ok(result.expect("a result for each")?)
     }
 
     pub(crate) fn store_batch(
         &self,
+        class: PlacementClass,
         placements: &[Placement<'_>],
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
         let parts = placements.chunks(HOME_PLACEMENTS_MAX);
-        in_turn(parts, |part| self.begin_store(part), |part, begun| self.end_store(part, begun))
+        in_turn(parts, |part| self.begin_store(class, part), |part, begun| self.end_store(part, begun))
     }
 
     pub(crate) fn retrieve(&self, number: TelephoneNumber) -> Result<Vec<Item>, EngineError> {
@@ -65,10 +71,14 @@ impl<'a> Elsewhere<'a> {
         Ok(lists)
     }
 
-    fn begin_store(&self, part: &[Placement<'_>]) -> Result<(HomeAnswer, Sent), EngineError> {
+    fn begin_store(
+        &self,
+        class: PlacementClass,
+        part: &[Placement<'_>],
+    ) -> Result<(HomeAnswer, Sent), EngineError> {
         let mut sent = Sent::new();
         let make = |base: &str| {
-            let (request, each) = cps::store_batch_request(base, part)?;
+            let (request, each) = cps::store_batch_request(base, class, part)?;
             sent = each;
             Ok::<_, CpsError>(request)
         };
@@ -172,6 +182,7 @@ fn shown(items: Vec<(PlacementId, Vec<u8>)>) -> Vec<Item> {
 fn in_words(error: CpsError) -> EngineError {
     match error {
         CpsError::Unreachable(ClientError::Abandoned) => ended(),
+        CpsError::Refused { status: 415, detail } => EngineError::new(EngineErrorKind::Argument, detail),
         CpsError::Refused { status: 401, .. } => EngineError::new(
             EngineErrorKind::Network,
             "the service wants a token for each store over HTTPS; place the call, or store through its Unix socket",

@@ -12,8 +12,8 @@ mod watching;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use herald_core::{Clock, Item, PlacementId, Problem, Random, TelephoneNumber, Timestamp};
-use herald_journal::{Durability, Fault, Journal, JournalThread, Notice, RocksStore, Vault};
+use herald_core::{Clock, Item, PlacementClass, PlacementId, Problem, Random, TelephoneNumber, Timestamp};
+use herald_journal::{Fault, Journal, JournalThread, Notice, RocksStore, Vault};
 use herald_net::{
     Address, ClientCertificates, ListenSpec, Listeners, NetError, Reactor, ReactorConfig, Server,
     ServerConfig, TlsSlot,
@@ -37,7 +37,7 @@ use crate::plugins::PluginSet;
 use crate::services::{Calls, CheckOutcome, Helpers, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
-use opening::{check, last_clock, load_cover, make_log, open_journal, open_store, recover};
+use opening::{Opened, Opening, check};
 
 pub use hosted::Hosted;
 pub(crate) use parts::Parts;
@@ -102,7 +102,7 @@ pub struct Engine {
 
 /// What start consumes and stop ends.
 struct Life {
-    journal: Option<Journal<RocksStore>>,
+    journals: Vec<(PlacementClass, Journal<RocksStore>)>,
     /// What rate control keeps in the journal's database.
     vault: Option<Arc<Vault>>,
     server: Option<Server>,
@@ -121,31 +121,25 @@ impl Engine {
         check(&config)?;
         let Environment { clock, random, report } = environment;
         let services = Services::read(&config.services, config.suite, random.clone())?;
-        let store = match (&config.data, config.durability) {
-            (_, Durability::Memory) | (None, _) => None,
-            (Some(path), _) => Some(open_store(path, config.journal_bytes)?),
-        };
-        let clock = clock(last_clock(store.as_ref())?);
+        let opening = Opening::all(&config, &*report)?;
+        let last_clocks = opening.iter().map(Opening::last_clock).collect::<Result<Vec<_>, _>>()?;
+        let clock = clock(last_clocks.into_iter().max().unwrap_or_default());
         let now = clock.now();
-        let cover = load_cover(store.as_ref(), &*random, config.retention, now, &*report)?;
-        if !config.is_client() {
-            report(Level::Info, &format!("taking {} MiB of memory for placements", config.arena_bytes >> 20));
-        }
-        let keeper = store.as_ref().filter(|_| config.beyond_bytes > 0);
-        let keeper = keeper.map(|store| store.keeper(config.retention, now));
-        let log = make_log(&config, &*random, keeper.as_ref())?;
         let (files, settings) = (&config.plugins, config.plugin_settings.as_deref());
         let plugins =
             Arc::new(PluginSet::load(files, settings, clock.clone(), random.clone(), report.clone())?);
-        let shared =
-            Shared::new(log, clock, random, config.durability, config.retention, config.suite, cover);
-        if let Some(store) = &store {
-            recover(store, &shared, keeper.as_deref(), now, &*report)?;
+        let vault = opening.first().map_or(Ok(None), Opening::vault)?.map(Arc::new);
+        let (mut stacks, mut journals) = (Vec::new(), Vec::new());
+        for one in opening {
+            let class = one.class;
+            let Opened { stack, journal } = one.recover(&*random, now, &*report)?;
+            stacks.push(stack);
+            journals.extend(journal.map(|journal| (class, journal)));
         }
+        let mut stacks = stacks.into_iter();
+        let calls = stacks.next().expect("calls are kept");
+        let shared = Shared::new((calls, stacks.next()), clock, random, config.durability, config.suite);
         let keys = Arc::new(KeyShelf::open(&config, &report, wall_clock())?);
-        let vault = store.as_ref().filter(|_| config.admission.plugin.is_some());
-        let vault = vault.map(RocksStore::vault).transpose()?.map(Arc::new);
-        let journal = store.map(|store| open_journal(store, &shared, now)).transpose()?;
         let shared = Arc::new(shared);
         Ok(Self {
             keys,
@@ -158,7 +152,7 @@ impl Engine {
             services,
             plugins,
             reloading: Mutex::default(),
-            life: Mutex::new(Life { journal, vault, server: None, monitor: None }),
+            life: Mutex::new(Life { journals, vault, server: None, monitor: None }),
         })
     }
 
@@ -183,7 +177,7 @@ impl Engine {
         let calls = self.start_services()?;
         let monitor = self.start_monitor()?;
         self.shared.watches.tell_here()?;
-        self.start_journal(&mut life)?;
+        self.start_journals(&mut life)?;
         self.keep_calls(calls);
         let addresses = server.as_ref().map_or(Vec::new(), |server| server.addresses().to_vec());
         let _ = self.addresses.set(addresses);
@@ -222,7 +216,7 @@ impl Engine {
         let hosted = Hosted { reactor, watches: self.shared.watches.clone() };
         let calls = self.start_services()?;
         let monitor = self.start_monitor()?;
-        self.start_journal(&mut life)?;
+        self.start_journals(&mut life)?;
         self.keep_calls(calls);
         life.monitor = monitor;
         self.shared.watches.tell_by(hosted.reactor.handle());
@@ -253,7 +247,7 @@ impl Engine {
         self.config.drain_grace()
     }
 
-    /// Stores a sealed PASSporT under the called number. Returns when it is as durable as the engine promises:
+    /// Stores the sealed PASSporT of a call under the called number. Returns when it is as durable as the engine promises:
     /// with `synced` it waits for the disk. Any thread.
     ///
     /// # Errors
@@ -261,13 +255,27 @@ impl Engine {
     /// [`EngineErrorKind::Busy`], [`EngineErrorKind::Disk`] while the disk fails, [`EngineErrorKind::State`] before
     /// the start and after the stop, [`EngineErrorKind::Failed`].
     pub fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
+        self.store_of(PlacementClass::Call, number, body)
+    }
+
+    /// As [`store`](Self::store), of a sealed PASSporT of this class.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store); [`EngineErrorKind::Argument`] if the class is not kept, which the property
+    /// message_retention decides.
+    pub fn store_of(
+        &self,
+        class: PlacementClass,
+        number: TelephoneNumber,
+        body: &[u8],
+    ) -> Result<PlacementId, EngineError> {
         match self.elsewhere()? {
-            None => self.shared.store(number, body),
-            Some(service) => service.store(number, body),
+            None => self.shared.store(class, number, body),
+            Some(service) => service.store(class, number, body),
         }
     }
 
-    /// Stores each of `placements`, a called number and a sealed PASSporT, or says at its place in the answer why not;
+    /// Stores each of `placements`, a called number and the sealed PASSporT of a call, or says at its place in the answer why not;
     /// faster than one after the other. Returns when all are as durable as configured. Any thread.
     ///
     /// # Errors
@@ -276,9 +284,21 @@ impl Engine {
         &self,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
+        self.store_batch_of(PlacementClass::Call, placements)
+    }
+
+    /// As [`store_batch`](Self::store_batch), of sealed PASSporTs that are all of this class.
+    ///
+    /// # Errors
+    /// As [`store_of`](Self::store_of).
+    pub fn store_batch_of(
+        &self,
+        class: PlacementClass,
+        placements: &[(TelephoneNumber, &[u8])],
+    ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
         match self.elsewhere()? {
-            None => self.shared.store_batch(placements),
-            Some(service) => service.store_batch(placements),
+            None => self.shared.store_batch(class, placements),
+            Some(service) => service.store_batch(class, placements),
         }
     }
 
@@ -439,7 +459,7 @@ impl Engine {
             admitting.stop();
         }
         self.shared.wind_up(self.config.drain_grace);
-        (life.journal, life.vault, life.monitor) = (None, None, None);
+        (life.journals, life.vault, life.monitor) = (Vec::new(), None, None);
         self.shared.watches.stop();
         self.keys.close();
         self.plugins.stop();
@@ -542,21 +562,18 @@ impl Engine {
         Ok(specs)
     }
 
-    fn start_journal(&self, life: &mut Life) -> Result<(), EngineError> {
-        let Some(journal) = life.journal.take() else { return Ok(()) };
-        let report = self.report.clone();
-        let thread = JournalThread::start(
-            journal,
-            self.shared.commits.clone(),
-            self.shared.clock.clone(),
-            move |notice| report_notice(&*report, &notice),
-        );
-        let thread = thread.map_err(|error| {
-            self.shared.advance(Stage::Failed);
-            let why = format!("the journal's thread does not start, close the engine: {error}");
-            EngineError::new(EngineErrorKind::Failed, why)
-        })?;
-        self.shared.keep_journal(thread);
+    fn start_journals(&self, life: &mut Life) -> Result<(), EngineError> {
+        for (class, journal) in life.journals.drain(..) {
+            let Some(stack) = self.shared.stack(class) else { continue };
+            let (report, clock) = (self.report.clone(), self.shared.clock.clone());
+            let told = move |notice| report_notice(&*report, class, &notice);
+            let thread = JournalThread::start(journal, stack.commits.clone(), clock, told);
+            stack.keep_journal(thread.map_err(|error| {
+                self.shared.advance(Stage::Failed);
+                let why = format!("the journal's thread does not start, close the engine: {error}");
+                EngineError::new(EngineErrorKind::Failed, why)
+            })?);
+        }
         Ok(())
     }
 }
@@ -593,7 +610,11 @@ fn load_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, Engine
     Ok(Some(herald_net::tls_server_config(&chain, &key, clients)?))
 }
 
-fn report_notice(report: &ReportFn, notice: &Notice) {
+fn report_notice(report: &ReportFn, class: PlacementClass, notice: &Notice) {
+    let report = |level, words: &str| match class {
+        PlacementClass::Call => report(level, words),
+        PlacementClass::Message => report(level, &format!("of messages alone: {words}")),
+    };
     match notice {
         Notice::Failing(fault) => {
             report(

@@ -25,6 +25,7 @@ mod readers;
 mod services;
 mod sessions;
 mod shared;
+mod stack;
 mod stats;
 #[cfg(test)]
 mod still_disk;

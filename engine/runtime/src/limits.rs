@@ -2,6 +2,11 @@
 
 /// Memory for placements when nothing is configured: some 400,000 of the smallest size.
 pub const ARENA_BYTES_DEFAULT: usize = 256 << 20;
+/// Memory for messages when nothing is configured: some 100,000 of the smallest size.
+pub const MESSAGE_ARENA_BYTES_DEFAULT: usize = 64 << 20;
+/// Memory of RocksDB for blocks of messages when nothing is configured, in bytes. What lives for days is written to sorted
+/// files in any case; more memory only makes each start read more of the write-ahead log.
+pub const MESSAGE_JOURNAL_BYTES_DEFAULT: usize = 64 << 20;
 /// Below this the writers' open segments would be most of it. A smaller setting is refused.
 pub const ARENA_BYTES_MIN: usize = 16 << 20;
 /// Bytes of a segment of the log at most: also the largest block the journal writes.

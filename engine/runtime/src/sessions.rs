@@ -10,20 +10,32 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use crossbeam_utils::atomic::AtomicCell;
-use herald_core::{Service, Timestamp};
+use herald_core::{PlacementClass, PlacementStore, Problem, Service, Timestamp};
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, EngineErrorKind};
 use crate::limits::SESSIONS_MAX;
 use crate::watch::WatchedLog;
 
-/// What one thread needs to serve: its own service and its own handle on the log.
+/// What one thread needs to serve: its own service and its own handles on the logs.
 pub(crate) struct Session {
     pub(crate) service: Service,
     pub(crate) log: WatchedLog,
 }
 
 impl Session {
+    /// What stores placements of a class.
+    ///
+    /// # Errors
+    /// [`Problem::ClassNotKept`].
+    #[inline]
+    pub(crate) fn of_class(
+        &mut self,
+        class: PlacementClass,
+    ) -> Result<(&mut Service, &mut dyn PlacementStore), Problem> {
+        self.service.of_class(&mut self.log, class)
+    }
+
     /// Forgets what is over: whoever works with the session does, this is for one that nobody works with.
     pub(crate) fn forget(&mut self, now: Timestamp) {
         self.service.forget(now);

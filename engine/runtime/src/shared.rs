@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use herald_core::limits::BODY_BUCKETS_BYTES;
 use herald_core::{
-    Clock, CoverSchedule, CoverSecret, Item, NotFound, NotStored, PlacementId, Problem, Random, Retention,
-    Service, Storing, Tallied, Tally, TelephoneNumber, Timestamp,
+    Clock, Effect, Item, NotFound, NotStored, PlacementClass, PlacementId, Problem, Random, Request, Service,
+    Tallied, Tally, TelephoneNumber, Timestamp,
 };
-use herald_journal::limits::COMMIT_WAIT_MS;
-use herald_journal::{CommitState, Commits, Durability, JournalStats, JournalThread, Pace, Ticket};
-use herald_log::{LogHandle, PlacementLog};
+use herald_journal::{CommitState, Durability, Pace};
 use herald_stir::Suite;
 use parking_lot::Mutex;
 
@@ -22,6 +21,7 @@ use crate::limits::{
 };
 use crate::readers::{Readers, Reading};
 use crate::sessions::{Lent, Session, Sessions};
+use crate::stack::{Pending, Stack, Terms};
 use crate::watch::{WatchedLog, Watches};
 
 /// How far an engine is in its life. It only ever goes on, never back.
@@ -64,17 +64,13 @@ impl Stage {
 
 /// The state that reactors, host threads and the journal have in common.
 pub(crate) struct Shared {
-    pub(crate) log: Arc<PlacementLog>,
+    pub(crate) calls: Stack,
+    /// If messages are kept.
+    pub(crate) messages: Option<Stack>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
-    pub(crate) commits: Arc<Commits>,
     pub(crate) durability: Durability,
-    pub(crate) retention: Retention,
     suite: Suite,
-    /// The secret for sessions to come. Each session forgets on its own as time goes on.
-    cover: Mutex<CoverSecret>,
-    /// From the start on. Stores into memory alone never look at it.
-    journal: OnceLock<JournalThread>,
     /// From the start on, if anything may leave memory.
     readers: OnceLock<Readers>,
     stage: AtomicU8,
@@ -94,34 +90,21 @@ pub(crate) enum Retrieved<T> {
     Later(Reading<T>),
 }
 
-/// What the service is to tell storers.
-pub(crate) const fn storing(pace: Pace) -> Storing {
-    match pace {
-        Pace::AtOnce | Pace::Committed => Storing::Possible,
-        Pace::Never => Storing::Impossible,
-    }
-}
-
 impl Shared {
     pub(crate) fn new(
-        log: Arc<PlacementLog>,
+        (calls, messages): (Stack, Option<Stack>),
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         durability: Durability,
-        retention: Retention,
         suite: Suite,
-        cover: CoverSecret,
     ) -> Self {
         Self {
-            log,
+            calls,
+            messages,
             clock,
             random,
-            commits: Arc::new(Commits::default()),
             durability,
-            retention,
             suite,
-            cover: Mutex::new(cover),
-            journal: OnceLock::new(),
             readers: OnceLock::new(),
             stage: AtomicU8::new(Stage::Opened as u8),
             sessions: Sessions::new(),
@@ -143,15 +126,34 @@ impl Shared {
         self.stage.fetch_max(stage as u8, Ordering::Relaxed);
     }
 
-    /// Lets stores that need a disk find the journal's thread.
-    pub(crate) fn keep_journal(&self, journal: JournalThread) {
-        // An engine starts once, so there is none yet.
-        let _ = self.journal.set(journal);
+    /// The placements of a class, if they are kept.
+    #[inline]
+    pub(crate) const fn stack(&self, class: PlacementClass) -> Option<&Stack> {
+        match class {
+            PlacementClass::Call => Some(&self.calls),
+            PlacementClass::Message => self.messages.as_ref(),
+        }
+    }
+
+    /// The classes that are kept, with their placements.
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = (PlacementClass, &Stack)> {
+        PlacementClass::ALL.into_iter().filter_map(|class| Some((class, self.stack(class)?)))
+    }
+
+    /// Whether placements may ever leave memory.
+    pub(crate) fn goes_beyond(&self) -> bool {
+        self.stacks().any(|(_, stack)| stack.log.goes_beyond())
+    }
+
+    /// Whether some have left memory.
+    #[inline]
+    pub(crate) fn has_beyond(&self) -> bool {
+        self.calls.log.has_beyond() || self.messages.as_ref().is_some_and(|stack| stack.log.has_beyond())
     }
 
     /// Starts the threads that read what has left memory, unless nothing ever leaves it. A second call does nothing.
     pub(crate) fn start_readers(&self, count: usize) -> Result<(), EngineError> {
-        if self.log.goes_beyond() && self.readers.get().is_none() {
+        if self.goes_beyond() && self.readers.get().is_none() {
             let readers = Readers::start(count, &self.clock, || self.open_session())?;
             // An engine starts once, so there are none yet.
             let _ = self.readers.set(readers);
@@ -179,25 +181,19 @@ impl Shared {
         if let Some(readers) = self.readers.get() {
             readers.stop();
         }
-        if let Some(journal) = self.journal.get() {
-            journal.stop();
-        }
-    }
-
-    /// The cover secret, without the epochs that are over.
-    pub(crate) fn cover(&self) -> CoverSecret {
-        let mut cover = self.cover.lock();
-        cover.advance(self.retention, self.clock.now());
-        cover.clone()
+        self.stacks().for_each(|(_, stack)| stack.stop());
     }
 
     /// A session of its own for a thread that keeps it. It waits for no disk: bodies that have left memory are left out.
     pub(crate) fn open_session(&self) -> Result<Session, EngineError> {
-        let cover = CoverSchedule::new(self.cover(), self.retention, Box::new(self.suite));
-        let mut log = self.log.handle()?;
+        let now = self.clock.now();
+        let mut service = Service::new(self.calls.schedule(self.suite, now), &*self.random);
+        let mut log = WatchedLog::new(self.calls.log.handle()?, self.watches.clone());
+        if let Some(stack) = &self.messages {
+            service = service.and_messages(stack.schedule(self.suite, now), &*self.random);
+            log = log.and_messages(stack.log.handle()?);
+        }
         log.leave_out_beyond(true);
-        let log = WatchedLog::new(log, self.watches.clone());
-        let service = Service::new(cover, &*self.random);
         self.tallies.lock().push(service.tally().clone());
         Ok(Session { service, log })
     }
@@ -210,9 +206,9 @@ impl Shared {
         sums
     }
 
-    /// Why storing or retrieving would fail at `now`, for who has this handle on the log. `None` if both would succeed.
-    pub(crate) fn fault(&self, log: &LogHandle, now: Timestamp) -> Option<&'static str> {
-        self.fault_unless(now, || log.has_room(BODY_BUCKETS_BYTES[0], now))
+    /// Why storing or retrieving would fail at `now`, for who has these handles. `None` if both would succeed.
+    pub(crate) fn fault(&self, log: &WatchedLog, now: Timestamp) -> Option<&'static str> {
+        self.fault_unless(now, |class, _| log.has_room(class, BODY_BUCKETS_BYTES[0], now))
     }
 
     /// [`fault`](Self::fault), for a thread that stores nothing: memory counts as full once no thread gets more of it. What
@@ -221,24 +217,29 @@ impl Shared {
     pub(crate) fn fault_here(&self) -> Option<&'static str> {
         let now = self.clock.now();
         self.forget_now_and_then(now);
-        self.fault_unless(now, || self.log.has_segment(now))
+        self.fault_unless(now, |_, stack| stack.log.has_segment(now))
     }
 
-    fn fault_unless(&self, now: Timestamp, has_room: impl FnOnce() -> bool) -> Option<&'static str> {
+    fn fault_unless(
+        &self,
+        now: Timestamp,
+        has_room: impl Fn(PlacementClass, &Stack) -> bool,
+    ) -> Option<&'static str> {
+        let of_class = |(class, stack): (PlacementClass, &Stack)| {
+            let [unwritten, full] = faults_of(class);
+            match stack.pace(self.durability, now) {
+                Pace::Never => Some(unwritten),
+                Pace::AtOnce | Pace::Committed => (!has_room(class, stack)).then_some(full),
+            }
+        };
         match self.stage() {
             Stage::Opened => Some("the service begins; try again"),
             Stage::Stopped => Some("the service is stopping"),
             Stage::Failed => Some("the service has failed; its operator starts it anew"),
-            Stage::Running if self.pace(now) == Pace::Never => {
-                Some("placements cannot be written to disk; retrieval goes on")
-            }
-            Stage::Running if !has_room() => {
-                Some("the memory for placements is full of live ones; retrieval goes on")
-            }
-            Stage::Running if self.readers.get().is_some_and(Readers::is_full) => {
-                Some("too much waits for the disk; retrievals are refused")
-            }
-            Stage::Running => None,
+            Stage::Running => self.stacks().find_map(of_class).or_else(|| {
+                let is_full = self.readers.get().is_some_and(Readers::is_full);
+                is_full.then_some("too much waits for the disk; retrievals are refused")
+            }),
         }
     }
 
@@ -260,17 +261,14 @@ impl Shared {
         self.tally.not_found(why);
     }
 
-    /// What the journal did so far, if there is one.
-    pub(crate) fn journal_stats(&self) -> Option<JournalStats> {
-        Some(self.journal.get()?.stats(self.clock.now()))
-    }
-
     /// Counts stores that were refused before there was a session for them.
     #[cold]
     fn not_stored(&self, error: &EngineError, count: usize) {
         let why = match error.kind() {
             EngineErrorKind::Busy => NotStored::Busy,
             EngineErrorKind::Disk => NotStored::Journal,
+            // The class alone is looked at before there is a session.
+            EngineErrorKind::Argument => NotStored::MediaType,
             _ => NotStored::Stopped,
         };
         self.tally.not_stored_times(why, whole(count));
@@ -285,98 +283,125 @@ impl Shared {
         });
     }
 
-    /// When a store made at `now` may be acknowledged.
-    pub(crate) fn pace(&self, now: Timestamp) -> Pace {
-        match self.durability {
-            _ if self.stage() == Stage::Failed => Pace::Never,
-            Durability::Memory => Pace::AtOnce,
-            _ => self.journal.get().map_or(Pace::Never, |journal| journal.pace(now)),
+    /// On what terms a store of `class` that is made at `now` is taken.
+    #[inline]
+    pub(crate) fn terms(&self, class: PlacementClass, now: Timestamp) -> Terms {
+        match self.stack(class) {
+            None => Terms::not_kept(class),
+            Some(_) if self.stage() == Stage::Failed => Terms::of(class, Pace::Never),
+            Some(stack) => Terms::of(class, stack.pace(self.durability, now)),
         }
     }
 
+    /// On what terms what `request` stores, if it does, is taken at `now`. The service refuses a class that does not exist.
+    pub(crate) fn terms_of(&self, request: &Request<'_>, now: Timestamp) -> Terms {
+        self.terms(request.class().unwrap_or_default(), now)
+    }
+
+    /// What is to be waited for behind stores of this thread that were taken on `terms` and had `effect`.
+    pub(crate) fn pending(&self, terms: Terms, effect: Effect) -> Option<Pending> {
+        let stack = self.stack(terms.class).filter(|_| terms.is_awaited(effect))?;
+        Some(Pending { class: terms.class, ticket: stack.commits.ticket() })
+    }
+
+    /// What is known of placements; while that is nothing, `waker` is woken once it changes.
+    pub(crate) fn poll_durable(&self, pending: Pending, waker: &Waker) -> Poll<CommitState> {
+        let stack = self.stack(pending.class);
+        stack.map_or(Poll::Ready(CommitState::Failed), |stack| stack.poll(pending.ticket, waker))
+    }
+
     /// Stores in process and returns when the placement is as durable as the engine promises.
-    pub(crate) fn store(&self, number: TelephoneNumber, body: &[u8]) -> Result<PlacementId, EngineError> {
-        let (now, pace) = self.storing_now(1)?;
-        let stored =
-            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now));
-        let id = stored.inspect_err(|error| self.not_stored(error, 1))??;
-        self.make_durable(pace, 1)?;
+    pub(crate) fn store(
+        &self,
+        class: PlacementClass,
+        number: TelephoneNumber,
+        body: &[u8],
+    ) -> Result<PlacementId, EngineError> {
+        let (id, terms) = self.store_unawaited(class, number, body)?;
+        self.make_durable(terms, 1)?;
         Ok(id)
     }
 
-    /// As [`store`](Self::store), but waits for nothing: the ticket, if there is one, says when the placement is durable
-    /// enough.
+    fn store_unawaited(
+        &self,
+        class: PlacementClass,
+        number: TelephoneNumber,
+        body: &[u8],
+    ) -> Result<(PlacementId, Terms), EngineError> {
+        let (now, terms) = self.storing_now(class, 1)?;
+        let stored = self.with_session(now, |session| {
+            let (service, log) = session.of_class(class)?;
+            service.store(log, number, body, now)
+        });
+        let id = stored.inspect_err(|error| self.not_stored(error, 1))??;
+        Ok((id, terms))
+    }
+
+    /// As [`store`](Self::store) of a call, but waits for nothing: what is pending, if anything is, says when the placement
+    /// is durable enough.
     pub(crate) fn begin_store(
         &self,
         number: TelephoneNumber,
         body: &[u8],
-    ) -> Result<(PlacementId, Option<Ticket>), EngineError> {
-        let (now, pace) = self.storing_now(1)?;
-        let stored =
-            self.with_session(now, |session| session.service.store(&mut session.log, number, body, now));
-        let id = stored.inspect_err(|error| self.not_stored(error, 1))??;
-        Ok((id, (pace == Pace::Committed).then(|| self.commits.ticket())))
+    ) -> Result<(PlacementId, Option<Pending>), EngineError> {
+        let (id, terms) = self.store_unawaited(PlacementClass::Call, number, body)?;
+        Ok((id, self.pending(terms, Effect::MakeDurable)))
     }
 
     /// As [`store`](Self::store), of many at once, in parts, each at the journal's pace; one wait for the disk does for
     /// all.
     pub(crate) fn store_batch(
         &self,
+        class: PlacementClass,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
         let mut results = Vec::with_capacity(placements.len());
         let mut part_results = Vec::with_capacity(placements.len().min(BATCH_STORES_PER_TURN));
-        let mut slowest = Pace::AtOnce;
+        let mut are_awaited = false;
         for part in placements.chunks(BATCH_STORES_PER_TURN) {
             let left_count = placements.len() - results.len();
-            let (now, pace) = self.storing_now(left_count)?;
+            let (now, terms) = self.storing_now(class, left_count)?;
             let stored = self.with_session(now, |session| {
-                session.service.store_batch(&mut session.log, part, now, &mut part_results);
+                let (service, log) = session.of_class(class)?;
+                service.store_batch(log, part, now, &mut part_results);
+                Ok::<_, Problem>(())
             });
-            stored.inspect_err(|error| self.not_stored(error, left_count))?;
-            if pace == Pace::Committed && part_results.iter().any(Result::is_ok) {
-                slowest = pace;
-            }
+            stored.inspect_err(|error| self.not_stored(error, left_count))??;
+            are_awaited |= terms.are_awaited && part_results.iter().any(Result::is_ok);
             results.append(&mut part_results);
-            if self.journal.get().is_some_and(|journal| !journal.has_room()) {
+            if self.stack(class).is_some_and(|stack| !stack.has_room()) {
                 // The next pass makes some.
-                self.make_durable(Pace::Committed, stored_count(&results))?;
+                self.make_durable(Terms::of(class, Pace::Committed), stored_count(&results))?;
             }
         }
-        self.make_durable(slowest, stored_count(&results))?;
+        if are_awaited {
+            self.make_durable(Terms::of(class, Pace::Committed), stored_count(&results))?;
+        }
         Ok(results)
     }
 
-    /// The time for `count` stores and when they may be acknowledged, if ever.
+    /// The time for `count` stores and on what terms they are taken, if they are.
     #[inline]
-    fn storing_now(&self, count: usize) -> Result<(Timestamp, Pace), EngineError> {
+    fn storing_now(&self, class: PlacementClass, count: usize) -> Result<(Timestamp, Terms), EngineError> {
         let refused = |error| {
             self.not_stored(&error, count);
             error
         };
         self.stage().serves().map_err(refused)?;
         let now = self.clock.now();
-        let pace = self.pace(now);
-        if pace == Pace::Never {
-            return Err(refused(Problem::Unavailable.into()));
-        }
-        Ok((now, pace))
+        let terms = self.terms(class, now);
+        terms.storing.check(class).map_err(|problem| refused(problem.into()))?;
+        Ok((now, terms))
     }
 
     /// Waits until what this thread has stored, `count` placements, is as durable as the engine promises.
     #[inline]
-    fn make_durable(&self, pace: Pace, count: usize) -> Result<(), EngineError> {
-        if pace != Pace::Committed {
+    fn make_durable(&self, terms: Terms, count: usize) -> Result<(), EngineError> {
+        if !terms.are_awaited || self.stack(terms.class).is_some_and(Stack::wait_durable) {
             return Ok(());
         }
-        let ticket = self.commits.ticket();
-        match self.commits.wait(ticket, Duration::from_millis(COMMIT_WAIT_MS)) {
-            CommitState::Durable => Ok(()),
-            CommitState::Pending | CommitState::Failed => {
-                self.not_durable(count);
-                Err(Problem::Unavailable.into())
-            }
-        }
+        self.not_durable(count);
+        Err(Problem::Unavailable.into())
     }
 
     /// Everything under a number, as every retriever sees it.
@@ -413,7 +438,7 @@ impl Shared {
         work: impl Fn(&mut Session, Timestamp) -> T + Send + 'static,
     ) -> Result<Retrieved<T>, EngineError> {
         self.stage().serves().inspect_err(|error| self.not_found(error))?;
-        if !self.log.has_beyond() {
+        if !self.has_beyond() {
             let now = self.clock.now();
             let here = |session: &mut Session| (work(session, now), session.log.take_left_out());
             let shown = self.with_session(now, here).inspect_err(|error| self.not_found(error));
@@ -486,9 +511,23 @@ impl Shared {
         let turn =
             self.forgot_at.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed);
         if turn.is_ok() {
-            self.cover.lock().advance(self.retention, now);
+            self.stacks().for_each(|(_, stack)| stack.forget(now));
             self.sessions.for_each_idle(Timestamp::from_millis(last), |session| session.forget(now));
         }
+    }
+}
+
+/// What is wrong where placements of a class cannot be written, and where there is no memory for them.
+const fn faults_of(class: PlacementClass) -> [&'static str; 2] {
+    match class {
+        PlacementClass::Call => [
+            "placements cannot be written to disk; retrieval goes on",
+            "the memory for placements is full of live ones; retrieval goes on",
+        ],
+        PlacementClass::Message => [
+            "messages cannot be written to disk; calls and retrieval go on",
+            "the memory for messages is full of live ones; calls and retrieval go on",
+        ],
     }
 }
 
@@ -523,7 +562,8 @@ pub(crate) mod tests {
     use std::sync::Barrier;
     use std::time::Instant;
 
-    use herald_log::LogConfig;
+    use herald_core::{CoverSecret, Retention};
+    use herald_log::{LogConfig, PlacementLog};
     use herald_stir::SystemRandom;
 
     use super::*;
@@ -553,15 +593,9 @@ pub(crate) mod tests {
         let now = clock.now();
         let retention = Retention::DEFAULT;
         let cover = CoverSecret::generate(&SystemRandom, retention, now);
-        let shared = Shared::new(
-            log,
-            clock,
-            Arc::new(SystemRandom),
-            Durability::Memory,
-            retention,
-            Suite::X25519,
-            cover,
-        );
+        let calls = Stack::new(log, retention, cover);
+        let random = Arc::new(SystemRandom);
+        let shared = Shared::new((calls, None), clock, random, Durability::Memory, Suite::X25519);
         shared.advance(Stage::Running);
         shared
     }
@@ -640,7 +674,11 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn store_any(&self) -> Result<PlacementId, EngineError> {
-            self.store(TelephoneNumber::parse(b"12225550100").expect("digits"), &[7; 640])
+            self.store(
+                PlacementClass::Call,
+                TelephoneNumber::parse(b"12225550100").expect("digits"),
+                &[7; 640],
+            )
         }
     }
 }

@@ -6,13 +6,13 @@
 //! is recovered from the disk is not told, nor is cover.
 
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 
 use herald_core::{
-    NewPlacement, NumberBlock, PlacementId, PlacementRef, PlacementStore, Refusal, TelephoneNumber, Timestamp,
+    NewPlacement, NumberBlock, PlacementClass, PlacementId, PlacementRef, PlacementStore, Refusal,
+    TelephoneNumber, Timestamp,
 };
 use herald_log::LogHandle;
 use herald_net::ReactorHandle;
@@ -276,15 +276,55 @@ impl Watch {
     }
 }
 
-/// A handle on the log that announces what it keeps.
+/// A handle on the log of calls, and on that of messages where they are kept, that announces what it keeps.
 pub(crate) struct WatchedLog {
     log: LogHandle,
     watches: Arc<Watches>,
+    messages: Option<Box<Self>>,
 }
 
 impl WatchedLog {
     pub(crate) const fn new(log: LogHandle, watches: Arc<Watches>) -> Self {
-        Self { log, watches }
+        Self { log, watches, messages: None }
+    }
+
+    /// The same, with the log of messages.
+    pub(crate) fn and_messages(mut self, log: LogHandle) -> Self {
+        self.messages = Some(Box::new(Self::new(log, self.watches.clone())));
+        self
+    }
+
+    /// Whether what has left memory is left out of what it shows from now on.
+    pub(crate) fn leave_out_beyond(&mut self, leave_out: bool) {
+        self.log.leave_out_beyond(leave_out);
+        if let Some(messages) = &mut self.messages {
+            messages.leave_out_beyond(leave_out);
+        }
+    }
+
+    /// Whether anything was left out since the last call.
+    #[inline]
+    pub(crate) fn take_left_out(&mut self) -> bool {
+        let messages = self.messages.as_mut().is_some_and(|messages| messages.take_left_out());
+        self.log.take_left_out() | messages
+    }
+
+    /// Lets go of what has expired.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
+        self.log.forget(now);
+        if let Some(messages) = &mut self.messages {
+            messages.forget(now);
+        }
+    }
+
+    /// Whether a body of `bytes` finds memory among its class.
+    pub(crate) fn has_room(&self, class: PlacementClass, bytes: usize, now: Timestamp) -> bool {
+        match class {
+            PlacementClass::Call => self.log.has_room(bytes, now),
+            PlacementClass::Message => {
+                self.messages.as_ref().is_some_and(|messages| messages.log.has_room(bytes, now))
+            }
+        }
     }
 
     #[inline]
@@ -294,23 +334,12 @@ impl WatchedLog {
     }
 }
 
-impl Deref for WatchedLog {
-    type Target = LogHandle;
-
-    #[inline]
-    fn deref(&self) -> &LogHandle {
-        &self.log
-    }
-}
-
-impl DerefMut for WatchedLog {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut LogHandle {
-        &mut self.log
-    }
-}
-
 impl PlacementStore for WatchedLog {
+    #[inline]
+    fn messages(&mut self) -> Option<&mut dyn PlacementStore> {
+        self.messages.as_deref_mut().map(|messages| messages as &mut dyn PlacementStore)
+    }
+
     #[inline]
     fn append(
         &mut self,

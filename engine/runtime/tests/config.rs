@@ -22,6 +22,10 @@ fn a_whole_file_is_taken() {
         memory = "64MiB"
         beyond_memory = "1GiB"
         journal_memory = "128MiB"
+        message_retention = "72h"
+        message_memory = "2GiB"
+        message_beyond_memory = "20GiB"
+        message_journal_memory = "32MiB"
         suite = "p256"
         key_roots = "roots.pem"
         key_bundles = "bundles"
@@ -88,6 +92,10 @@ fn a_wrong_file_is_told_with_the_line_the_value_and_what_is_wanted() {
             "line 2: retention does not take \"soon\"; it takes a duration as in 60s or 1500ms",
         ),
         (
+            "message_retention = \"8d\"",
+            "line 1: message_retention does not take \"8d\"; it takes 1s to 7d as in 72h, or none",
+        ),
+        (
             "durability = \"maybe\"",
             "line 1: durability does not take \"maybe\"; it takes memory, buffered or synced",
         ),
@@ -140,7 +148,9 @@ fn durations_have_units() {
     assert_eq!(millis("60s"), Some(60_000));
     assert_eq!(millis("1500ms"), Some(1_500));
     assert_eq!(millis("2m"), Some(120_000));
-    for wrong in ["", "60", "s", "-1s", "1.5s", "1h", "99999999999999999999s", "18446744073709551615m"] {
+    assert_eq!(millis("72h"), Some(259_200_000));
+    assert_eq!(millis("7d"), Some(604_800_000));
+    for wrong in ["", "60", "s", "-1s", "1.5s", "1w", "99999999999999999999s", "18446744073709551615m"] {
         assert_eq!(millis(wrong), None, "of {wrong:?}");
     }
 }

@@ -46,7 +46,7 @@ impl BatchExchange {
         let mut class = PlacementClass::Call;
         if kind == BatchKind::Stores {
             class = request.class()?;
-            storing.of(class)?;
+            storing.check(class)?;
         }
         Ok(Some(Self { kind, class, is_gated: false, has_begun: false, kept: Vec::new(), to_pass_over: 0 }))
     }

@@ -87,7 +87,7 @@ impl Request<'_> {
         if !route::is_of_type(self.content_type, PASSPORT_TYPE) {
             return Err(Problem::MediaType);
         }
-        storing.of(self.class()?)?;
+        storing.check(self.class()?)?;
         check_body(self.body).map(|()| Some(number))
     }
 

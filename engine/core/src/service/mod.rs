@@ -61,7 +61,11 @@ pub enum Storing {
 }
 
 impl Storing {
-    fn of(self, class: PlacementClass) -> Result<(), Problem> {
+    /// Whether a store of `class` may be tried.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`], [`Problem::ClassNotKept`].
+    pub const fn check(self, class: PlacementClass) -> Result<(), Problem> {
         match self {
             Self::Possible => Ok(()),
             Self::Impossible => Err(Problem::Unavailable),
@@ -258,7 +262,7 @@ impl Service {
                     return Err(Problem::MediaType);
                 }
                 let class = request.class()?;
-                storing.of(class)?;
+                storing.check(class)?;
                 let (service, store) = self.of_class(store, class)?;
                 let id = service.store(store, number, request.body, now)?;
                 Ok(Self::stored(number, id))

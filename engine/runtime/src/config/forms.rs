@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use herald_core::{PlacementClass, Retention};
+
+use crate::limits::ARENA_BYTES_MIN;
+
 pub(super) fn set_path(place: &mut Option<PathBuf>, value: &str) -> Result<(), &'static str> {
     if value.is_empty() {
         return Err("a path");
@@ -46,16 +50,50 @@ pub(super) fn set_list(
     Ok(())
 }
 
-/// `60s`, `1500ms`, `2m`.
+/// `60s`, `1500ms`, `2m`, `72h`, `7d`.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (count, unit) = split_unit(text)?;
     let millis = match unit {
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     count.checked_mul(millis).map(Duration::from_millis)
+}
+
+/// How long what is of `class` can be retrieved; outside of its bounds, `wanted` is.
+pub(super) fn set_retention(
+    place: &mut Retention,
+    class: PlacementClass,
+    value: &str,
+    wanted: &'static str,
+) -> Result<(), &'static str> {
+    let duration = parse_duration(value).ok_or("a duration as in 60s or 1500ms")?;
+    let millis = u64::try_from(duration.as_millis()).map_err(|_| wanted)?;
+    *place = Retention::of(class, millis).map_err(|_| wanted)?;
+    Ok(())
+}
+
+/// Memory for placements.
+pub(super) fn set_arena(place: &mut usize, value: &str) -> Result<(), &'static str> {
+    *place = parse_size(value)
+        .filter(|&bytes| bytes >= ARENA_BYTES_MIN)
+        .ok_or("a size as in 256MiB or 4GiB, at least 16MiB")?;
+    Ok(())
+}
+
+pub(super) fn set_size(place: &mut usize, value: &str) -> Result<(), &'static str> {
+    *place = parse_size(value).ok_or("a size as in 10GiB, or 0")?;
+    Ok(())
+}
+
+pub(super) fn set_journal_memory(place: &mut usize, value: &str) -> Result<(), &'static str> {
+    *place =
+        parse_size(value).filter(|&bytes| bytes >= 1 << 20).ok_or("a size as in 512MiB, at least 1MiB")?;
+    Ok(())
 }
 
 /// `256MiB`, `4GiB`, `65536`.

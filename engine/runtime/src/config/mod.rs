@@ -11,12 +11,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use herald_core::Retention;
+use herald_core::{PlacementClass, Retention};
 use herald_journal::Durability;
 use herald_stir::Suite;
 
 use crate::admission::settings::AdmissionSettings;
-use crate::limits::{ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, UNIX_SOCKET_MODE};
+use crate::limits::{
+    ARENA_BYTES_DEFAULT, ARENA_BYTES_MIN, DRAIN_GRACE_DEFAULT_S, MESSAGE_ARENA_BYTES_DEFAULT,
+    MESSAGE_JOURNAL_BYTES_DEFAULT, UNIX_SOCKET_MODE,
+};
 use crate::services::ServiceSettings;
 
 pub use error::ConfigError;
@@ -34,6 +37,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// The settings of one class of placements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClassSettings {
+    pub(crate) retention: Retention,
+    pub(crate) arena_bytes: usize,
+    pub(crate) beyond_bytes: usize,
+    pub(crate) journal_bytes: usize,
+}
+
 /// The settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -44,10 +56,9 @@ pub struct Config {
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) data: Option<PathBuf>,
     pub(crate) durability: Durability,
-    pub(crate) retention: Retention,
-    pub(crate) arena_bytes: usize,
-    pub(crate) beyond_bytes: usize,
-    pub(crate) journal_bytes: usize,
+    pub(crate) calls: ClassSettings,
+    pub(crate) keeps_messages: bool,
+    pub(crate) messages: ClassSettings,
     pub(crate) suite: Suite,
     pub(crate) key_roots: Option<PathBuf>,
     pub(crate) key_bundles: Option<PathBuf>,
@@ -71,10 +82,19 @@ impl Default for Config {
             tls_key: None,
             data: None,
             durability: Durability::Synced,
-            retention: Retention::DEFAULT,
-            arena_bytes: ARENA_BYTES_DEFAULT,
-            beyond_bytes: 0,
-            journal_bytes: herald_journal::limits::MEMORY_BYTES_DEFAULT,
+            calls: ClassSettings {
+                retention: Retention::DEFAULT,
+                arena_bytes: ARENA_BYTES_DEFAULT,
+                beyond_bytes: 0,
+                journal_bytes: herald_journal::limits::MEMORY_BYTES_DEFAULT,
+            },
+            keeps_messages: false,
+            messages: ClassSettings {
+                retention: Retention::DEFAULT,
+                arena_bytes: MESSAGE_ARENA_BYTES_DEFAULT,
+                beyond_bytes: 0,
+                journal_bytes: MESSAGE_JOURNAL_BYTES_DEFAULT,
+            },
             suite: Suite::default(),
             key_roots: None,
             key_bundles: None,
@@ -151,9 +171,20 @@ impl Config {
         self.data.as_deref()
     }
 
-    /// Memory for placements, in bytes.
+    /// Memory for placements of calls, in bytes.
     pub const fn memory_bytes(&self) -> usize {
-        self.arena_bytes
+        self.calls.arena_bytes
+    }
+
+    /// The classes that are kept.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (PlacementClass, &ClassSettings)> {
+        let messages = self.keeps_messages.then_some((PlacementClass::Message, &self.messages));
+        core::iter::once((PlacementClass::Call, &self.calls)).chain(messages)
+    }
+
+    /// Whether placements may leave memory.
+    pub(crate) fn goes_beyond(&self) -> bool {
+        self.kept().any(|(_, settings)| settings.beyond_bytes > 0)
     }
 
     /// The same settings for an engine that only looks up numbers, as a daemon with these would: it listens nowhere, keeps
@@ -170,8 +201,8 @@ impl Config {
             metrics_listen: None,
             data: None,
             durability: Durability::Memory,
-            arena_bytes: ARENA_BYTES_MIN,
-            beyond_bytes: 0,
+            calls: ClassSettings { arena_bytes: ARENA_BYTES_MIN, beyond_bytes: 0, ..self.calls },
+            keeps_messages: false,
             key_roots: None,
             key_bundles: None,
             ..self
@@ -184,7 +215,8 @@ impl Config {
             ("listen", !self.listen.is_empty()),
             ("unix_socket", self.unix_socket.is_some()),
             ("data", self.data.is_some()),
-            ("beyond_memory", self.beyond_bytes > 0),
+            ("beyond_memory", self.calls.beyond_bytes > 0),
+            ("message_retention", self.keeps_messages),
             ("key_roots", self.key_roots.is_some()),
             ("key_bundles", self.key_bundles.is_some()),
             ("admission", self.admission.plugin.is_some()),

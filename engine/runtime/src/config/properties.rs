@@ -1,12 +1,15 @@
 //! The property table itself.
 
-use herald_core::Retention;
+use herald_core::PlacementClass;
 use herald_journal::Durability;
 use herald_stir::Suite;
 
-use super::forms::{parse_duration, parse_size, set_deadline, set_list, set_mode, set_path, set_plugins};
+use super::forms::{
+    parse_duration, set_arena, set_deadline, set_journal_memory, set_list, set_mode, set_path, set_plugins,
+    set_retention, set_size,
+};
 use super::{Config, LogFormat};
-use crate::limits::{ARENA_BYTES_MIN, REACTORS_MAX};
+use crate::limits::REACTORS_MAX;
 use crate::services::set_paths;
 
 /// One setting.
@@ -116,10 +119,7 @@ pub const PROPERTIES: &[Property] = &[
         default: "60s",
         meaning: "how long a placement can be retrieved, the same for all",
         set: |config, value| {
-            let millis = parse_duration(value).ok_or("a duration as in 60s or 1500ms")?.as_millis();
-            let millis = u64::try_from(millis).map_err(|_| "1s to 60s")?;
-            config.retention = Retention::from_millis(millis).map_err(|_| "1s to 60s")?;
-            Ok(())
+            set_retention(&mut config.calls.retention, PlacementClass::Call, value, "1s to 60s")
         },
     },
     Property {
@@ -129,12 +129,7 @@ pub const PROPERTIES: &[Property] = &[
         default: "256MiB",
         meaning: "memory for placements, taken and touched at start; live ones of one retention must fit, but for \
                   those that may live beyond it",
-        set: |config, value| {
-            config.arena_bytes = parse_size(value)
-                .filter(|&bytes| bytes >= ARENA_BYTES_MIN)
-                .ok_or("a size as in 256MiB or 4GiB, at least 16MiB")?;
-            Ok(())
-        },
+        set: |config, value| set_arena(&mut config.calls.arena_bytes, value),
     },
     Property {
         name: "beyond_memory",
@@ -144,10 +139,7 @@ pub const PROPERTIES: &[Property] = &[
         meaning: "placements that may live on the disk alone when memory is full; a ninth of it is taken besides at \
                   start, and 7 % of memory, to find them again, and a retrieval of them may wait for the disk; 0 \
                   refuses stores instead",
-        set: |config, value| {
-            config.beyond_bytes = parse_size(value).ok_or("a size as in 10GiB, or 0")?;
-            Ok(())
-        },
+        set: |config, value| set_size(&mut config.calls.beyond_bytes, value),
     },
     Property {
         name: "journal_memory",
@@ -155,12 +147,49 @@ pub const PROPERTIES: &[Property] = &[
         form: "SIZE",
         default: "512MiB",
         meaning: "memory RocksDB may use for blocks not yet flushed; what expires within it is written once only",
+        set: |config, value| set_journal_memory(&mut config.calls.journal_bytes, value),
+    },
+    Property {
+        name: "message_retention",
+        option: "message-retention",
+        form: "none | DURATION (1s to 7d)",
+        default: "none: no messages are kept",
+        meaning: "how long a placement of class message (RFC 9475) can be retrieved; messages have memory, cover and a \
+                  journal of their own, in the folder messages beside that of calls",
         set: |config, value| {
-            config.journal_bytes = parse_size(value)
-                .filter(|&bytes| bytes >= 1 << 20)
-                .ok_or("a size as in 512MiB, at least 1MiB")?;
-            Ok(())
+            config.keeps_messages = value != "none";
+            match value {
+                "none" => Ok(()),
+                value => {
+                    let place = &mut config.messages.retention;
+                    set_retention(place, PlacementClass::Message, value, "1s to 7d as in 72h, or none")
+                }
+            }
         },
+    },
+    Property {
+        name: "message_memory",
+        option: "message-memory",
+        form: "SIZE (at least 16MiB)",
+        default: "64MiB",
+        meaning: "memory for messages, as memory is for calls",
+        set: |config, value| set_arena(&mut config.messages.arena_bytes, value),
+    },
+    Property {
+        name: "message_beyond_memory",
+        option: "message-beyond-memory",
+        form: "SIZE",
+        default: "0",
+        meaning: "messages that may live on the disk alone, as beyond_memory for calls",
+        set: |config, value| set_size(&mut config.messages.beyond_bytes, value),
+    },
+    Property {
+        name: "message_journal_memory",
+        option: "message-journal-memory",
+        form: "SIZE",
+        default: "64MiB",
+        meaning: "memory RocksDB may use for blocks of messages not yet flushed; a start reads as much of its log again",
+        set: |config, value| set_journal_memory(&mut config.messages.journal_bytes, value),
     },
     Property {
         name: "suite",

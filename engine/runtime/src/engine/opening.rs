@@ -5,16 +5,16 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use herald_core::{CoverSecret, NewPlacement, Random, Retention, Timestamp};
-use herald_journal::{Durability, Fault, Journal, JournalConfig, Meta, RocksKeeper, RocksStore};
+use herald_core::{CoverSecret, NewPlacement, PlacementClass, Random, Retention, Timestamp};
+use herald_journal::{Durability, Fault, Journal, JournalConfig, Meta, RocksKeeper, RocksStore, Vault};
 use herald_log::limits::{SEGMENT_BYTES_MIN, SEGMENTS_PER_HANDLE_MIN};
 use herald_log::{BeyondConfig, BeyondRecord, LogConfig, PlacementLog};
 
 use super::{Level, ReportFn, reactor_count, reader_count};
-use crate::config::{Config, ConfigError};
+use crate::config::{ClassSettings, Config, ConfigError};
 use crate::error::{EngineError, EngineErrorKind};
 use crate::limits::{JOURNAL_MODE, SEGMENT_BYTES_MAX, SESSIONS_MAX};
-use crate::shared::Shared;
+use crate::stack::Stack;
 
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if config.durability != Durability::Memory && config.data.is_none() {
@@ -22,7 +22,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             "data is not set: name the journal's folder, or set durability to memory and lose all at a restart",
         ));
     }
-    if config.durability == Durability::Memory && config.beyond_bytes > 0 {
+    if config.durability == Durability::Memory && config.goes_beyond() {
         return Err(ConfigError::new(
             "beyond_memory is set: what leaves memory is read from the journal, so set durability to buffered or \
              synced, or beyond_memory to 0",
@@ -35,26 +35,121 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-pub(super) fn open_store(path: &Path, memory_bytes: usize) -> Result<RocksStore, EngineError> {
-    let path = path.join("journal");
-    // Called numbers and the cover secret lie there in clear.
-    let made = DirBuilder::new().recursive(true).mode(JOURNAL_MODE).create(&path);
-    made.and_then(|()| set_permissions(&path, Permissions::from_mode(JOURNAL_MODE))).map_err(|error| {
-        EngineError::new(EngineErrorKind::Disk, format!("cannot make the folder {}: {error}", path.display()))
-    })?;
-    Ok(RocksStore::open(&path, memory_bytes)?)
+/// A class of placements that is being opened.
+pub(super) struct Opening<'a> {
+    config: &'a Config,
+    pub(super) class: PlacementClass,
+    settings: &'a ClassSettings,
+    store: Option<RocksStore>,
 }
 
-/// When the journal was last known to be written; this life begins later.
-pub(super) fn last_clock(store: Option<&RocksStore>) -> Result<Timestamp, Fault> {
-    let bytes = store.map(|store| store.meta(Meta::Clock)).transpose()?.flatten();
-    let millis = bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
-    Ok(Timestamp::from_millis(millis.map_or(0, |millis| millis + 1)))
+/// A class of placements, recovered.
+pub(super) struct Opened {
+    pub(super) stack: Stack,
+    pub(super) journal: Option<Journal<RocksStore>>,
+}
+
+impl<'a> Opening<'a> {
+    /// Opens the journals of all classes that `config` keeps, calls first.
+    pub(super) fn all(config: &'a Config, report: &ReportFn) -> Result<Vec<Self>, EngineError> {
+        if let (Some(data), false) = (&config.data, config.keeps_messages)
+            && data.join(MESSAGES_FOLDER).exists()
+        {
+            let why = format!(
+                "{} holds messages of an earlier life, which are not shown: set message_retention, or remove it",
+                data.join(MESSAGES_FOLDER).display()
+            );
+            report(Level::Warning, &why);
+        }
+        let open = |(class, settings): (PlacementClass, &'a ClassSettings)| {
+            let store = match (&config.data, config.durability) {
+                (_, Durability::Memory) | (None, _) => None,
+                (Some(data), _) => Some(open_store(&data.join(folder_of(class)), settings.journal_bytes)?),
+            };
+            Ok(Self { config, class, settings, store })
+        };
+        config.kept().map(open).collect()
+    }
+
+    /// When the journal was last known to be written; this life begins later.
+    pub(super) fn last_clock(&self) -> Result<Timestamp, Fault> {
+        let bytes = self.store.as_ref().map(|store| store.meta(Meta::Clock)).transpose()?.flatten();
+        let millis = bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        Ok(Timestamp::from_millis(millis.map_or(0, |millis| millis + 1)))
+    }
+
+    /// What rate control keeps, in the journal of calls.
+    pub(super) fn vault(&self) -> Result<Option<Vault>, Fault> {
+        let is_wanted = self.class == PlacementClass::Call && self.config.admission.plugin.is_some();
+        self.store.as_ref().filter(|_| is_wanted).map(RocksStore::vault).transpose()
+    }
+
+    /// Takes its memory and recovers what its journal holds.
+    pub(super) fn recover(
+        self,
+        random: &dyn Random,
+        now: Timestamp,
+        report: &ReportFn,
+    ) -> Result<Opened, EngineError> {
+        let Self { config, class, settings, store } = self;
+        let retention = settings.retention;
+        let cover = load_cover(store.as_ref(), class, random, retention, now, report)?;
+        if !config.is_client() {
+            let mib = settings.arena_bytes >> 20;
+            report(Level::Info, &format!("taking {mib} MiB of memory for {}", name_of(class)));
+        }
+        let keeper = store.as_ref().filter(|_| settings.beyond_bytes > 0);
+        let keeper = keeper.map(|store| store.keeper(retention, now));
+        let log = make_log(config, settings, random, keeper.as_ref())?;
+        let stack = Stack::new(log, retention, cover);
+        if let Some(store) = &store {
+            recover(store, class, &stack, keeper.as_deref(), now, report)?;
+        }
+        let config = JournalConfig { durability: config.durability, retention, opened_at: now };
+        let journal = store.map(|store| open_journal(store, &stack, config)).transpose()?;
+        Ok(Opened { stack, journal })
+    }
+}
+
+/// The folder of messages, in the folder `data`.
+const MESSAGES_FOLDER: &str = "messages";
+
+const fn folder_of(class: PlacementClass) -> &'static str {
+    match class {
+        PlacementClass::Call => "journal",
+        PlacementClass::Message => MESSAGES_FOLDER,
+    }
+}
+
+/// What reports call the placements of a class.
+const fn name_of(class: PlacementClass) -> &'static str {
+    match class {
+        PlacementClass::Call => "placements",
+        PlacementClass::Message => "messages",
+    }
+}
+
+/// What the names of its properties begin with.
+const fn prefix_of(class: PlacementClass) -> &'static str {
+    match class {
+        PlacementClass::Call => "",
+        PlacementClass::Message => "message_",
+    }
+}
+
+fn open_store(path: &Path, memory_bytes: usize) -> Result<RocksStore, EngineError> {
+    // Called numbers and the cover secret lie there in clear.
+    let made = DirBuilder::new().recursive(true).mode(JOURNAL_MODE).create(path);
+    made.and_then(|()| set_permissions(path, Permissions::from_mode(JOURNAL_MODE))).map_err(|error| {
+        EngineError::new(EngineErrorKind::Disk, format!("cannot make the folder {}: {error}", path.display()))
+    })?;
+    Ok(RocksStore::open(path, memory_bytes)?)
 }
 
 /// The cover secret of the last life, so that its dummies live on beside the placements; or a new one.
-pub(super) fn load_cover(
+fn load_cover(
     store: Option<&RocksStore>,
+    class: PlacementClass,
     random: &dyn Random,
     retention: Retention,
     now: Timestamp,
@@ -65,44 +160,49 @@ pub(super) fn load_cover(
     let secret =
         bytes.as_slice().try_into().ok().and_then(|bytes| CoverSecret::from_bytes(bytes, retention, now));
     Ok(secret.unwrap_or_else(|| {
-        report(
-            Level::Warning,
-            "the stored cover secret fits neither clock nor retention any more; new cover begins, and for one \
+        let why = format!(
+            "the stored cover secret of {} fits neither clock nor retention any more; new cover begins, and for one \
              retention pollers can tell what was placed before",
+            name_of(class)
         );
+        report(Level::Warning, &why);
         CoverSecret::generate(random, retention, now)
     }))
 }
 
 /// A log, which goes beyond its memory if there is somebody to read what has left it.
-pub(super) fn make_log(
+fn make_log(
     config: &Config,
+    settings: &ClassSettings,
     random: &dyn Random,
     keeper: Option<&Arc<RocksKeeper>>,
 ) -> Result<Arc<PlacementLog>, EngineError> {
-    let Some(keeper) = keeper else { return Ok(PlacementLog::create(log_config(config, random))?) };
-    let beyond = BeyondConfig { bytes: config.beyond_bytes, keeper: keeper.clone() };
-    Ok(PlacementLog::create_beyond(log_config(config, random), &beyond)?)
+    let log = log_config(config, settings, random);
+    let Some(keeper) = keeper else { return Ok(PlacementLog::create(log)?) };
+    let beyond = BeyondConfig { bytes: settings.beyond_bytes, keeper: keeper.clone() };
+    Ok(PlacementLog::create_beyond(log, &beyond)?)
 }
 
 /// Puts every live placement of the journal back into memory, or back to be found if a keeper reads it.
-pub(super) fn recover(
+fn recover(
     store: &RocksStore,
-    shared: &Shared,
+    class: PlacementClass,
+    stack: &Stack,
     keeper: Option<&RocksKeeper>,
     now: Timestamp,
     report: &ReportFn,
 ) -> Result<(), EngineError> {
-    let retention_ms = shared.retention.as_millis();
+    let (log, name) = (&stack.log, name_of(class));
+    let retention_ms = stack.retention.as_millis();
     let (mut indexed, mut unindexed, mut recovered, mut refused) = (0, 0, 0, 0);
-    let mut handle = shared.log.handle()?;
+    let mut handle = log.handle()?;
     let mut restore = |placement: &NewPlacement<'_>| match handle.restore(placement) {
         Ok(()) => recovered += 1,
         Err(_) => refused += 1,
     };
     let damaged_count = if let Some(keeper) = keeper {
         let mut index = |records: &[BeyondRecord]| {
-            let Ok(taken) = shared.log.restore_beyond(records) else {
+            let Ok(taken) = log.restore_beyond(records) else {
                 unindexed += records.len();
                 return records.len();
             };
@@ -114,45 +214,48 @@ pub(super) fn recover(
         store.for_each_live(now, retention_ms, &mut restore)?
     };
     if damaged_count > 0 {
-        report(Level::Error, &format!("{damaged_count} damaged blocks of the journal were passed over"));
+        report(
+            Level::Error,
+            &format!("{damaged_count} damaged blocks of the journal of {name} were passed over"),
+        );
     }
     refused += unindexed;
     if refused > 0 {
         return Err(EngineError::new(
             EngineErrorKind::Limit,
             format!(
-                "{refused} placements of the journal do not fit; set memory or beyond_memory higher, nothing is lost"
+                "{refused} {name} of the journal do not fit; set {prefix}memory or {prefix}beyond_memory higher, nothing is lost",
+                prefix = prefix_of(class)
             ),
         ));
     }
-    report(Level::Info, &format!("recovered {} placements from the journal", indexed + recovered));
+    report(Level::Info, &format!("recovered {} {name} from the journal", indexed + recovered));
     Ok(())
 }
 
-pub(super) fn open_journal(
+fn open_journal(
     store: RocksStore,
-    shared: &Shared,
-    now: Timestamp,
+    stack: &Stack,
+    config: JournalConfig,
 ) -> Result<Journal<RocksStore>, EngineError> {
-    let config = JournalConfig { durability: shared.durability, retention: shared.retention, opened_at: now };
-    let mut journal = Journal::new(shared.log.clone(), store, shared.commits.clone(), config);
-    journal.keep_cover(shared.cover())?;
+    let mut journal = Journal::new(stack.log.clone(), store, stack.commits.clone(), config);
+    journal.keep_cover(stack.cover(config.opened_at))?;
     Ok(journal)
 }
 
 /// Segments as large as the journal's blocks may be, but enough of them for every handle.
-fn log_config(config: &Config, random: &dyn Random) -> LogConfig {
+fn log_config(config: &Config, settings: &ClassSettings, random: &dyn Random) -> LogConfig {
     if config.is_client() {
         return client_log_config(random);
     }
-    let readers = if config.beyond_bytes > 0 { reader_count(config) } else { 0 };
+    let readers = if config.goes_beyond() { reader_count(config) } else { 0 };
     let handles_max = SESSIONS_MAX + reactor_count(config) + readers + 1;
     let wanted = handles_max * SEGMENTS_PER_HANDLE_MIN;
     let mut segment_bytes = SEGMENT_BYTES_MAX;
-    while config.arena_bytes / segment_bytes < wanted && segment_bytes > SEGMENT_BYTES_MIN {
+    while settings.arena_bytes / segment_bytes < wanted && segment_bytes > SEGMENT_BYTES_MIN {
         segment_bytes /= 2;
     }
-    let arena_bytes = config.arena_bytes / segment_bytes * segment_bytes;
+    let arena_bytes = settings.arena_bytes / segment_bytes * segment_bytes;
     LogConfig { arena_bytes, segment_bytes, hash_key: random.key(), handles_max }
 }
 

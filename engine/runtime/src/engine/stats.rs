@@ -1,7 +1,9 @@
 //! What an engine counts, put together from its parts.
 
 use herald_admission::Refusal;
+use herald_core::PlacementClass;
 use herald_journal::JournalStats;
+use herald_log::LogStats;
 use herald_net::{Address, CountersSnapshot, Durations, Server};
 
 use super::{Engine, Parts};
@@ -52,7 +54,7 @@ impl Parts {
         self.add_life(&mut stats);
         add_service(&mut stats, &self.shared);
         add_memory(&mut stats, &self.shared);
-        add_journal(&mut stats, self.shared.journal_stats());
+        add_journal(&mut stats, &self.shared);
         self.add_network(&mut stats);
         add_admission(&mut stats, self.admitting.get().map(|admitting| admitting.stats()));
         add_plugins(&mut stats, &self.plugins.list());
@@ -191,31 +193,63 @@ fn add_service(stats: &mut Stats, shared: &Shared) {
     }
 }
 
+/// Of calls without a label, of messages with one: where none are kept nothing is as if there were such a thing.
+fn labels_of(class: PlacementClass) -> &'static [(&'static str, &'static str)] {
+    match class {
+        PlacementClass::Call => &[],
+        PlacementClass::Message => &[("class", "message")],
+    }
+}
+
 fn add_memory(stats: &mut Stats, shared: &Shared) {
-    let log = shared.log.stats();
-    stats.gauge("herald_arena_bytes", "Memory for placements.").only(size(log.arena_bytes));
+    let logs: Vec<_> = shared.stacks().map(|(class, stack)| (labels_of(class), stack.log.stats())).collect();
+    stats.gauge("herald_arena_bytes", "Memory for placements.");
+    for (labels, log) in &logs {
+        stats.with(labels, size(log.arena_bytes));
+    }
     stats.gauge(
         "herald_arena_segments",
         "Segments of the memory for placements, by state; one counts as used until it is taken back.",
     );
-    stats.with(&[("state", "free")], size(log.segments_free));
-    stats.with(&[("state", "used")], size(log.segments_total - log.segments_free));
-    stats.counter("herald_arena_segments_opened_total", "Segments opened, so how often memory goes round.");
-    stats.only(count(log.segments_opened));
-    stats.gauge("herald_placements_beyond_memory", "Placements that have left memory and may live.");
-    stats.only(count(log.records_beyond));
-    stats.counter(
+    for (labels, log) in &logs {
+        let state = |state| [&[("state", state)], *labels].concat();
+        stats.with(&state("free"), size(log.segments_free));
+        stats.with(&state("used"), size(log.segments_total - log.segments_free));
+    }
+    let mut add = |kind, name, help, value: fn(&LogStats) -> u64| {
+        stats.family(kind, name, help);
+        for (labels, log) in &logs {
+            stats.with(labels, count(value(log)));
+        }
+    };
+    let (counter, gauge) = (StatKind::Counter, StatKind::Gauge);
+    add(
+        counter,
+        "herald_arena_segments_opened_total",
+        "Segments opened, so how often memory goes round.",
+        |log| log.segments_opened,
+    );
+    add(gauge, "herald_placements_beyond_memory", "Placements that have left memory and may live.", |log| {
+        log.records_beyond
+    });
+    add(
+        counter,
         "herald_placements_unread_total",
         "Placements that have left memory and could not be read when they were asked for.",
+        |log| log.records_unread,
     );
-    stats.only(count(log.records_unread));
 }
 
-fn add_journal(stats: &mut Stats, journal: Option<JournalStats>) {
+fn add_journal(stats: &mut Stats, shared: &Shared) {
+    let now = shared.clock.now();
+    let journals: Vec<_> = shared
+        .stacks()
+        .filter_map(|(class, stack)| Some((labels_of(class), stack.journal_stats(now)?)))
+        .collect();
     let mut add = |kind, name, help, value: fn(&JournalStats) -> f64| {
-        let family = stats.family(kind, name, help);
-        if let Some(journal) = &journal {
-            family.only(value(journal));
+        stats.family(kind, name, help);
+        for (labels, journal) in &journals {
+            stats.with(labels, value(journal));
         }
     };
     let (counter, gauge) = (StatKind::Counter, StatKind::Gauge);

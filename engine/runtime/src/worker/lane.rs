@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use herald_core::{Item, Problem, TelephoneNumber, Timestamp};
-use herald_journal::{CommitState, Ticket as CommitTicket};
+use herald_journal::CommitState;
 use herald_net::sync::Mutex;
 use herald_net::{
     Answered, Bytes, Exchange, ExchangeId, Outbound, OutboundWaker, Request, Route, Surroundings,
@@ -29,6 +29,7 @@ use crate::limits::{
 };
 use crate::readers::Reading;
 use crate::shared::Retrieved;
+use crate::stack::Pending;
 use crate::wallet::Held;
 
 /// What other threads tell a lane.
@@ -153,7 +154,7 @@ impl Purpose {
 /// What the engine in process is at.
 enum Local {
     /// A store waits for the journal.
-    Committing { ticket: CommitTicket, location: String },
+    Committing { pending: Pending, location: String },
     /// Items are read elsewhere, where the disk may be waited for.
     Reading(Reading<Vec<Item>>),
 }
@@ -481,7 +482,7 @@ impl Lane {
                 match commit {
                     None => Some(Answer::Stored { location }),
                     Some(commit) => {
-                        self.await_local(id, ticket, Local::Committing { ticket: commit, location })
+                        self.await_local(id, ticket, Local::Committing { pending: commit, location })
                     }
                 }
             }
@@ -493,8 +494,8 @@ impl Lane {
         let engine = self.common.local()?;
         let waker = Waker::from(Arc::new(Waiting { inbox: self.inbox.clone(), id, ticket }));
         let answer = match &mut local {
-            Local::Committing { ticket, location } => {
-                engine.commits.poll(*ticket, &waker).map(|state| match state {
+            Local::Committing { pending, location } => {
+                engine.poll_durable(*pending, &waker).map(|state| match state {
                     CommitState::Durable => Answer::Stored { location: mem::take(location) },
                     CommitState::Pending | CommitState::Failed => {
                         Answer::Failed(refused_here(&Problem::Unavailable.into()))
