@@ -46,10 +46,10 @@ map=$(mktemp)
 trap 'rm -f "$map"' EXIT
 make_map >"$map"
 
-# Threads and thread-local values of the engine outlive a dlclose, hence nodelete.
+# Threads and thread-local values of the engine outlive a dlclose, hence nodelete. What late-init.ld gathers the engine runs.
 # shellcheck disable=SC2054 # The commas are the linker's.
 link=(-shared -o "$library" "-Wl,-soname,libherald.so.$abi" "-Wl,--version-script=$map"
     -Wl,--whole-archive "$archive" -Wl,--no-whole-archive -Wl,--gc-sections -Wl,--no-undefined
-    -Wl,-z,relro,-z,now -Wl,-z,nodelete)
+    -Wl,-z,relro,-z,now -Wl,-z,nodelete "-Wl,-T,$root/engine/capi/late-init.ld")
 [ -z "$rocksdb" ] || link+=("-L$rocksdb" -lrocksdb)
 "${CC:-cc}" "${link[@]}" -lstdc++ -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc

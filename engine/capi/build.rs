@@ -7,5 +7,9 @@ fn main() {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libherald.so.1");
         // Threads and thread-local values of the engine outlive a dlclose.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        // The constructors of C++'s globals wait for src/boundary/late.rs.
+        println!("cargo:rerun-if-changed=late-init.ld");
+        let folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-T,{folder}/late-init.ld");
     }
 }

@@ -132,6 +132,46 @@ names_itself() {
         [ "$(readlink -f "$folder/libherald.so")" = "$(readlink -f "$folder/$name")" ]
 }
 
+# constructors LIBRARY: what runs when it is loaded, a name a line.
+constructors() {
+    local address size
+    read -r address size < <(readelf -SW "$1" | sed 's/^ *\[ *//' | awk '$2 == ".init_array" { print $4, $6 }')
+    readelf -rW "$1" | awk -v first="$address" -v last="$(printf '%016x' $((16#$address + 16#$size - 1)))" '
+        $3 ~ /_RELATIVE$/ && $1 "" >= first "" && $1 "" <= last "" { printf "%016s\n", $4 }' | tr ' ' 0 | LC_ALL=C sort >targets
+    nm -C --defined-only "$1" | awk '{ print $1, $3 }' | LC_ALL=C sort -k1,1 -u | LC_ALL=C join -a 1 targets - | cut -d ' ' -f 2
+}
+
+# The compiler's own, which are in every library, and Rust's, which notes where the arguments of the program are.
+runs_nothing_when_loaded() { # LIBRARY
+    constructors "$1" >run && cat run && grep -q . run && ! grep -v '^frame_dummy$\|^std::sys::args::' run
+}
+
+# What a library does to its process, and that it would be noticed of one that does all there is to do.
+hygiene() {
+    compile gcc hygiene.c hygiene -D_GNU_SOURCE -ldl && "$work/hygiene" "$work/stage/lib/libherald.so"
+}
+an_intruder_is_noticed() {
+    g++ "${cxx_warnings[@]}" -shared -fPIC "$here/intruder.cpp" -o intruder.so &&
+        ! runs_nothing_when_loaded intruder.so && ! "$work/hygiene" "$PWD/intruder.so" 2>noticed && diff - noticed <<'NOTICED'
+load: a signal handler
+load: the signal mask
+load: a thread
+load: the environment
+load: something was printed
+unload: a signal handler
+unload: the signal mask
+unload: a thread
+unload: the environment
+unload: something was printed
+NOTICED
+}
+
+# The functions with which a library ends its process or speaks for it are not called: they are not even linked.
+ends_no_process() { # LIBRARY
+    nm -D --undefined-only "$1" | sed 's/@.*//' | awk '{ print $NF }' >asked &&
+        grep -qx pthread_create asked && ! grep -xE '_?_?exit|_Exit|quick_exit|puts|putchar|printf|vprintf|perror|sigaction|signal' asked
+}
+
 leak_checked() { # PROGRAM ARGUMENTS...
     valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
         --suppressions="$here/valgrind.supp" --fair-sched=yes "$@"
@@ -218,6 +258,12 @@ step "a symbol too many and one of another version are noticed" wrong_symbols_ar
 step "what programs were compiled against is unchanged" "$here/abi.sh"
 sed 's/^/        /' "$work/output"
 step "the library's name, links and NODELETE" names_itself
+for library in "$work/stage/lib/libherald.so" "$target/$profile/libherald.so"; do
+    step "it runs nothing when it is loaded: ${library#"$work/"}" runs_nothing_when_loaded "$library"
+done
+step "it does not exit, print or handle signals" ends_no_process "$work/stage/lib/libherald.so"
+step "it leaves the process that loads it as it is" hygiene
+step "a library that does not is noticed" an_intruder_is_noticed
 
 for compiler in gcc clang; do
     step "compile quickstart.c with sanitizers, $compiler" compile "$compiler" quickstart.c "quickstart-$compiler" "${sanitizers[@]}"

@@ -102,6 +102,8 @@ pub(crate) fn open(config: Config, options: &EngineOptions) -> Result<*mut Engin
     // A client with a folder is refused by the check of its configuration.
     if config.data().is_some() && !config.is_client() {
         claim_folders()?;
+        // Whoever waits for that in vain is a child of one that is at it, and was refused above.
+        boundary::construct_globals();
     }
     keep_panics_quiet();
     let callback = Callback::new(options.report, options.finalizer, options.user);
