@@ -13,7 +13,7 @@ use crate::NewError;
 use crate::epoch::{Epochs, IssuerKey, KeyBook, KeyError, KeysAtHand};
 use crate::item_id::{ItemIds, Maker};
 use crate::limits::SECRET_BYTES_MIN;
-use crate::mac::{MacKey, StoreInput, tags_are_equal};
+use crate::mac::{MacKey, StoreInput, Suite, tags_are_equal};
 use crate::policy::{Class, ClassPolicy, Settings};
 use crate::refusal::Refusal;
 use crate::room::FullRooms;
@@ -117,8 +117,8 @@ pub struct Settled {
 
 #[derive(Debug)]
 enum SettledKind {
-    /// A session is prepared; the first store uses this counter.
-    Session(Place, u32),
+    /// A session is prepared; the first store uses this counter. Their ids are made of what its stores are sealed with.
+    Session(Place, u32, [u8; TAG_BYTES]),
     /// The token is good for this one store.
     Alone,
     /// It was spent on this store, which is tried once more: it was not kept, or was before a restart.
@@ -449,7 +449,9 @@ impl Admission {
         if let Some(number) = number {
             self.sessions.count_number(place, number);
         }
-        Ok(SettledKind::Session(place, token.counter))
+        // As a store of the open session has it, which may be this one once more.
+        let seal = if let Seal::Mac(_, tag) = &token.seal { tag } else { first_store };
+        Ok(SettledKind::Session(place, token.counter, *seal))
     }
 
     /// Whether the store is of who has the token. Gives the key of the session that it opens, if it opens one.
@@ -512,16 +514,16 @@ impl Admission {
     /// Spends a token and opens its session; its record is durable. The verdict is that on its first store.
     pub fn commit(&self, settled: Settled) -> Verdict {
         let Settled { kind, epoch, class, token_id, first_store, number } = settled;
-        let id = |place: Place, counter| self.ids.id(place.origin(class, counter), &first_store, number);
+        let id = |place: Place, counter, seal: &_| self.ids.id(place.origin(class, counter), seal, number);
         if let SettledKind::Signed(place, counter, use_) = kind {
-            return use_.verdict(id(place, counter));
+            return use_.verdict(id(place, counter, &first_store));
         }
         // Shown before it is spent, so that a spent token has its session. Without books the epoch is over and nobody can
         // present the token again.
         let verdict = match kind {
-            SettledKind::Session(place, counter) => {
+            SettledKind::Session(place, counter, seal) => {
                 let place = self.sessions.publish(place, counter);
-                Verdict::Accept(place.map(|place| id(place, counter)))
+                Verdict::Accept(place.map(|place| id(place, counter, &seal)))
             }
             _ => Verdict::Accept(Some(self.ids.id_of_alone(class, token_id, number))),
         };
@@ -539,7 +541,7 @@ impl Admission {
     /// Frees a token whose record could not be made durable.
     pub fn withdraw(&self, settled: Settled) {
         match settled.kind {
-            SettledKind::Session(place, _) => self.sessions.cancel(place),
+            SettledKind::Session(place, ..) => self.sessions.cancel(place),
             SettledKind::Signed(_, _, Use::Before) => return,
             SettledKind::Signed(place, counter, _) => {
                 self.sessions.give_back(place, counter);
@@ -589,19 +591,22 @@ fn limit_of(policy: &ClassPolicy) -> Limit {
     Limit { stores: policy.stores, report_costs: policy.report_costs }
 }
 
-/// What stands for a store in the books of spent tokens: nobody can make another of which it also holds. Only with GMAC can
-/// who has the token, for whom it is no hash: with one tag for two stores the token is good for one before a restart and
-/// the other after it.
+/// What stands for a store in the books of spent tokens: nobody can make another of which it also holds. A tag of HMAC does,
+/// and a digest of the store where a tag does not bind even who has the key (GMAC's) or there is none.
 pub(crate) fn first_store(
     token: &Presented,
+    suite: Suite,
     number: Option<TelephoneNumber>,
     body: &[u8],
 ) -> [u8; TAG_BYTES] {
+    const LABEL: &[u8] = b"herald-first-store";
     let number = number.map_or(0, TelephoneNumber::to_bits).to_be_bytes();
+    let id = token.input.id();
     let hash = match &token.seal {
-        Seal::Mac(_, tag) => return *tag,
-        Seal::Bearer => digest_of(&[b"herald-first-store", &token.input.id().0, &number, body]),
-        Seal::Signature(signature) => digest_of(&[b"herald-first-store", signature]),
+        Seal::Mac(_, tag) if suite == Suite::HmacSha256 => return *tag,
+        Seal::Mac(_, tag) => digest_of(&[LABEL, &id.0, tag, &token.counter.to_be_bytes(), &number, body]),
+        Seal::Bearer => digest_of(&[LABEL, &id.0, &number, body]),
+        Seal::Signature(signature) => digest_of(&[LABEL, signature]),
     };
     core::array::from_fn(|index| hash[index])
 }

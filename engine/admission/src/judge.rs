@@ -182,7 +182,7 @@ impl Judge {
         let token_id = token.input.id();
         let mut found = [None];
         self.admission.sessions.find(&[token_id], seconds(now), &mut found);
-        let first_store = first_store(&token, number, body);
+        let first_store = first_store(&token, settings.suite, number, body);
         match (&found[0], token.seal) {
             (Some(session), _) if session.about.mode != mode => Refusal::Spent.into(),
             (Some(session), Seal::Mac(_, tag)) => {

@@ -16,6 +16,7 @@
 mod admission;
 pub mod directory;
 mod epoch;
+mod granted;
 mod item_id;
 mod judge;
 pub mod limits;
@@ -35,6 +36,7 @@ use core::fmt;
 
 pub use admission::{Admission, DirectoryState, Redemption, Settled, SpentRecord, Verdict};
 pub use epoch::{IssuerKey, KeyError};
+pub use granted::Granted;
 pub use judge::{ContinuedStore, Judge, Judgement};
 pub use mac::{MacKey, StoreInput, Suite};
 pub use pacing::{Pacer, RedemptionQueue};

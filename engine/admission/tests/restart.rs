@@ -4,19 +4,26 @@
 mod common;
 
 use common::*;
-use herald_admission::{Judge, Judgement, Mode, Presented, Refusal, Seal, SpentRecord, TokenId, Verdict};
+use herald_admission::{
+    Admission, Credential, Granted, Judge, Judgement, Mode, Presented, Refusal, Seal, Settings, SpentRecord,
+    Suite, TokenId, Verdict,
+};
 use herald_core::Timestamp;
+use std::sync::Arc;
 
 /// The record that a token's first store leaves in the journal.
 fn spent_before(holder: &Holder, body: &[u8]) -> SpentRecord {
-    let admission = service();
+    spent_at(&service(), holder, body)
+}
+
+fn spent_at(admission: &Arc<Admission>, holder: &Holder, body: &[u8]) -> SpentRecord {
     let opening = holder.opening(0, Some(number(1)), body);
     let Judgement::Redeem(redemption) =
         Judge::new(admission.clone()).judge(opening, Some(number(1)), body, START)
     else {
         panic!()
     };
-    redeem(&admission, *redemption, Some(number(1)), body, START).1.unwrap()
+    redeem(admission, *redemption, Some(number(1)), body, START).1.unwrap()
 }
 
 #[test]
@@ -130,15 +137,7 @@ fn a_token_is_free_again_when_its_plugin_or_the_journal_fails() {
 #[test]
 fn a_bearer_token_spent_before_a_restart_is_good_for_the_same_store_once_more() {
     let holder = Holder::now(1, HANDSET);
-    let presented = Presented {
-        input: holder.input,
-        authenticator: vec![1; 64],
-        proof: Vec::new(),
-        counter: 0,
-        seal: Seal::Bearer,
-    };
-    assert_eq!(presented.mode(), Mode::Bearer);
-    let bearer = herald_admission::Credential::Presented(Box::new(presented));
+    let bearer = bearer(&holder);
     let before = service();
     let Judgement::Redeem(redemption) =
         Judge::new(before.clone()).judge(bearer.clone(), Some(number(1)), BODY, START)
@@ -152,4 +151,70 @@ fn a_bearer_token_spent_before_a_restart_is_good_for_the_same_store_once_more() 
     assert_refused(store(&mut judge, &bearer, number(2), BODY, START), Refusal::Spent);
     let Verdict::Accept(Some(id)) = store(&mut judge, &bearer, number(1), BODY, START) else { panic!() };
     assert_eq!(store(&mut judge, &bearer, number(1), BODY, START), Verdict::Repeat(id), "once");
+}
+
+fn bearer(holder: &Holder) -> Credential {
+    let presented = Presented {
+        input: holder.input,
+        authenticator: vec![1; 64],
+        proof: Vec::new(),
+        counter: 0,
+        seal: Seal::Bearer,
+    };
+    assert_eq!(presented.mode(), Mode::Bearer);
+    Credential::Presented(Box::new(presented))
+}
+
+/// Another body of which the tag of the first store holds as well: GHASH is linear, and who has the key can learn the square
+/// of its hash key.
+fn of_the_same_tag(holder: &Holder, body: &[u8]) -> Vec<u8> {
+    const LAST_BLOCK: usize = 628;
+    const SOME_BLOCK: usize = 4;
+    let tag = |body: &[u8]| holder.tag(0, Some(number(1)), body);
+    let mut changed = body.to_vec();
+    // The one of the field, in the block that is multiplied by the square.
+    changed[LAST_BLOCK] ^= 0x80;
+    let square: Vec<u8> = tag(body).iter().zip(tag(&changed)).map(|(one, other)| one ^ other).collect();
+    let mut twin = body.to_vec();
+    twin[SOME_BLOCK] ^= 0x80;
+    twin[SOME_BLOCK + 32..][..16].iter_mut().zip(square).for_each(|(byte, of_square)| *byte ^= of_square);
+    assert_eq!(tag(&twin), tag(body));
+    twin
+}
+
+#[test]
+fn a_gmac_that_holds_of_two_stores_makes_a_token_good_for_the_one_it_was_spent_on() {
+    let settings = Settings { suite: Suite::Aes128Gmac, ..settings() };
+    let holder = Holder { suite: settings.suite, ..Holder::now(1, HANDSET) };
+    let twin = of_the_same_tag(&holder, BODY);
+    let record = spent_at(&service_with(settings.clone(), START), &holder, BODY);
+    let after = service_with(settings, START);
+    after.restore(&record, START);
+    let mut judge = Judge::new(after);
+    let opening = holder.opening(0, Some(number(1)), BODY);
+    assert_refused(store(&mut judge, &opening, number(1), &twin, START), Refusal::Spent);
+    assert!(is_accepted(store(&mut judge, &opening, number(1), BODY, START)));
+}
+
+#[test]
+fn a_verdict_that_nobody_takes_gives_back_what_its_store_used() {
+    let holder = Holder::now(1, HANDSET);
+    for credential in [holder.opening(0, Some(number(1)), BODY), bearer(&holder)] {
+        for is_taken in [false, true] {
+            let admission = service();
+            let mut judge = Judge::new(admission.clone());
+            let verdict = store(&mut judge, &credential, number(1), BODY, START);
+            let Verdict::Accept(Some(id)) = verdict else { panic!("{verdict:?}") };
+            let granted = Granted::new(admission.clone(), verdict, Some(number(1)));
+            if is_taken {
+                assert_eq!(granted.take(), verdict);
+            } else {
+                drop(granted);
+            }
+            let again = store(&mut judge, &credential, number(1), BODY, START);
+            let expected = if is_taken { Verdict::Repeat(id) } else { Verdict::Accept(Some(id)) };
+            assert_eq!(again, expected, "taken: {is_taken}");
+            assert_eq!(admission.spent_count(), 1);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use herald_admission::{Refusal, Verdict, directory};
+use herald_admission::{Granted, Refusal, Verdict, directory};
 use herald_core::{
     BatchExchange, NotFound, NotStored, PlacementClass, PlacementId, PlacementStore, Problem, Request,
     Service, Storing, TelephoneNumber, Timestamp, batch,
@@ -361,7 +361,7 @@ pub(crate) enum Reply {
     /// A store whose token is being redeemed.
     Admitting(Box<Admission>),
     /// A token that opens a session without a store is being redeemed.
-    Opening(Rc<Desk>, Reading<Verdict>),
+    Opening(Rc<Desk>, Reading<Granted>),
 }
 
 /// A store that waits for its verdict.
@@ -370,7 +370,7 @@ pub(crate) struct Admission {
     class: PlacementClass,
     number: TelephoneNumber,
     body: Bytes,
-    verdict: Reading<Verdict>,
+    verdict: Reading<Granted>,
 }
 
 impl Reply {
@@ -382,7 +382,7 @@ impl Reply {
             _ => return Poll::Ready(()),
         };
         let Poll::Ready(verdict) = verdict else { return Poll::Pending };
-        let verdict = verdict.unwrap_or(Verdict::Refuse(Refusal::Unavailable));
+        let verdict = verdict.map_or(Verdict::Refuse(Refusal::Unavailable), Granted::take);
         *self = match &*self {
             Self::Admitting(admission) => {
                 let Admission { desk, class, number, body, .. } = &**admission;

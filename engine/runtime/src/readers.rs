@@ -261,3 +261,23 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_nobody_takes_is_dropped_whenever_its_asker_goes() {
+        let owners = |result: &Arc<()>| Arc::strong_count(result) - 1;
+        let result = Arc::new(());
+        let (giver, asker) = reading();
+        drop(asker);
+        giver.give(result.clone());
+        assert_eq!(owners(&result), 0, "it went before");
+        let (giver, asker) = reading();
+        giver.give(result.clone());
+        assert_eq!(owners(&result), 1, "it may come yet");
+        drop(asker);
+        assert_eq!(owners(&result), 0, "it went after");
+    }
+}

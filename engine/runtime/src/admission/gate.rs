@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use herald_admission::{
-    Continued, ContinuedStore, Credential, Judge, Judgement, Refusal, Verdict, WireError, wire,
+    Continued, ContinuedStore, Credential, Granted, Judge, Judgement, Refusal, Verdict, WireError, wire,
 };
 use herald_core::batch::Outcome;
 use herald_core::{Gate, GatedStore, Passage, PlacementId, Room, TelephoneNumber, Timestamp};
@@ -29,7 +29,7 @@ pub(crate) struct Gatekeeper {
 pub(crate) enum Judged {
     Now(Verdict),
     /// Once its token is redeemed.
-    Later(Reading<Verdict>),
+    Later(Reading<Granted>),
 }
 
 impl Gatekeeper {

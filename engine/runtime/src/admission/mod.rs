@@ -18,7 +18,7 @@ pub(crate) mod settings;
 use std::hash::RandomState;
 use std::sync::{Arc, mpsc};
 
-use herald_admission::{Admission, DirectoryState, Refusal, SpentRecord, TokenId, Verdict, directory};
+use herald_admission::{Admission, DirectoryState, Granted, Refusal, SpentRecord, TokenId, directory};
 use herald_core::{Clock, Random, TelephoneNumber, Timestamp};
 use herald_journal::Vault;
 use herald_net::Bytes;
@@ -120,7 +120,7 @@ impl Admitting {
         body: Bytes,
         source: u64,
         now: Timestamp,
-    ) -> Result<Reading<Verdict>, Refusal> {
+    ) -> Result<Reading<Granted>, Refusal> {
         self.redeemer.submit(Token { redemption, number, body }, source, now)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use herald_admission::{Pacer, Redemption, RedemptionQueue, Refusal, Settled, Verdict};
+use herald_admission::{Granted, Pacer, Redemption, RedemptionQueue, Refusal, Settled, Verdict};
 use herald_core::{TelephoneNumber, Timestamp};
 use herald_journal::SpentMark;
 use herald_net::Bytes;
@@ -57,14 +57,14 @@ pub(super) struct Token {
 /// A token, and who waits for the verdict.
 struct Waiting {
     token: Token,
-    giver: Giver<Verdict>,
+    giver: Giver<Granted>,
 }
 
 /// A token whose first store is genuine, and who waits for the verdict.
 struct Genuine {
     settled: Settled,
     number: Option<TelephoneNumber>,
-    giver: Giver<Verdict>,
+    giver: Giver<Granted>,
 }
 
 /// What the plugin says of a batch.
@@ -104,7 +104,7 @@ impl Redeemer {
         token: Token,
         source: u64,
         now: Timestamp,
-    ) -> Result<Reading<Verdict>, Refusal> {
+    ) -> Result<Reading<Granted>, Refusal> {
         let (giver, reading) = reading();
         let mut state = self.inbox.state.lock();
         if state.is_closed {
@@ -304,22 +304,22 @@ impl Work {
         for Genuine { settled, number, giver } in genuine {
             if kept.is_err() && settled.record().is_some() {
                 admission.withdraw(settled);
-                giver.give(Verdict::Refuse(Refusal::Unavailable));
+                tell(&self.books, giver, Verdict::Refuse(Refusal::Unavailable), number);
                 continue;
             }
             let verdict = admission.commit(settled);
-            // Who has gone stores nothing, and may come again with the same store.
-            if let (false, Some(number)) = (giver.is_awaited(), number)
-                && let Verdict::Accept(Some(id)) | Verdict::AcceptIfRoom(id) = verdict
-            {
-                admission.give_back(id, number);
-            }
             if matches!(verdict, Verdict::Accept(_)) {
                 self.books.counters.redeem();
             }
-            giver.give(verdict);
+            tell(&self.books, giver, verdict, number);
         }
     }
+}
+
+/// Gives a verdict to who waits for it. Who has gone, or goes before it is taken, stores nothing and may come again with the
+/// same store.
+fn tell(books: &Books, giver: Giver<Granted>, verdict: Verdict, number: Option<TelephoneNumber>) {
+    giver.give(Granted::new(books.admission.clone(), verdict, number));
 }
 
 fn presented(redemption: &Redemption) -> Presented {
@@ -339,7 +339,7 @@ fn settle_one(books: &Books, waiting: Waiting, secret: &[u8], now: Timestamp) ->
     match books.admission.settle(redemption, secret, number, &body, now) {
         Ok(settled) => Some(Genuine { settled, number, giver }),
         Err(refusal) => {
-            giver.give(Verdict::Refuse(refusal));
+            tell(books, giver, Verdict::Refuse(refusal), number);
             None
         }
     }
@@ -352,6 +352,6 @@ fn micros(time: Duration) -> u64 {
 fn refuse(books: &Books, waiting: impl IntoIterator<Item = Waiting>, refusal: Refusal) {
     for Waiting { token, giver } in waiting {
         books.admission.release(token.redemption);
-        giver.give(Verdict::Refuse(refusal));
+        tell(books, giver, Verdict::Refuse(refusal), None);
     }
 }
