@@ -53,7 +53,7 @@ impl Failure {
 impl From<CpsError> for Failure {
     fn from(error: CpsError) -> Self {
         match error {
-            CpsError::Url(_) | CpsError::Roots(_) => Self::usage(error),
+            CpsError::Url(_) | CpsError::Roots(_) | CpsError::TokensWanted => Self::usage(error),
             // What is refused now and for ever is the user's to mend; 408 and 429 mean later.
             CpsError::Refused { status: 400..=407 | 409..=428 | 430..=499, .. } => Self::usage(error),
             _ => Self::unavailable(error),

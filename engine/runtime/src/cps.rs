@@ -87,6 +87,9 @@ pub(crate) fn stored_batch(
     response: &Response<Bytes>,
     sent: &Sent,
 ) -> Result<Vec<Result<PlacementId, Outcome>>, CpsError> {
+    if wants_tokens(response) {
+        return Err(CpsError::TokensWanted);
+    }
     check(response)?;
     let mut answer = &response.body()[..];
     batch::take_version(&mut answer).map_err(no_batch)?;
@@ -96,6 +99,15 @@ pub(crate) fn stored_batch(
         None => Err(CpsError::Answer("fewer results than it was sent placements")),
     };
     sent.iter().map(|sent| sent.map_or_else(|outcome| Ok(Err(outcome)), |()| result())).collect()
+}
+
+/// Whether a service refuses a batch of placements since each needs a token: it takes batches of another version alone.
+fn wants_tokens(response: &Response<Bytes>) -> bool {
+    match response.status().as_u16() {
+        401 => true,
+        400 => problem(response).is_some_and(|problem| problem.kind == "urn:herald:problem:batch"),
+        _ => false,
+    }
 }
 
 /// Asks for everything under each of `numbers`.
@@ -197,6 +209,12 @@ pub(crate) fn reason(response: &Response<Bytes>) -> String {
     printable(problem(response).as_ref().map_or("it gives no reason", |problem| &problem.detail))
 }
 
+/// Whether a service refuses a store since its token has stored enough under this number, and others may have it.
+pub(crate) fn is_full_of_token(response: &Response<Bytes>) -> bool {
+    response.status().as_u16() == 429
+        && problem(response).is_some_and(|problem| problem.kind == "urn:herald:problem:token-number")
+}
+
 /// How many tokens an issuer that was asked for too many would give, if it says so.
 pub(crate) fn tokens_left(response: &Response<Bytes>) -> Option<u32> {
     problem(response)?.left
@@ -212,6 +230,8 @@ fn problem(response: &Response<Bytes>) -> Option<ProblemText<'_>> {
 struct ProblemText<'a> {
     #[serde(borrow)]
     detail: Cow<'a, str>,
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
     #[serde(default)]
     left: Option<u32>,
 }
@@ -266,6 +286,8 @@ pub enum CpsError {
         /// Its reason.
         detail: String,
     },
+    /// It takes no batch of placements without tokens.
+    TokensWanted,
     /// Its answer is not one of RFC 8816 §9.
     Answer(&'static str),
 }
@@ -279,7 +301,9 @@ impl From<ClientError> for CpsError {
 impl From<CpsError> for IoFault {
     fn from(error: CpsError) -> Self {
         match error {
-            CpsError::Url(_) | CpsError::Roots(_) => Self::NotAllowed(error.to_string()),
+            CpsError::Url(_) | CpsError::Roots(_) | CpsError::TokensWanted => {
+                Self::NotAllowed(error.to_string())
+            }
             CpsError::Unreachable(error) => error.into_fault(),
             CpsError::Refused { status, detail } => Self::Refused { status, detail },
             CpsError::Answer(why) => Self::Malformed(why.to_owned()),
@@ -311,6 +335,10 @@ impl fmt::Display for CpsError {
             Self::Roots(why) => write!(f, "the authorities the service's certificate should chain to: {why}"),
             Self::Unreachable(error) => write!(f, "the service gives no answer: {error}"),
             Self::Refused { status, detail } => write!(f, "the service refuses with {status}: {detail}"),
+            Self::TokensWanted => f.write_str(
+                "the service wants a token for each store over HTTPS; place the call, which gets tokens by itself with \
+                 signing_key, signing_certificate and a rate control plugin set, or store through the service's Unix socket",
+            ),
             Self::Answer(why) => write!(f, "the service answers with {why}; is it a Call Placement Service?"),
         }
     }
@@ -345,6 +373,24 @@ mod tests {
         }
         let items = retrieved(&answer(200, format!(r#"{{"ppts":[{item}]}}"#))).expect("items");
         assert_eq!(items, [RetrievedItem { href: "/cps/1".to_owned(), body: vec![1, 2] }]);
+    }
+
+    #[test]
+    fn a_batch_that_is_refused_for_want_of_tokens_is_told_from_others() {
+        let refused = |status, kind: &str| {
+            let body = format!(r#"{{"type":"urn:herald:problem:{kind}","detail":"why"}}"#);
+            stored_batch(&answer(status, body), &Vec::new())
+        };
+        for (status, kind, is_for_tokens) in [
+            (400, "batch", true),
+            (401, "token-needed", true),
+            (400, "malformed", false),
+            (503, "batch", false),
+            (413, "batch", false),
+        ] {
+            let told = matches!(refused(status, kind), Err(CpsError::TokensWanted));
+            assert_eq!(told, is_for_tokens, "{status} {kind}");
+        }
     }
 
     #[test]

@@ -183,10 +183,6 @@ fn in_words(error: CpsError) -> EngineError {
     match error {
         CpsError::Unreachable(ClientError::Abandoned) => ended(),
         CpsError::Refused { status: 415, detail } => EngineError::new(EngineErrorKind::Argument, detail),
-        CpsError::Refused { status: 401, .. } => EngineError::new(
-            EngineErrorKind::Network,
-            "the service wants a token for each store over HTTPS; place the call, or store through its Unix socket",
-        ),
         error => error.into(),
     }
 }

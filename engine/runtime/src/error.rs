@@ -91,9 +91,10 @@ impl From<CpsError> for EngineError {
             CpsError::Unreachable(ClientError::Busy { .. }) | CpsError::Refused { status: 429 | 503, .. } => {
                 EngineErrorKind::Busy
             }
-            CpsError::Unreachable(_) | CpsError::Refused { .. } | CpsError::Answer(_) => {
-                EngineErrorKind::Network
-            }
+            CpsError::Unreachable(_)
+            | CpsError::Refused { .. }
+            | CpsError::TokensWanted
+            | CpsError::Answer(_) => EngineErrorKind::Network,
         };
         Self::new(kind, error.to_string())
     }

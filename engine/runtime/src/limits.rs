@@ -271,6 +271,10 @@ pub(crate) const WALLET_PURSES_MAX: usize = 1024;
 pub(crate) const WALLET_WAITERS_MAX: usize = WORKER_CALLS_MAX;
 /// Sessions open at a time with one service, where stores are spread over them.
 pub(crate) const GATEWAY_SESSIONS: usize = 32;
+/// Sessions that a store is sent with in turn, each of which has stored enough under its number: a round trip each. With one
+/// more the service's refusal stands. Fewer than are open, so that there is another one to draw.
+pub(crate) const FULL_SESSIONS_MAX: usize = 8;
+const _: () = assert!(FULL_SESSIONS_MAX < GATEWAY_SESSIONS);
 /// No tokens are fetched for a service that had no store for so long, in ms.
 pub(crate) const WALLET_IDLE_MS: u64 = 1_800_000;
 /// About how often it is looked whether tokens run short, in ms: the moment is random, so that it tells of no call.

@@ -25,9 +25,10 @@ use crate::worker::HttpsRoutes;
 use chance::Chance;
 use clerk::Clerk;
 use purse::{Now, Purse};
-use session::{Drawn, Session};
+use session::Drawn;
+pub(crate) use session::Session;
 
-pub(crate) use session::{Payment, Store, Waiter};
+pub(crate) use session::{Payment, Settled, Store, Waiter};
 
 /// Which tokens are asked for, and how many are kept ahead.
 #[derive(Clone, Copy, Debug)]
@@ -143,8 +144,8 @@ impl Wallet {
         Ok(Self { core, clerk })
     }
 
-    /// With what a store at `service` is sent. `held` are the sessions of its call. `waiter` is told when it is worth to
-    /// ask again.
+    /// With what a store at `service` is sent. `held` are the sessions of its call; those that have stored enough under its
+    /// number are passed over. `waiter` is told when it is worth to ask again.
     pub(crate) fn pay(&self, service: &Arc<str>, held: &mut Held, store: Store<'_>, waiter: Waiter) -> Paid {
         let paid = self.core.pay(service, held, store, waiter);
         if matches!(paid, Paid::Later) {
@@ -199,10 +200,12 @@ impl Core {
     fn pay(&self, service: &Arc<str>, held: &mut Held, store: Store<'_>, mut waiter: Waiter) -> Paid {
         let now = self.now();
         if let Some(at) = held.iter().position(|(of, _)| of == service) {
-            match held[at].1.draw(store, now.wall_s, waiter) {
-                Drawn::With(payment) => return Paid::With(payment),
-                Drawn::Later => return Paid::Later,
-                Drawn::Over(back) => waiter = back,
+            if !store.is_full(&held[at].1) {
+                match held[at].1.draw(store, now.wall_s, waiter) {
+                    Drawn::With(payment) => return Paid::With(payment),
+                    Drawn::Later => return Paid::Later,
+                    Drawn::Over(back) => waiter = back,
+                }
             }
             held.swap_remove(at);
         }
@@ -211,7 +214,7 @@ impl Core {
             let Some(purse) = purses.get_mut(service) else { return Paid::Free };
             let session = match self.around.settings.class {
                 TokenClass::Handset => purse.take(now),
-                TokenClass::Gateway => purse.pick(now, &self.chance),
+                TokenClass::Gateway => purse.pick(now, store, &self.chance),
             };
             match session {
                 Some(session) => session,

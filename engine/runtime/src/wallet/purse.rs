@@ -8,7 +8,7 @@ use herald_admission::{Challenge, Mode};
 use herald_core::Timestamp;
 
 use super::chance::Chance;
-use super::session::{Session, Waiter};
+use super::session::{Session, Store, Waiter};
 use crate::limits::{GATEWAY_SESSIONS, ISSUER_GAP_MS, WALLET_IDLE_MS, WALLET_LOOK_MS, WALLET_WAITERS_MAX};
 use crate::plugins::Token;
 
@@ -125,8 +125,9 @@ impl Purse {
         Some(Session::new(token, mode, &stock.key))
     }
 
-    /// A session for one store: one of many at random, so that two stores are seldom of one session.
-    pub(super) fn pick(&mut self, now: Now, chance: &Chance) -> Option<Arc<Session>> {
+    /// A session for one store: one of many at random, so that two stores are seldom of one session, and none that has stored
+    /// enough under its number.
+    pub(super) fn pick(&mut self, now: Now, store: Store<'_>, chance: &Chance) -> Option<Arc<Session>> {
         self.used_at = now.steady;
         self.sessions.retain(|session| session.is_good(now.wall_s));
         if self.sessions.len() < GATEWAY_SESSIONS
@@ -135,8 +136,9 @@ impl Purse {
             self.sessions.push(fresh.clone());
             return Some(fresh);
         }
-        let ready: Vec<_> = self.sessions.iter().filter(|session| !session.is_opening()).collect();
-        let from = if ready.is_empty() { self.sessions.iter().collect() } else { ready };
+        let may_store: Vec<_> = self.sessions.iter().filter(|session| !store.is_full(session)).collect();
+        let ready: Vec<_> = may_store.iter().copied().filter(|session| !session.is_opening()).collect();
+        let from = if ready.is_empty() { may_store } else { ready };
         from.get(chance.below(from.len())).map(|session| (*session).clone())
     }
 
@@ -288,6 +290,10 @@ mod tests {
         Now { steady: Timestamp::from_millis(steady_ms), wall_s }
     }
 
+    fn to_bob(full: &[Arc<Session>]) -> Store<'_> {
+        Store { number: "12225550100".parse().expect("a number"), body: b"sealed", full }
+    }
+
     fn purse() -> (Purse, Chance) {
         let challenge = Challenge::new(5, "cps.example").expect("a name");
         (Purse::new(challenge, true, Timestamp::from_millis(0)), Chance(Arc::new(SystemRandom)))
@@ -366,10 +372,25 @@ mod tests {
         put(&mut purse, 10, 40, now);
         let mut picked = HashSet::new();
         for _ in 0..2_000 {
-            picked.insert(Arc::as_ptr(&purse.pick(now, &chance).expect("a session")));
+            picked.insert(Arc::as_ptr(&purse.pick(now, to_bob(&[]), &chance).expect("a session")));
         }
         assert_eq!((picked.len(), purse.stock[0].tokens.len()), (GATEWAY_SESSIONS, 40 - GATEWAY_SESSIONS));
-        assert!(purse.pick(at(0, 6_600), &chance).is_none(), "they end with their epoch");
+        assert!(purse.pick(at(0, 6_600), to_bob(&[]), &chance).is_none(), "they end with their epoch");
+    }
+
+    #[test]
+    fn a_session_that_has_stored_enough_under_a_number_is_passed_over_for_it_and_kept_for_others() {
+        let ((mut purse, chance), now) = (purse(), at(0, 6_000));
+        purse.put_directory(directory(&[10]), CLASS, now);
+        put(&mut purse, 10, 3, now);
+        let full: Vec<_> = (0..2).filter_map(|_| purse.pick(now, to_bob(&[]), &chance)).collect();
+        let is_full = |session: &Arc<Session>| full.iter().any(|full| Arc::ptr_eq(full, session));
+        let mut draw = |of: &[Arc<Session>]| purse.pick(now, to_bob(of), &chance);
+        assert!((0..100).all(|_| draw(&full).is_some_and(|session| !is_full(&session))));
+        assert!((0..1000).any(|_| draw(&[]).is_some_and(|session| is_full(&session))), "for other stores");
+        let all: Vec<_> = full.iter().cloned().chain(draw(&full)).collect();
+        assert!(draw(&all).is_none(), "another token is waited for");
+        assert_eq!(purse.holdings().1, 3);
     }
 
     #[test]
@@ -390,12 +411,12 @@ mod tests {
         let challenge = purse.challenge.clone();
         purse.is_busy = true;
         purse.challenged(challenge.clone(), &[10], true);
-        assert!(purse.pick(now, &chance).is_some(), "a key that is known changes nothing");
+        assert!(purse.pick(now, to_bob(&[]), &chance).is_some(), "a key that is known changes nothing");
         assert!(purse.end(now.steady));
         purse.is_busy = true;
         purse.challenged(challenge, &[99], true);
         assert!(!purse.end(now.steady) && !purse.is_busy, "what was asked of the old keys is of no use");
-        assert!(purse.pick(now, &chance).is_none());
+        assert!(purse.pick(now, to_bob(&[]), &chance).is_none());
         assert_eq!(put(&mut purse, 10, 3, now), 1, "tokens of old keys that come late are not kept");
         assert!(purse.take(now).is_none());
         assert_eq!(purse.plan(at(2_000, 6_002), CLASS, 8, &chance), Plan::Directory);

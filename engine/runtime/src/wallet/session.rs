@@ -10,6 +10,7 @@ use herald_net::header::RETRY_AFTER;
 use herald_net::{Answered, StatusCode};
 use parking_lot::Mutex;
 
+use crate::cps;
 use crate::limits::WALLET_WAITERS_MAX;
 use crate::plugins::Token;
 
@@ -58,6 +59,14 @@ pub(crate) enum Drawn {
 pub(crate) struct Store<'a> {
     pub(crate) number: TelephoneNumber,
     pub(crate) body: &'a [u8],
+    /// Sessions that have stored enough under the number, as the service said of this store.
+    pub(crate) full: &'a [Arc<Session>],
+}
+
+impl Store<'_> {
+    pub(super) fn is_full(&self, session: &Arc<Session>) -> bool {
+        self.full.iter().any(|full| Arc::ptr_eq(full, session))
+    }
 }
 
 impl Session {
@@ -132,7 +141,7 @@ impl Session {
     }
 
     fn tag(&self, store: Store<'_>, counter: u32) -> [u8; TAG_BYTES] {
-        let Store { number, body } = store;
+        let Store { number, body, .. } = store;
         let input = StoreInput {
             key_id: self.input.key_id(),
             token_id: self.input.id(),
@@ -156,6 +165,16 @@ impl Session {
     }
 }
 
+/// What a service's answer makes of a store.
+pub(crate) enum Settled {
+    /// It is what it is.
+    Done,
+    /// The store is worth sending again, with another token.
+    WantsAnother,
+    /// As well, and this session has stored enough under the number.
+    FullOfToken(Arc<Session>),
+}
+
 /// One store's share of a token. Dropped without an answer, a token whose first store this was is given up: whether it was
 /// spent is not known.
 pub(crate) struct Payment {
@@ -171,10 +190,14 @@ impl Payment {
         &self.header
     }
 
-    /// Takes in what the service answered. Whether the store is worth sending again, with another token.
-    pub(crate) fn settle(mut self, answered: &Answered) -> bool {
-        let Ok(response) = answered else { return false };
+    /// Takes in what the service answered.
+    pub(crate) fn settle(mut self, answered: &Answered) -> Settled {
+        let Ok(response) = answered else { return Settled::Done };
         let status = response.status();
+        if !self.is_first && cps::is_full_of_token(response) {
+            // For other numbers it is as good as before.
+            return Settled::FullOfToken(self.session.clone());
+        }
         let wants_another = status == StatusCode::UNAUTHORIZED
             || (status == StatusCode::TOO_MANY_REQUESTS
                 && response.headers().get(RETRY_AFTER).is_some_and(|value| value == "0"));
@@ -190,7 +213,7 @@ impl Payment {
         if let Some(standing) = standing {
             self.session.settle(standing);
         }
-        wants_another
+        if wants_another { Settled::WantsAnother } else { Settled::Done }
     }
 }
 
@@ -246,7 +269,7 @@ pub(super) mod tests {
         let waiter = Box::new(move || {
             told.fetch_add(1, Ordering::Relaxed);
         });
-        session.draw(Store { number, body: b"sealed" }, 6_000, waiter)
+        session.draw(Store { number, body: b"sealed", full: &[] }, 6_000, waiter)
     }
 
     fn with(drawn: Drawn) -> Payment {
@@ -271,11 +294,11 @@ pub(super) mod tests {
         assert_eq!(said(&first), (true, 0));
         assert!(matches!(draw(&session, &told), Drawn::Later) && session.is_opening());
         // Too many are redeemed: the token is free, its counter used.
-        assert!(!first.settle(&answer(429, "3")));
+        assert!(matches!(first.settle(&answer(429, "3")), Settled::Done));
         assert_eq!(told.load(Ordering::Relaxed), 1);
         let second = with(draw(&session, &told));
         assert_eq!(said(&second), (true, 1));
-        assert!(!second.settle(&answer(201, "")));
+        assert!(matches!(second.settle(&answer(201, "")), Settled::Done));
         let third = with(draw(&session, &told));
         assert_eq!(said(&third), (false, 2));
         assert!(matches!(draw(&session, &told), Drawn::Over(_)), "three stores are all");
@@ -306,9 +329,23 @@ pub(super) mod tests {
             let payment = with(draw(&session, &told));
             assert_eq!(said(&payment).0, is_first);
             let context = format!("first: {is_first}, {answered:?}");
-            assert_eq!(payment.settle(&answered), is_sent_again, "{context}");
+            let settled = payment.settle(&answered);
+            assert_eq!(matches!(settled, Settled::WantsAnother), is_sent_again, "{context}");
             assert_eq!(session.is_good(6_000), is_good_after, "{context}");
             assert!(!session.is_good(6_600), "its epoch is over");
+        }
+    }
+
+    #[test]
+    fn a_session_that_has_stored_enough_under_one_number_stays_good_for_others() {
+        for (kind, is_full, is_good_after) in [("token-number", true, true), ("token-used", false, false)] {
+            let (session, told) = (Session::new(token(7), Mode::Withheld, &key(10, "")), Arc::default());
+            with(draw(&session, &told)).settle(&answer(201, ""));
+            let body = format!(r#"{{"type":"urn:herald:problem:{kind}","detail":"why"}}"#);
+            let refused = answer(429, "0").map(|response| response.map(|_| body.into()));
+            let settled = with(draw(&session, &told)).settle(&refused);
+            let named = matches!(&settled, Settled::FullOfToken(full) if Arc::ptr_eq(full, &session));
+            assert_eq!((named, session.is_good(6_000)), (is_full, is_good_after), "{kind}");
         }
     }
 

@@ -11,7 +11,8 @@ use super::CallId;
 use super::call::Step;
 use super::lane::{Lane, Message, Purpose, Running, stored};
 use crate::cps;
-use crate::wallet::{Paid, Payment, Store, Wallet};
+use crate::limits::FULL_SESSIONS_MAX;
+use crate::wallet::{Paid, Payment, Session, Settled, Store, Wallet};
 
 /// A store at a service elsewhere, until it is answered.
 pub(super) struct Storing {
@@ -19,6 +20,8 @@ pub(super) struct Storing {
     number: TelephoneNumber,
     body: Bytes,
     payment: Option<Payment>,
+    /// Sessions that have stored enough under the number.
+    full: Vec<Arc<Session>>,
     sent: Sent,
 }
 
@@ -34,7 +37,7 @@ enum Sent {
 
 impl Storing {
     pub(super) fn new(cps: CpsUri, number: TelephoneNumber, body: Vec<u8>) -> Box<Self> {
-        Box::new(Self { cps, number, body: body.into(), payment: None, sent: Sent::Never })
+        Box::new(Self { cps, number, body: body.into(), payment: None, full: Vec::new(), sent: Sent::Never })
     }
 }
 
@@ -71,7 +74,7 @@ impl Lane {
             // A lane that has closed has ended its calls.
             let _ = inbox.push(Message::StoreNow(id, ticket));
         });
-        let store = Store { number: storing.number, body: &storing.body };
+        let store = Store { number: storing.number, body: &storing.body, full: &storing.full };
         wallet.pay(service, &mut running.sessions, store, waiter)
     }
 
@@ -100,11 +103,15 @@ impl Lane {
         mut storing: Box<Storing>,
         answered: Answered,
     ) -> Option<Answer> {
-        let refused = storing.payment.take().map(|payment| payment.settle(&answered));
+        let settled = storing.payment.take().map(|payment| payment.settle(&answered));
         let challenged = self.take_challenge(&storing.cps, &answered);
-        let is_refused = refused.unwrap_or(false) || challenged.is_some();
-        let sent = match (storing.sent, refused) {
+        let is_refused = challenged.is_some() || !matches!(settled, None | Some(Settled::Done));
+        storing.sent = match (storing.sent, settled) {
             _ if !is_refused => return Some(stored(answered)),
+            (sent, Some(Settled::FullOfToken(session))) if storing.full.len() < FULL_SESSIONS_MAX => {
+                storing.full.push(session);
+                sent
+            }
             (Sent::Never, None) => Sent::Free,
             (Sent::Never | Sent::Free, Some(_)) => Sent::Refused,
             (Sent::Free, None) | (Sent::Refused, _) => return Some(stored(answered)),
@@ -112,7 +119,6 @@ impl Lane {
         if let Some(Err(why)) = challenged {
             return Some(Answer::Failed(no_token(&why)));
         }
-        storing.sent = sent;
         self.store_again(id, ticket, storing);
         None
     }

@@ -10,6 +10,7 @@ use std::sync::Barrier;
 
 use herald_admission::wire::{MEDIA_TYPE, OPEN_PATH};
 use herald_runtime::core::batch::{self, Outcome, Stored};
+use herald_runtime::{Config, Engine, EngineErrorKind, Environment};
 use scene::{Moved, Purse, Scene, Service, Stock, body, number};
 
 const CALLED: &str = "12225550100";
@@ -133,6 +134,35 @@ fn batches_go_by_the_sessions_of_their_records() {
     let plain =
         service.ask("POST", batch::STORE_PATH, &[("content-type", batch::MEDIA_TYPE)], batch::begin());
     assert_eq!(plain.brief(), (400, "batch".to_owned()));
+}
+
+/// An engine whose placements are at `service`.
+fn client(service: &str, authorities: &str) -> Engine {
+    let mut config = Config::default();
+    for (name, value) in [("service", service), ("cps_authorities", authorities)] {
+        config.set(name, value).expect("a property");
+    }
+    let engine = Engine::open(config, Environment::system(|_, _| {})).expect("an engine");
+    engine.start().expect("a start");
+    engine
+}
+
+#[test]
+fn a_client_is_told_that_its_service_wants_tokens_and_what_to_do() {
+    let scene = Scene::new(&[]);
+    let service = scene.open();
+    let (authorities, socket) = (scene.path("tls.pem"), format!("unix:{}", scene.path("socket")));
+    let over_tls = client(&format!("https://localhost:{}", service.port), &authorities);
+    let one = over_tls.store(number(CALLED), &body(1)).unwrap_err();
+    let many = over_tls.store_batch(&[(number(CALLED), &body(1))]).unwrap_err();
+    for why in [one, many] {
+        let words = why.to_string();
+        assert_eq!(why.kind(), EngineErrorKind::Network);
+        assert!(words.contains("wants a token for each store") && words.contains("signing_key"), "{words}");
+    }
+    over_tls.retrieve(number(CALLED)).expect("whoever asks is answered");
+    // The control: where no token is wanted the same call stores.
+    client(&socket, &authorities).store(number(CALLED), &body(1)).expect("the socket wants none");
 }
 
 fn batch_results(service: &Service, request: Vec<u8>) -> Vec<Stored> {

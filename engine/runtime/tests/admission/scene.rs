@@ -147,6 +147,11 @@ impl Scene {
         Client::https_with(config.expect("a key of the certificate"))
     }
 
+    /// Where a file of it is.
+    pub(crate) fn path(&self, name: &str) -> String {
+        path(self.folder.path(), name)
+    }
+
     /// The folder of the journal, while one is written.
     pub(crate) fn journal(&self) -> PathBuf {
         self.folder.path().join("data/journal")

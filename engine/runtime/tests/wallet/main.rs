@@ -96,7 +96,7 @@ fn calls_are_placed_with_tokens_that_the_engine_gets_keeps_and_spends() {
         [(VOPRF, "handset", 24), (VOPRF, "gateway", 24), (BLIND, "handset", 12), (BLIND, "gateway", 12)]
     {
         let called = |call| if class == "handset" || call == 0 { BOB.to_owned() } else { another(call) };
-        let scene = Scene::of(maker, &[]);
+        let scene = Scene::of(maker, &[("redemption_share", "100")]);
         let (service, alice) = (scene.open(), scene.provider(ALICE));
         let caller = Caller::new(&scene, &service, &alice, &[("token_class", class), ("tokens_kept", "8")]);
         let placing: Vec<_> = (0..calls).map(|call| caller.placing(&called(call))).collect();
@@ -160,6 +160,23 @@ fn calls_go_on_while_epochs_come_and_go() {
         count += 1;
     }
     assert!(count > 2, "{count} calls");
+}
+
+#[test]
+fn a_gateway_that_has_stored_enough_under_one_number_goes_on_under_others_with_the_same_tokens() {
+    const TOKENS: usize = 4;
+    let scene = Scene::new(&[("token_classes", "handset=4,gateway=256:4"), ("token_epoch", "60m")]);
+    let (service, alice) = (scene.open(), scene.provider(ALICE));
+    let more = [("token_class", "gateway"), ("tokens_kept", "4")];
+    let caller = Caller::new(&scene, &service, &alice, &more);
+    // Two placements of a token, two copies of a call: so many are placed, as each finds who has room.
+    let told: Vec<_> = (0..2 * TOKENS).map(|_| caller.place()).collect();
+    let placed = told.iter().take_while(|told| told.is_ok()).count();
+    assert_eq!(placed, TOKENS, "{told:?}");
+    for count in 0..2 * TOKENS {
+        let called = another(u32::try_from(count).expect("a count"));
+        outcome(&caller.placing(&called)).unwrap_or_else(|why| panic!("call {count}: {why}"));
+    }
 }
 
 #[test]
