@@ -311,6 +311,7 @@ step "api.c with 1,000 forks" "$work/api" . 1000
 step "a daemon killed, hung and back; forks at 1,000 random moments" "$work/client" "$work/stage/bin/herald" 1000
 step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.1" 500
 step "one thread, one epoll: everybody is served" "$work/fair" 2
+sed 's/^/        /' "$work/output"
 step "quickstart under valgrind" leak_checked "$work/quickstart"
 # Without forks: a child has lost the threads that hold most of what valgrind would look for.
 step "api.c under valgrind" leak_checked "$work/api" . 0
