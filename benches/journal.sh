@@ -49,4 +49,5 @@ row write_amplification "$(both "$buffered" "$synced" 7 | tail -n 1)" x
 row write_amplification_beyond \
     "$(both "\`buffered\`, generations do not fit" "\`synced\`, generations do not fit" 7 | tail -n 1)" x
 recovered=$(figure "\`buffered\`, a restart while all of it lives" 11)
-row recovery_mps "$(awk -v thousand="$recovered" 'BEGIN { printf "%.3f", thousand / 1000 }')" M/s
+# Where the last forced write took so long that all had expired, the cell is empty, and the target has no figure.
+[ "$recovered" = 0 ] || row recovery_mps "$(awk -v thousand="$recovered" 'BEGIN { printf "%.3f", thousand / 1000 }')" M/s

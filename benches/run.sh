@@ -40,10 +40,11 @@ scratch=$(mktemp -d)
 # again: a journal that begins in such memory measures the hypervisor. Where the kernel has the switch, free memory is kept
 # for as long as a section lasts, and each section finds it touched.
 reporting=/sys/module/page_reporting/parameters/min_free_ms
+keep_ms=100000
 reported_after=''
 restore() {
-    rm -rf "$scratch"
     [ -z "$reported_after" ] || echo "$reported_after" >"$reporting"
+    rm -rf "$scratch"
 }
 trap restore EXIT
 mkdir "$scratch/plots"
@@ -55,15 +56,28 @@ cargo build --release --quiet -p herald -p herald-compare
 cargo build --release --quiet -p herald-net --example constant
 load=$(cut -d' ' -f1-3 /proc/loadavg)
 
-free_mib() { awk '/^MemFree:/ { printf "%d", ($2 > 4194304 ? $2 / 1024 - 1024 : 1) }' /proc/meminfo; }
+# free_mib: the memory that is free, in MiB: the machine's, or what this program's group may still have if that is less.
+free_mib() {
+    local group=/sys/fs/cgroup
+    group+=$(sed -n 's/^0:://p' /proc/self/cgroup)
+    awk '/^MemFree:/ { printf "%d\n", $2 / 1024 }' /proc/meminfo
+    if [ -r "$group/memory.max" ] && [ "$(cat "$group/memory.max")" != max ]; then
+        echo $((($(cat "$group/memory.max") - $(cat "$group/memory.current")) / 1048576))
+    fi
+}
 # touch_memory [MIB]: touches so much memory, or all that is free but for a GiB. Prints what a page took, in microseconds.
-touch_memory() { "$target/release/herald-compare" touch "${1:-$(free_mib)}"; }
-pages="$(touch_memory 1024) µs as found"
+touch_memory() {
+    local mib
+    mib=${1:-$(($(free_mib | sort -n | head -n 1) - 1024))}
+    [ "$mib" -gt 0 ] || { complain "no memory is free: none is touched"; return; }
+    "$target/release/herald-compare" touch "$mib" || complain "memory could not be touched"
+}
+pages="$(touch_memory 256) µs as found"
 if [ -w "$reporting" ]; then
     reported_after=$(cat "$reporting")
-    echo 100000 >"$reporting"
+    echo "$keep_ms" >"$reporting"
     touch_memory >"$scratch/touched"
-    pages="$pages, $(touch_memory 1024) µs while free memory is kept from the hypervisor, as in all sections"
+    pages="$pages, $(touch_memory 256) µs while free memory is kept from the hypervisor, as in all sections"
 fi
 
 failed=()

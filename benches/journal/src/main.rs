@@ -163,6 +163,7 @@ fn round_of(
         retention_ms,
         journal_bytes,
         in_flight_max: options.in_flight,
+        handles: if course == Course::Restart { HANDLES } else { 1 },
         warm_up: match course {
             Course::MemoryBurst | Course::BufferedBurst | Course::Restart => Duration::ZERO,
             _ => WARM_UP_SPANS * Duration::from_millis(kept_ms(retention_ms)),
@@ -202,6 +203,9 @@ const BURST_SHARE: usize = 16;
 const WARM_UP_SPANS: u32 = 2;
 /// What part of the arena is stored before a restart: what a plain machine reads back in seconds.
 const RESTART_SHARE: usize = 2;
+
+/// Segments that fill at once before a restart: recovery has to merge them.
+const HANDLES: usize = 2;
 
 /// How long, in ms, a record stays in RocksDB's memory: for a retention and the generation in which that ends.
 const fn kept_ms(retention_ms: u64) -> u64 {

@@ -50,6 +50,10 @@ pub(crate) fn write(
     let source: Vec<u8> = content.iter().copied().cycle().take(source_bytes).collect();
     let mut blocks = source.chunks_exact(PLAIN_BLOCK_BYTES).cycle();
     let mut copies = Copies::default();
+    if let Duty::Log(kept_bytes) = duty {
+        // As many go as come from the beginning, as in the journal.
+        blocks.by_ref().take_while(|block| copies.add(block, kept_bytes)).for_each(drop);
+    }
     let path = folder.join("plain");
     let mut file = File::create(&path)?;
     let (began, mut synced_at, processor_began) =
@@ -59,7 +63,7 @@ pub(crate) fn write(
         let length = PLAIN_BLOCK_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX));
         let block = &blocks.next().expect("blocks in a circle")[..length];
         if let Duty::Log(kept_bytes) = duty {
-            copies.add(block, kept_bytes);
+            let _ = copies.add(block, kept_bytes);
         }
         file.write_all(block)?;
         left -= length as u64;
@@ -93,15 +97,18 @@ struct Copies {
 }
 
 impl Copies {
-    /// Sums up the words of a block, the cheapest check there is, and keeps a copy of it instead of the oldest ones.
-    fn add(&mut self, block: &[u8], kept_bytes_max: u64) {
+    /// Sums up the words of a block, the cheapest check there is, and keeps a copy of it instead of the oldest ones. Returns
+    /// whether there was room without giving up old ones.
+    fn add(&mut self, block: &[u8], kept_bytes_max: u64) -> bool {
         let words = block.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
         self.sum = words.fold(self.sum, u64::wrapping_add);
         self.kept.push_back(block.to_vec());
         self.kept_bytes += block.len() as u64;
+        let had_room = self.kept_bytes <= kept_bytes_max;
         while self.kept_bytes > kept_bytes_max {
-            let Some(oldest) = self.kept.pop_front() else { return };
+            let Some(oldest) = self.kept.pop_front() else { break };
             self.kept_bytes -= oldest.len() as u64;
         }
+        had_room
     }
 }

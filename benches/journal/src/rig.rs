@@ -49,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) in_flight_max: usize,
     /// How long to store before anything is counted.
     pub(crate) warm_up: Duration,
+    /// Handles of the log that take turns: as many segments fill at once.
+    pub(crate) handles: usize,
 }
 
 /// What a run came to.
@@ -96,7 +98,7 @@ pub(crate) fn run(folder: &Path, setup: &Setup, bodies: &Bodies, until: Until) -
         _ => Some(start_journal(folder, setup, &log, &clock, &commits)?),
     };
     let mut storing = Storing {
-        handle: log.handle()?,
+        handles: (0..setup.handles).map(|_| log.handle()).collect::<Result<_, _>>()?,
         bodies,
         retention_ms: setup.retention_ms,
         clock: &clock,
@@ -189,7 +191,7 @@ const RETENTION: &str = "--retention-ms is 1000 to 60000";
 
 /// The thread that stores.
 struct Storing<'a> {
-    handle: LogHandle,
+    handles: Vec<LogHandle>,
     bodies: &'a Bodies,
     retention_ms: u64,
     clock: &'a RunClock,
@@ -251,7 +253,9 @@ impl Storing<'_> {
             NewPlacement { number: number(index), id: id(index), expires_at, body: self.bodies.body(index) }
         });
         let mut results = [Ok(()); BLOCK_STORES];
-        self.handle.append_batch(&placements, RECORDS_PER_NUMBER_MAX, now, &mut results);
+        // In turn.
+        self.handles.rotate_left(1);
+        self.handles[0].append_batch(&placements, RECORDS_PER_NUMBER_MAX, now, &mut results);
         assert!(!results.contains(&Err(Refusal::NumberFull)), "numbers are many and drawn evenly");
         let stored = results.iter().filter(|result| result.is_ok()).count();
         self.next += stored as u64;
