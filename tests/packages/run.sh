@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `make install` and `make deb` make: files, manual, completions, the unit; then the packages in a clean chroot, where
-# a C and a C++ program are linked and the service runs.
+# a C and a C++ program are linked and the service runs; then the unit under a systemd of its own.
 #
 # PROFILE=debug|release: which build, debug if not set: the other tests have made it. LINTIAN=all: lintian
 # looks at libherald-dev too, which takes it minutes.
@@ -187,6 +187,7 @@ packages() {
     ok "packages: $(cd "$work/packages" && echo *.deb)"
     lintian_finds_nothing
     in_the_chroot
+    bash "$here/booted.sh" "$work/packages"
 }
 
 # What the checks need and a small system may lack.
