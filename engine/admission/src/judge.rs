@@ -71,8 +71,8 @@ impl Judge {
         &self.admission
     }
 
-    /// Gives up what belongs to epochs that are over. Each judgement does; this is for a thread that judges nothing.
-    pub fn forget(&mut self) {
+    /// Gives up what belongs to epochs that are over. A thread that judges nothing keeps it until it does again.
+    fn forget(&mut self) {
         let version = self.admission.version();
         if version != self.version {
             self.version = version;
