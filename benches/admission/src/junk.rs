@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 
 use herald_admission::limits::REDEMPTION_SHARE_PERMILLE;
-use herald_admission::{Credential, Pacer, RedemptionQueue, Suite};
+use herald_admission::{Credential, Outcome, Pacer, RedemptionQueue, Suite};
 use herald_plugin_sdk::Token;
 
 use crate::client::{Holder, bodies, number_of};
@@ -173,7 +173,7 @@ impl Course<'_> {
             self.calls += 1;
             let opening = holder.opening(self.calls, self.bodies);
             let (us, ()) = busy_us(|| {
-                let is_room = self.queue.takes(HONEST);
+                let is_room = self.queue.takes(HONEST, self.now_us());
                 let (number, body) = (opening.number, opening.body);
                 let waiting = self.rig.present(opening.credential, number, body, self.bodies, is_room);
                 self.wait(HONEST, waiting);
@@ -226,7 +226,7 @@ impl Course<'_> {
         let header = &self.junk[self.taken.junk % self.junk.len()];
         self.taken.junk += 1;
         let credential = Credential::from_header(header).expect("it looks like a token");
-        let is_room = self.queue.takes(FLOODER);
+        let is_room = self.queue.takes(FLOODER, self.now_us());
         let waiting = self.rig.present(credential, number_of(self.taken.junk), 0, self.bodies, is_room);
         self.wait(FLOODER, waiting);
     }
@@ -234,10 +234,11 @@ impl Course<'_> {
     fn wait(&mut self, source: u64, waiting: Option<Waiting>) {
         let Some(waiting) = waiting else { return };
         if self.redeeming == Redeeming::AtOnce {
-            self.honest_opened += self.rig.redeem(vec![waiting], self.bodies);
+            self.honest_opened +=
+                self.rig.redeem(vec![waiting], self.bodies).iter().filter(|good| **good).count();
             return;
         }
-        match self.queue.push(source, waiting) {
+        match self.queue.push(source, waiting, self.now_us()) {
             Ok(None) => {}
             Ok(Some(refused)) | Err(refused) => self.rig.turn_away(refused),
         }
@@ -245,19 +246,28 @@ impl Course<'_> {
 
     /// What the other thread did until now.
     fn redeem_due(&mut self) {
-        while !self.queue.is_empty() {
+        loop {
             let begin_us = self.redeemer_at_us;
-            let begin_us = begin_us + self.pacer.wait_us(begin_us as u64) as f64;
+            let wait_us = self.queue.wait_us(&mut self.pacer, begin_us as u64);
+            let begin_us = begin_us + wait_us.map_or(f64::INFINITY, |wait_us| wait_us as f64);
             if begin_us > self.taken.passed_us {
+                // Idle until now, whoever comes next.
+                self.redeemer_at_us = self.redeemer_at_us.max(self.taken.passed_us);
                 return;
             }
-            let batch: Vec<_> = core::iter::from_fn(|| self.queue.pop()).take(REDEEMED_TOGETHER).collect();
-            let (us, opened) = busy_us(|| self.rig.redeem(batch, self.bodies));
-            self.honest_opened += opened;
+            let popped = core::iter::from_fn(|| self.queue.pop(&mut self.pacer, begin_us as u64));
+            let (sources, batch): (Vec<_>, Vec<_>) = popped.take(REDEEMED_TOGETHER).unzip();
+            let (us, good) = busy_us(|| self.rig.redeem(batch, self.bodies));
+            self.honest_opened += good.iter().filter(|good| **good).count();
             self.taken.redeeming_us += us;
             self.redeemer_at_us = begin_us + us;
-            self.pacer.worked(us as u64, self.redeemer_at_us as u64);
+            let outcome = |good| if good { Outcome::Good } else { Outcome::Junk };
+            let outcomes: Vec<_> = sources.into_iter().zip(good.into_iter().map(outcome)).collect();
+            self.queue.worked(&mut self.pacer, &outcomes, us as u64, self.redeemer_at_us as u64);
         }
-        self.redeemer_at_us = self.redeemer_at_us.max(self.taken.passed_us);
+    }
+
+    fn now_us(&self) -> u64 {
+        self.taken.passed_us as u64
     }
 }

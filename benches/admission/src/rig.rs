@@ -81,14 +81,14 @@ impl<'a> Rig<'a> {
     }
 
     /// Redeems tokens and opens their sessions, their records taken for durable; keeps the stores of the genuine ones.
-    /// How many those were.
-    pub(crate) fn redeem(&mut self, waiting: Vec<Waiting>, bodies: &[Vec<u8>]) -> usize {
+    /// Which of them were genuine.
+    pub(crate) fn redeem(&mut self, waiting: Vec<Waiting>, bodies: &[Vec<u8>]) -> Vec<bool> {
         let secrets = {
             let redemptions: Vec<_> = waiting.iter().map(|waiting| &waiting.redemption).collect();
             self.scheme.redeem(&redemptions)
         };
-        let mut admitted = Vec::with_capacity(waiting.len());
-        for (waiting, secret) in waiting.into_iter().zip(secrets) {
+        let (mut admitted, mut good) = (Vec::with_capacity(waiting.len()), vec![false; waiting.len()]);
+        for ((waiting, secret), good) in waiting.into_iter().zip(secrets).zip(&mut good) {
             let Waiting { redemption, number, body } = waiting;
             let Some(secret) = secret else {
                 self.admission.release(redemption);
@@ -99,9 +99,11 @@ impl<'a> Rig<'a> {
                 && let Verdict::Accept(_) = self.admission.commit(settled)
             {
                 admitted.push((number, bodies[body].as_slice()));
+                *good = true;
             }
         }
-        self.keep(&admitted)
+        assert_eq!(self.keep(&admitted), admitted.len(), "there is room");
+        good
     }
 
     /// What the plugin alone does for these openings.
@@ -123,7 +125,8 @@ impl<'a> Rig<'a> {
         let mut kept = 0;
         while !waiting.is_empty() {
             let rest = waiting.split_off(waiting.len().min(REDEEMED_TOGETHER));
-            kept += self.redeem(core::mem::replace(&mut waiting, rest), bodies);
+            let good = self.redeem(core::mem::replace(&mut waiting, rest), bodies);
+            kept += good.into_iter().filter(|good| *good).count();
         }
         kept
     }

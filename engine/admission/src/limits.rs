@@ -39,6 +39,8 @@ pub const BUCKET_SLOTS: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// Shards of an epoch's spent tokens. A shard is locked while it grows; of 20 million tokens it holds 5,000.
 pub const SPENT_SHARDS: usize = 4096;
+/// Shards of the tokens that are being redeemed: with those that wait some 30 in each, so that junk allocates next to nothing.
+pub const RESERVED_SHARDS: usize = 64;
 /// Spent tokens of one epoch when nothing is configured. About 30 bytes each, and 40 more for those that opened no session or
 /// were spent before a restart, whose first stores may be repeated; beyond it new tokens are refused until the epoch is over.
 pub const SPENT_DEFAULT: u64 = 20_000_000;
@@ -92,8 +94,32 @@ pub const IDENTITIES_MAX: usize = 1 << 20;
 pub const REDEMPTION_SHARE_PERMILLE: u32 = 250;
 /// Work that may be done at once after a pause, in microseconds: a burst of honest tokens does not wait.
 pub const PACE_BURST_US: u64 = 20_000;
+/// Of that share, what may go into junk, in thousandths: 3 % of a core by default, 670 tokens a second at 45 µs. Sources that
+/// have no credit wait when it is used up.
+pub const JUNK_OF_REDEMPTION_PERMILLE: u32 = 120;
+/// Junk that may be redeemed at once after a pause, in microseconds: two batches.
+pub const JUNK_BURST_US: u64 = 1_000;
+/// How long junk that was redeemed may hold up the next without credit, in microseconds: beyond it a plugin was slow, which new
+/// sources are not to pay for. What it took longer is forgiven.
+pub const JUNK_WAIT_MAX_US: u64 = 1_000_000;
 /// Tokens that wait to be redeemed: what a quarter of a core does in a quarter of a second at 40 µs. More are refused.
 pub const REDEMPTIONS_WAITING_MAX: usize = 1_500;
+/// Of the turns of sources without credit, one in so many is for those whose tokens were junk, if both wait.
+pub const JUNK_TURNS: u32 = 4;
+
+/// Sources that are remembered for good tokens, and as many for junk: 32 bytes each. Others push them out.
+pub const SOURCES_KNOWN: usize = 4_096;
+/// Of these, sources that share their places.
+pub const SOURCES_TOGETHER: usize = 8;
+/// What a good token adds to its source's credit, of which each token that is taken on credit uses 1: so of these as many
+/// may be junk as were good.
+pub const CREDIT_OF_TOKEN: u32 = 2;
+/// Credit that a source may have: more than the tokens that are with the plugin at once. More is not counted.
+pub const CREDIT_MAX: u32 = 128;
+/// How long a source has credit after its last good token, in microseconds: an epoch. Then it is new.
+pub const CREDIT_LIFE_US: u64 = 600_000_000;
+/// How long a source is remembered for junk after its last, in microseconds. Then it is new.
+pub const JUNK_LIFE_US: u64 = 60_000_000;
 
 /// Bytes of an issuer directory that a client reads: what 64 epochs of three classes with RSA-4096 keys take. A larger one
 /// is refused.

@@ -12,7 +12,7 @@ use herald_core::siphash::{SipKey, hash_word};
 use parking_lot::Mutex;
 
 use crate::item_id::ItemIds;
-use crate::limits::SPENT_SHARDS;
+use crate::limits::{RESERVED_SHARDS, SPENT_SHARDS};
 use crate::wire::{TAG_BYTES, TokenId};
 
 /// What the books say of a token.
@@ -40,7 +40,9 @@ pub(crate) enum FirstStore {
 
 /// The spent tokens of an epoch. Any thread.
 pub(crate) struct SpentTokens {
-    shards: Box<[Mutex<Shard>]>,
+    /// Locked before `spent`.
+    reserved: Box<[Mutex<Ids>]>,
+    spent: Box<[Mutex<Ids>]>,
     key: SipKey,
     count: AtomicU64,
     count_max: u64,
@@ -52,20 +54,16 @@ pub(crate) struct SpentTokens {
 
 type FirstStores = HashMap<u64, ([u8; TAG_BYTES], FirstStore), Keyed>;
 
-struct Shard {
-    spent: HashSet<TokenId, Keyed>,
-    reserved: HashSet<TokenId, Keyed>,
-}
+type Ids = HashSet<TokenId, Keyed>;
 
 impl SpentTokens {
     pub(crate) fn new(count_max: u64, secret: &[u8; 32], ids: ItemIds) -> Self {
         let key = SipKey::from_secret(secret);
-        let shard = || {
-            let (spent, reserved) = (HashSet::with_hasher(Keyed(key)), HashSet::with_hasher(Keyed(key)));
-            Mutex::new(Shard { spent, reserved })
-        };
+        let shards =
+            |count: usize| (0..count).map(|_| Mutex::new(HashSet::with_hasher(Keyed(key)))).collect();
         Self {
-            shards: (0..SPENT_SHARDS).map(|_| shard()).collect(),
+            reserved: shards(RESERVED_SHARDS),
+            spent: shards(SPENT_SHARDS),
             key,
             count: AtomicU64::new(0),
             count_max,
@@ -76,14 +74,14 @@ impl SpentTokens {
 
     /// What is known of a token that is presented with the store that `first` stands for.
     pub(crate) fn standing(&self, id: TokenId, first: &[u8; TAG_BYTES]) -> Standing {
-        let shard = self.shard(id).lock();
-        if shard.reserved.contains(&id) {
+        let reserved = self.shard(&self.reserved, id).lock();
+        if reserved.contains(&id) {
             return Standing::Reserved;
         }
-        if !shard.spent.contains(&id) {
+        if !self.shard(&self.spent, id).lock().contains(&id) {
             return Standing::Fresh;
         }
-        drop(shard);
+        drop(reserved);
         self.first_store(id, first).map_or(Standing::Spent, Standing::SpentOnThis)
     }
 
@@ -100,29 +98,30 @@ impl SpentTokens {
     /// Reserves a token that is neither spent nor reserved, or may be tried once more with the store that `first` stands
     /// for.
     pub(crate) fn reserve(&self, id: TokenId, first: &[u8; TAG_BYTES]) -> Result<(), Standing> {
-        let mut shard = self.shard(id).lock();
-        if shard.reserved.contains(&id) {
+        let mut reserved = self.shard(&self.reserved, id).lock();
+        if reserved.contains(&id) {
             return Err(Standing::Reserved);
         }
-        if shard.spent.contains(&id) && self.first_store(id, first) != Some(FirstStore::Retry) {
+        let is_spent = self.shard(&self.spent, id).lock().contains(&id);
+        if is_spent && self.first_store(id, first) != Some(FirstStore::Retry) {
             return Err(Standing::Spent);
         }
-        shard.reserved.insert(id);
+        reserved.insert(id);
         Ok(())
     }
 
     /// Gives a reservation up.
     pub(crate) fn release(&self, id: TokenId) {
-        self.shard(id).lock().reserved.remove(&id);
+        self.shard(&self.reserved, id).lock().remove(&id);
     }
 
     /// Spends a token that was reserved, or that the journal names as spent.
     pub(crate) fn spend(&self, id: TokenId) {
-        let mut shard = self.shard(id).lock();
-        shard.reserved.remove(&id);
-        if shard.spent.insert(id) {
+        let mut reserved = self.shard(&self.reserved, id).lock();
+        if self.shard(&self.spent, id).lock().insert(id) {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
+        reserved.remove(&id);
     }
 
     /// Remembers on which store a token that is spent was spent.
@@ -149,10 +148,10 @@ impl SpentTokens {
         &self.first_stores[name as usize % SPENT_SHARDS]
     }
 
-    fn shard(&self, id: TokenId) -> &Mutex<Shard> {
+    fn shard<'a>(&self, shards: &'a [Mutex<Ids>], id: TokenId) -> &'a Mutex<Ids> {
         // Other bits than those by which a shard sorts its own.
         let hash = hash_word(self.key, first_word(id)) >> 40;
-        &self.shards[hash as usize % SPENT_SHARDS]
+        &shards[hash as usize % shards.len()]
     }
 }
 

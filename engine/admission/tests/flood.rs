@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use common::*;
 use herald_admission::{
-    Admission, Class, ClassPolicy, Credential, Identity, IssuanceQuota, Judge, Judgement, Pacer, Redemption,
-    RedemptionQueue, Refusal, Settings, Verdict,
+    Admission, Class, ClassPolicy, Credential, Identity, IssuanceQuota, Judge, Judgement, Outcome, Pacer,
+    Redemption, RedemptionQueue, Refusal, Settings, Verdict,
 };
 use herald_core::{
     CoverSchedule, CoverSecret, PlacementId, PlacementStore, Problem, Retention, Service, TelephoneNumber,
@@ -370,7 +370,7 @@ impl Scene {
                 }
                 let waiting =
                     Waiting { redemption: *redemption, from, number, body: body.to_vec(), attackers };
-                match self.queue.push(from, waiting) {
+                match self.queue.push(from, waiting, (now.as_millis() - BEGIN.as_millis()) * 1_000) {
                     Ok(None) => {}
                     Ok(Some(refused)) | Err(refused) => {
                         self.admission.release(refused.redemption);
@@ -383,12 +383,14 @@ impl Scene {
 
     /// What redemption comes to at its pace.
     fn redeem(&mut self, ms: u64, now: Timestamp) {
-        while self.pacer.wait_us(ms * 1_000) == 0 {
-            let Some(waiting) = self.queue.pop() else { return };
+        let now_us = ms * 1_000;
+        while self.queue.wait_us(&mut self.pacer, now_us) == Some(0) {
+            let Some((_, waiting)) = self.queue.pop(&mut self.pacer, now_us) else { return };
             let Waiting { redemption, from, number, body, attackers } = waiting;
-            self.pacer.worked(REDEMPTION_US, ms * 1_000);
             let secret = secret_of(&redemption.token().input);
             let settled = self.admission.settle(redemption, &secret, Some(number), &body, now);
+            let outcome = if settled.is_ok() { Outcome::Good } else { Outcome::Junk };
+            self.queue.worked(&mut self.pacer, &[(from, outcome)], REDEMPTION_US, now_us);
             if let Ok(settled) = settled {
                 let verdict = self.admission.commit(settled);
                 self.end(verdict, from, number, &body, now);

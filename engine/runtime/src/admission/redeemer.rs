@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use herald_admission::{Granted, Pacer, Redemption, RedemptionQueue, Refusal, Settled, Verdict};
+use herald_admission::{Granted, Outcome, Pacer, Redemption, RedemptionQueue, Refusal, Settled, Verdict};
 use herald_core::{TelephoneNumber, Timestamp};
 use herald_journal::SpentMark;
 use herald_net::Bytes;
@@ -26,6 +26,8 @@ use crate::readers::{Giver, Reading, reading};
 pub(super) struct Redeemer {
     books: Arc<Books>,
     inbox: Arc<Inbox>,
+    /// Where the time of the queue begins.
+    began: Instant,
     share_percent: u32,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -57,6 +59,7 @@ pub(super) struct Token {
 /// A token, and who waits for the verdict.
 struct Waiting {
     token: Token,
+    source: u64,
     giver: Giver<Granted>,
 }
 
@@ -85,17 +88,17 @@ enum Next {
 impl Redeemer {
     /// Starts the thread. The plugin is to take `share_percent` of a core for redeeming at most.
     pub(super) fn start(books: Arc<Books>, share_percent: u32) -> Result<Self, EngineError> {
-        let inbox = Arc::<Inbox>::default();
+        let (inbox, began) = (Arc::<Inbox>::default(), Instant::now());
         let work = Work {
             books: books.clone(),
             inbox: inbox.clone(),
-            began: Instant::now(),
+            began,
             share_permille: 10 * share_percent,
             pacer: Pacer::new(10 * share_percent, 0),
             is_failing: false,
         };
         let thread = spawn("herald-redeemer", move || work.run())?;
-        Ok(Self { books, inbox, share_percent, thread: Mutex::new(Some(thread)) })
+        Ok(Self { books, inbox, began, share_percent, thread: Mutex::new(Some(thread)) })
     }
 
     /// Reserves the token and lets it wait for its turn.
@@ -106,15 +109,16 @@ impl Redeemer {
         now: Timestamp,
     ) -> Result<Reading<Granted>, Refusal> {
         let (giver, reading) = reading();
+        let now_us = micros(self.began.elapsed());
         let mut state = self.inbox.state.lock();
         if state.is_closed {
             return Err(Refusal::Unavailable);
         }
-        if !state.waiting.takes(source) {
+        if !state.waiting.takes(source, now_us) {
             return Err(state.waiting.refusal(state.each_us, 10 * self.share_percent));
         }
         self.books.admission.reserve(&token.redemption, now)?;
-        let pushed = state.waiting.push(source, Waiting { token, giver });
+        let pushed = state.waiting.push(source, Waiting { token, source, giver }, now_us);
         let full = state.waiting.refusal(state.each_us, 10 * self.share_percent);
         drop(state);
         self.inbox.changed.notify_one();
@@ -141,8 +145,8 @@ impl Redeemer {
             // A panic was reported by the panic hook.
             let _ = thread.join();
         }
-        let mut waiting = core::mem::take(&mut self.inbox.state.lock().waiting);
-        refuse(&self.books, core::iter::from_fn(|| waiting.pop()), Refusal::Unavailable);
+        let waiting = self.inbox.state.lock().waiting.drain();
+        refuse(&self.books, waiting, Refusal::Unavailable);
     }
 }
 
@@ -189,18 +193,19 @@ impl Work {
                 return Next::Stop;
             }
             let has_room = state.in_flight < REDEMPTIONS_IN_FLIGHT_MAX;
-            if state.is_closed || state.waiting.is_empty() || !has_room {
+            let now_us = self.now_us();
+            let wait_us = state.waiting.wait_us(&mut self.pacer, now_us);
+            let Some(wait_us) = wait_us.filter(|_| !state.is_closed && has_room) else {
                 inbox.changed.wait(&mut state);
                 continue;
-            }
-            let wait_us = self.pacer.wait_us(self.now_us());
+            };
             if wait_us > 0 {
                 inbox.changed.wait_for(&mut state, Duration::from_micros(wait_us));
                 continue;
             }
             state.in_flight += 1;
-            let waiting = core::iter::from_fn(|| state.waiting.pop());
-            return Next::Batch(waiting.take(REDEMPTIONS_TOGETHER).collect());
+            let waiting = core::iter::from_fn(|| state.waiting.pop(&mut self.pacer, now_us));
+            return Next::Batch(waiting.take(REDEMPTIONS_TOGETHER).map(|(_, waiting)| waiting).collect());
         }
     }
 
@@ -235,20 +240,24 @@ impl Work {
     fn settle(&mut self, judged: Judged) {
         let Judged { batch, came, took } = judged;
         let (began, count) = (Instant::now(), batch.len() as u64);
-        let genuine = self.genuine(batch, came);
+        let (genuine, outcomes) = self.genuine(batch, came);
         // With the MACs and signatures of the stores.
         let took_us = micros(took + began.elapsed());
-        self.pacer.worked(took_us, self.now_us());
-        self.inbox.state.lock().each_us = took_us / count.max(1);
+        let now_us = self.now_us();
+        let mut state = self.inbox.state.lock();
+        state.waiting.worked(&mut self.pacer, &outcomes, took_us, now_us);
+        state.each_us = took_us / count.max(1);
+        drop(state);
         self.commit(genuine);
     }
 
-    /// The tokens of a batch that are good and whose first stores are genuine. The others are refused.
+    /// The tokens of a batch that are good and whose first stores are genuine. The others are refused. And what each was
+    /// worth, with its source.
     fn genuine(
         &self,
         batch: Vec<Waiting>,
         came: Result<Vec<Result<Secret, NotDone>>, NotDone>,
-    ) -> Vec<Genuine> {
+    ) -> (Vec<Genuine>, Vec<(u64, Outcome)>) {
         let answers = match came {
             Ok(answers) if answers.len() == batch.len() => answers,
             other => {
@@ -257,19 +266,34 @@ impl Work {
                     _ => Refusal::Unavailable,
                 };
                 refuse(&self.books, batch, refusal);
-                return Vec::new();
+                return Default::default();
             }
         };
         let now = self.books.now();
         let mut genuine = Vec::with_capacity(batch.len());
+        let mut outcomes = Vec::with_capacity(batch.len());
         for (waiting, answer) in batch.into_iter().zip(answers) {
-            match answer {
-                Ok(secret) => genuine.extend(settle_one(&self.books, waiting, &secret, now)),
-                Err(NotDone::Refused) => refuse(&self.books, [waiting], Refusal::Proof),
-                Err(_) => refuse(&self.books, [waiting], Refusal::Unavailable),
-            }
+            let source = waiting.source;
+            let refusal = match answer {
+                Ok(secret) => match settle_one(&self.books, waiting, &secret, now) {
+                    Ok(one) => {
+                        genuine.push(one);
+                        outcomes.push((source, Outcome::Good));
+                        continue;
+                    }
+                    Err(refusal) => refusal,
+                },
+                Err(not_done) => {
+                    let is_refused = matches!(not_done, NotDone::Refused);
+                    let refusal = if is_refused { Refusal::Proof } else { Refusal::Unavailable };
+                    refuse(&self.books, [waiting], refusal);
+                    refusal
+                }
+            };
+            let is_junk = refusal == Refusal::Proof;
+            outcomes.push((source, if is_junk { Outcome::Junk } else { Outcome::Unknown }));
         }
-        genuine
+        (genuine, outcomes)
     }
 
     /// The refusal of a token for which there is no room.
@@ -333,14 +357,14 @@ fn presented(redemption: &Redemption) -> Presented {
     }
 }
 
-/// Looks at the first store of a token that is good.
-fn settle_one(books: &Books, waiting: Waiting, secret: &[u8], now: Timestamp) -> Option<Genuine> {
-    let Waiting { token: Token { redemption, number, body }, giver } = waiting;
+/// Looks at the first store of a token that is good. If it is refused, that is told.
+fn settle_one(books: &Books, waiting: Waiting, secret: &[u8], now: Timestamp) -> Result<Genuine, Refusal> {
+    let Waiting { token: Token { redemption, number, body }, giver, .. } = waiting;
     match books.admission.settle(redemption, secret, number, &body, now) {
-        Ok(settled) => Some(Genuine { settled, number, giver }),
+        Ok(settled) => Ok(Genuine { settled, number, giver }),
         Err(refusal) => {
             tell(books, giver, Verdict::Refuse(refusal), number);
-            None
+            Err(refusal)
         }
     }
 }
@@ -350,7 +374,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 fn refuse(books: &Books, waiting: impl IntoIterator<Item = Waiting>, refusal: Refusal) {
-    for Waiting { token, giver } in waiting {
+    for Waiting { token, giver, .. } in waiting {
         books.admission.release(token.redemption);
         tell(books, giver, Verdict::Refuse(refusal), None);
     }
