@@ -1259,6 +1259,18 @@ herald_status herald_store_batch(struct herald_engine *engine,
                                  struct herald_error **error);
 
 /**
+ * [any thread] Stores each of count sealed PASSporTs of messages (RFC 9475) under its called number. Since 0.1.
+ *
+ * As herald_store_batch, for what is kept as long as the property message_retention says, which calls are not;
+ * HERALD_BAD_VALUE where that is none. Retrieving shows calls and messages in one list.
+ */
+herald_status herald_store_messages(struct herald_engine *engine,
+                                    const struct herald_placement *placements,
+                                    size_t count,
+                                    struct herald_stored *results,
+                                    struct herald_error **error);
+
+/**
  * [any thread] Retrieves everything under each of count called numbers, at most 1,024. Since 0.1.
  *
  * items takes count handles, written on success, in the order of the numbers; free each with herald_items_free. With a

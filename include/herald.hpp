@@ -474,12 +474,13 @@ public:
     /** Stores each of many sealed PASSporTs; says of each what came of it. */
     result<std::vector<herald_stored>> store_batch(const std::vector<std::pair<std::string_view, bytes>> &placements)
     {
-        std::vector<herald_placement> given;
-        for (const auto &[number, body] : placements)
-            given.push_back({number.data(), number.size(), body.data(), body.size()});
-        return detail::answer(std::vector<herald_stored>(given.size()), [&](auto &results, auto **error) {
-            return herald_store_batch(handle_.get(), given.data(), given.size(), results.data(), error);
-        });
+        return store_each(herald_store_batch, placements);
+    }
+
+    /** Stores each of many sealed PASSporTs of messages, which are kept as long as message_retention says. */
+    result<std::vector<herald_stored>> store_messages(const std::vector<std::pair<std::string_view, bytes>> &placements)
+    {
+        return store_each(herald_store_messages, placements);
     }
 
     /** Everything under each of many numbers. */
@@ -585,6 +586,18 @@ private:
     using list = detail::owned<herald_items, herald_items_free>;
 
     explicit engine(herald_engine *handle) : handle_(handle) {}
+
+    template <typename Store>
+    result<std::vector<herald_stored>> store_each(
+        Store store, const std::vector<std::pair<std::string_view, bytes>> &placements)
+    {
+        std::vector<herald_placement> given;
+        for (const auto &[number, body] : placements)
+            given.push_back({number.data(), number.size(), body.data(), body.size()});
+        return detail::answer(std::vector<herald_stored>(given.size()), [&](auto &results, auto **error) {
+            return store(handle_.get(), given.data(), given.size(), results.data(), error);
+        });
+    }
 
     /** Opens it with `function`; the report lives until the finalizer ran, or the call failed. */
     template <typename Open>

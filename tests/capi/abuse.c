@@ -237,7 +237,8 @@ static herald_status open_with_report(const char *const *pairs, herald_engine **
 
 static herald_status open_one(struct call *call)
 {
-    const char *const memory[] = {"durability", "memory", "memory", "16MiB", NULL};
+    const char *const memory[] = {"durability",     "memory", "memory",            "16MiB",
+                                  "message_memory", "16MiB",  "message_retention", "1h", NULL};
     const char *const wrong[] = {"durability", "nowhere", NULL}, *const unknown[] = {"durable", "", NULL};
     const char *const listening[] = {"durability", "memory", "memory", "16MiB", "unix_socket", socket_path, NULL};
     const char *const calling[] = {"durability", "memory", "memory", "16MiB", "signing_key", paths[0],
@@ -361,6 +362,15 @@ static herald_status store_batch(struct call *call)
     herald_stored result;
     return herald_store_batch(any(ENGINE), place_for(&placement), seldom(9) ? SIZE_MAX : below(2), place_for(&result),
                               call->error);
+}
+
+static herald_status store_messages(struct call *call)
+{
+    herald_text number = any_number();
+    herald_placement placement = {number.data, number.len, data, any_body_len()};
+    herald_stored result;
+    return herald_store_messages(any(ENGINE), place_for(&placement), seldom(9) ? SIZE_MAX : below(2), place_for(&result),
+                                 call->error);
 }
 
 static herald_status retrieve_batch(struct call *call)

@@ -44,6 +44,8 @@ static const struct function functions[] = {
      {HANDLE, HERALD_BAD_NUMBER, HERALD_BAD_SIZE, HERALD_FULL, HERALD_BUSY, HERALD_WRONG_STATE, BUFFER}},
     {"herald_retrieve", retrieve, {HANDLE, HERALD_BAD_NUMBER, HERALD_BUSY, HERALD_WRONG_STATE, HERALD_LIMIT}},
     {"herald_store_batch", store_batch, {HANDLE, HERALD_BAD_SIZE, HERALD_BUSY, HERALD_WRONG_STATE}},
+    {"herald_store_messages", store_messages,
+     {HANDLE, HERALD_BAD_SIZE, HERALD_BAD_VALUE, HERALD_BUSY, HERALD_WRONG_STATE}},
     {"herald_retrieve_batch", retrieve_batch,
      {HANDLE, HERALD_BAD_NUMBER, HERALD_BAD_SIZE, HERALD_BUSY, HERALD_WRONG_STATE, HERALD_LIMIT}},
     {"herald_items_count", items_count, {HANDLE}},

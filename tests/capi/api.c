@@ -194,6 +194,33 @@ static void numbers_bodies_and_places_are_checked_before_anything_is_stored(void
     OK(herald_items_free(items));
 }
 
+static void messages_are_stored_where_they_are_kept_and_found_like_calls(void)
+{
+    const char *const pairs[] = {"durability",     "memory", "memory",            "16MiB",
+                                 "message_memory", "16MiB",  "message_retention", "72h", NULL};
+    const herald_placement placements[] = {{NUMBER, body, sizeof body}, {"x", 1, body, sizeof body}};
+    herald_engine *engine = NULL, *calls = started_in_memory();
+    herald_stored results[2];
+    herald_error *error = NULL;
+
+    memset(results, 'u', sizeof results);
+    IS(herald_store_messages(calls, placements, 2, results, &error), HERALD_BAD_VALUE);
+    HOLDS(strstr(message_of(error), "message_retention") != NULL);
+    HOLDS(results[0].id[0] == 'u' && !is_stored(calls, body));
+    OK(herald_engine_close(calls));
+
+    OK(open_with(pairs, &engine, NULL));
+    OK(herald_engine_start(engine, NULL));
+    IS(herald_store_messages(engine, NULL, 1, results, NULL), HERALD_NULL_ARGUMENT);
+    IS(herald_store_messages(engine, placements, 65537, results, NULL), HERALD_BAD_SIZE);
+    HOLDS(!is_stored(engine, body));
+    OK(herald_store_messages(engine, placements, 2, results, NULL));
+    HOLDS(results[0].status == HERALD_OK && strlen(results[0].id) == 32);
+    HOLDS(results[1].status == HERALD_BAD_NUMBER && results[1].id[0] == 0);
+    HOLDS(is_stored(engine, body));
+    OK(herald_engine_close(engine));
+}
+
 static void a_batch_tells_of_each_placement_and_each_number_what_came_of_it(void)
 {
     herald_engine *engine = started_in_memory();
@@ -710,6 +737,7 @@ int main(int argc, char **argv)
         CASE(a_wrong_setting_is_told_apart_and_an_unknown_one_told_the_nearest),
         CASE(an_engine_serves_from_its_one_start_to_its_close),
         CASE(numbers_bodies_and_places_are_checked_before_anything_is_stored),
+        CASE(messages_are_stored_where_they_are_kept_and_found_like_calls),
         CASE(a_batch_tells_of_each_placement_and_each_number_what_came_of_it),
         CASE(what_is_sealed_opens_with_its_key_under_its_number_only),
         CASE(a_handle_is_told_apart_after_its_end_and_so_is_one_that_never_was),

@@ -90,6 +90,7 @@ void a_client_stores_at_its_service()
 void a_batch_is_stored_and_found()
 {
     auto engine = started(memory);
+    HOLDS(engine.store_messages({{"12025550123", herald::bytes(640)}}).status() == HERALD_BAD_VALUE);
     const auto results =
         needed(engine.store_batch({{"12025550123", herald::bytes(640)}, {"nobody", herald::bytes(640)}}));
     HOLDS(results.size() == 2 && results[0].status == HERALD_OK && results[1].status == HERALD_BAD_NUMBER);

@@ -5,7 +5,7 @@
 use core::ffi::c_char;
 
 use herald_runtime::EngineError;
-use herald_runtime::core::{PlacementId, Problem, TelephoneNumber};
+use herald_runtime::core::{PlacementClass, PlacementId, Problem, TelephoneNumber};
 
 use crate::boundary::{Engine, Error, Items, Number, Placement, Scope, Stored};
 use crate::call::call;
@@ -29,18 +29,42 @@ pub extern "C" fn herald_store_batch(
     results: *mut Stored,
     error: *mut *mut Error,
 ) -> Status {
-    call(error, |scope| {
-        let given = scope.array(placements, count, PLACEMENTS_MAX, "placements")?;
-        let out = scope.outs(results, count, "results")?;
-        let read: Vec<_> = given.into_iter().map(|placement| read_placement(scope, placement)).collect();
-        let good: Vec<_> = read.iter().filter_map(|placement| placement.as_ref().ok().copied()).collect();
-        let mut done = with(engine, |open| Ok(open.engine.store_batch(&good)?))?.into_iter();
-        out.set(read.into_iter().map(|placement| match placement {
-            Ok(_) => stored(done.next().expect("a result for each")),
-            Err(failure) => refused(failure.status),
-        }));
-        Ok(())
-    })
+    call(error, |scope| store_each(scope, engine, PlacementClass::Call, placements, count, results))
+}
+
+/// [any thread] Stores each of count sealed PASSporTs of messages (RFC 9475) under its called number. Since 0.1.
+///
+/// As herald_store_batch, for what is kept as long as the property message_retention says, which calls are not;
+/// HERALD_BAD_VALUE where that is none. Retrieving shows calls and messages in one list.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_store_messages(
+    engine: *mut Engine,
+    placements: *const Placement,
+    count: usize,
+    results: *mut Stored,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |scope| store_each(scope, engine, PlacementClass::Message, placements, count, results))
+}
+
+fn store_each(
+    scope: &Scope,
+    engine: *mut Engine,
+    class: PlacementClass,
+    placements: *const Placement,
+    count: usize,
+    results: *mut Stored,
+) -> Result<(), Failure> {
+    let given = scope.array(placements, count, PLACEMENTS_MAX, "placements")?;
+    let out = scope.outs(results, count, "results")?;
+    let read: Vec<_> = given.into_iter().map(|placement| read_placement(scope, placement)).collect();
+    let good: Vec<_> = read.iter().filter_map(|placement| placement.as_ref().ok().copied()).collect();
+    let mut done = with(engine, |open| Ok(open.engine.store_batch_of(class, &good)?))?.into_iter();
+    out.set(read.into_iter().map(|placement| match placement {
+        Ok(_) => stored(done.next().expect("a result for each")),
+        Err(failure) => refused(failure.status),
+    }));
+    Ok(())
 }
 
 /// [any thread] Retrieves everything under each of count called numbers, at most 1,024. Since 0.1.

@@ -33,7 +33,7 @@ pub use about::{
     ABI_VERSION, PROPERTY_FIELDS, herald_abi_version, herald_property_count, herald_property_text,
     herald_status_name, herald_version, version,
 };
-pub use batch::{herald_retrieve_batch, herald_store_batch};
+pub use batch::{herald_retrieve_batch, herald_store_batch, herald_store_messages};
 pub use boundary::{
     ArrivedFn, Call, CheckOptions, CheckedFn, DiscoverOptions, DiscoveredFn, Engine, EngineOptions, Error,
     FinalizerFn, GatewayFetchOptions, GatewayFetchedFn, GatewayStoreOptions, GatewayStoredFn, Items, Number,

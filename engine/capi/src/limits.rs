@@ -8,8 +8,8 @@ pub const ITEMS_MAX: usize = 1 << 16;
 pub const ERRORS_MAX: usize = 1 << 12;
 /// Placements in one call of herald_store_batch: a second's worth of a small engine. More is refused unread.
 pub const PLACEMENTS_MAX: usize = 1 << 16;
-/// Numbers in one call of herald_retrieve_batch. Each may bring [`RECORDS_PER_NUMBER_MAX`] bodies and cover, some 2 MiB,
-/// all of them held until they are freed. More is refused unread.
+/// Numbers in one call of herald_retrieve_batch. Each may bring [`RECORDS_PER_NUMBER_MAX`] bodies of each class and cover,
+/// some 4 MiB, all of them held until they are freed. More is refused unread.
 ///
 /// [`RECORDS_PER_NUMBER_MAX`]: herald_runtime::core::limits::RECORDS_PER_NUMBER_MAX
 pub const NUMBERS_MAX: usize = 1 << 10;

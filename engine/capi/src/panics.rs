@@ -67,6 +67,7 @@ const EXPORTS: &[Export] = &[
     ("herald_status_name", || herald_status_name(0, null_mut(), 0, null_mut())),
     ("herald_store", || herald_store(wrong(), null(), 0, null(), 0, null_mut(), 0, null_mut())),
     ("herald_store_batch", || herald_store_batch(wrong(), null(), 0, null_mut(), null_mut())),
+    ("herald_store_messages", || herald_store_messages(wrong(), null(), 0, null_mut(), null_mut())),
     ("herald_subscribe", || herald_subscribe(wrong(), null(), null_mut(), null_mut())),
     ("herald_subscription_close", || herald_subscription_close(wrong())),
     ("herald_subscription_left_out", || herald_subscription_left_out(null(), null_mut(), null_mut())),
@@ -129,6 +130,7 @@ const USES: &[Use] = &[
         herald_retrieve(engine, number, len, &raw mut items, null_mut())
     }),
     ("herald_store_batch", |engine| herald_store_batch(engine, null(), 0, null_mut(), null_mut())),
+    ("herald_store_messages", |engine| herald_store_messages(engine, null(), 0, null_mut(), null_mut())),
     ("herald_retrieve_batch", |engine| herald_retrieve_batch(engine, null(), 0, null_mut(), null_mut())),
     ("herald_plugin_replace", |engine| {
         let (name, len) = text();

@@ -66,7 +66,7 @@ pub const BATCH_RECORD_BYTES_MAX: usize =
 /// Numbers of a batch that are looked up in one step at most. Cover makes each cost about 75 µs; others wait meanwhile.
 pub const BATCH_NUMBERS_PER_STEP: usize = 8;
 /// Bytes of results at which a step of a batch ends. The result that reaches it goes beyond it, by what one number
-/// brings: [`RECORDS_PER_NUMBER_MAX`] bodies and a few of cover, some 2 MiB.
+/// brings: [`RECORDS_PER_NUMBER_MAX`] bodies of each class and a few of cover, some 4 MiB.
 pub const BATCH_STEP_BYTES: usize = 16 * 1024;
 
 /// Signs of a mistyped name that are compared with those there are. What stands behind them is not looked at.

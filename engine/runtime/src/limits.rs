@@ -69,10 +69,10 @@ pub(crate) const HOME_STORE_PARTS_MAX: usize = 4;
 pub const STORED_ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of an item in a list as a service writes it: the largest body in base64url, and its reference.
 pub(crate) const ITEM_TEXT_BYTES_MAX: usize = herald_core::limits::BODY_BYTES_MAX.div_ceil(3) * 4 + 256;
-/// Bytes of a service's answer to a worker's retrieval: one service's part of the items that are fetched for a call, at
-/// their largest. A larger one is an error.
-pub const RETRIEVED_ANSWER_BYTES_MAX: usize =
-    herald_stir::limits::COLLECTED_ITEMS_MAX / herald_stir::limits::CPS_URIS_MAX * ITEM_TEXT_BYTES_MAX;
+/// Bytes of a service's answer to a worker's retrieval: for each class of placements one service's part of the items that
+/// are fetched for a call, at their largest, so that no number full of messages hides its calls. A larger one is an error.
+pub const RETRIEVED_ANSWER_BYTES_MAX: usize = herald_core::PlacementClass::ALL.len()
+    * (herald_stir::limits::COLLECTED_ITEMS_MAX / herald_stir::limits::CPS_URIS_MAX * ITEM_TEXT_BYTES_MAX);
 /// Bytes of a refusal's body that are read for a reason. Of a longer one only the status is told.
 pub const PROBLEM_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a reference or a reason a service elsewhere gives. A longer reference is an error, a reason is cut.
