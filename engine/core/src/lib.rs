@@ -23,7 +23,7 @@ pub use number::{BlockError, NumberBlock, NumberError, TelephoneNumber};
 pub use placement::{IdError, NewPlacement, PlacementId, PlacementRef, PlacementStore, Refusal};
 pub use random::Random;
 pub use service::{
-    Answer, BatchExchange, Effect, Gate, GatedStore, Item, KeyProblem, NotFound, NotStored, Passage, Problem,
-    Request, Response, Room, Service, Storing, Tallied, Tally,
+    Answer, BatchExchange, Effect, Gate, GatedStore, Health, Item, KeyProblem, NotFound, NotStored, Passage,
+    Problem, Request, Response, Room, Service, Storing, Tallied, Tally,
 };
 pub use time::{Clock, Retention, RetentionError, Timestamp};

@@ -249,8 +249,8 @@ impl Door {
         let shared = &self.desk.shared;
         let now = shared.clock.now();
         if is_for_health(&head) {
-            let fault = shared.fault(&self.desk.session.borrow().log, now);
-            return Reply::Ready(Some(http_response(Service::health(fault))));
+            let health = shared.health(&self.desk.session.borrow().log, now);
+            return Reply::Ready(Some(http_response(Service::health(health))));
         }
         let terms = shared.terms_of(&asked(&head, &body), now);
         if self.desk.reads_elsewhere(asked(&head, &body).asks_for_bodies()) {

@@ -55,7 +55,7 @@ impl herald_net::Service for Monitor {
         ready(match request.uri().path() {
             METRICS_PATH | HEALTH_PATH if !is_reading => not_allowed(),
             METRICS_PATH => text(StatusCode::OK, Stats::TEXT_TYPE, self.parts.stats().text()),
-            HEALTH_PATH => http_response(Service::health(self.parts.fault())),
+            HEALTH_PATH => http_response(Service::health(self.parts.health())),
             _ => plain(StatusCode::NOT_FOUND, "here are /metrics and /health"),
         })
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use herald_core::limits::BODY_BUCKETS_BYTES;
 use herald_core::{
-    Clock, Effect, Item, NotFound, NotStored, PlacementClass, PlacementId, Problem, Random, Request, Service,
-    Tallied, Tally, TelephoneNumber, Timestamp,
+    Clock, Effect, Health, Item, NotFound, NotStored, PlacementClass, PlacementId, Problem, Random, Request,
+    Service, Tallied, Tally, TelephoneNumber, Timestamp,
 };
 use herald_journal::{CommitState, Durability, Pace};
 use herald_stir::Suite;
@@ -206,41 +206,45 @@ impl Shared {
         sums
     }
 
-    /// Why storing or retrieving would fail at `now`, for who has these handles. `None` if both would succeed.
-    pub(crate) fn fault(&self, log: &WatchedLog, now: Timestamp) -> Option<&'static str> {
-        self.fault_unless(now, |class, _| log.has_room(class, BODY_BUCKETS_BYTES[0], now))
+    /// Why storing or retrieving would fail at `now`, for who has these handles.
+    pub(crate) fn health(&self, log: &WatchedLog, now: Timestamp) -> Health<'static> {
+        self.health_if(now, |class, _| log.has_room(class, BODY_BUCKETS_BYTES[0], now))
     }
 
-    /// [`fault`](Self::fault), for a thread that stores nothing: memory counts as full once no thread gets more of it. What
-    /// is left in the segments that some have open says nothing of the others. It works with no session, so that it is
-    /// answered too while all are lent.
-    pub(crate) fn fault_here(&self) -> Option<&'static str> {
+    /// [`health`](Self::health), for a thread that stores nothing: memory counts as full once no thread gets more of it.
+    /// What is left in the segments that some have open says nothing of the others. It works with no session, so that it
+    /// is answered too while all are lent.
+    pub(crate) fn health_here(&self) -> Health<'static> {
         let now = self.clock.now();
         self.forget_now_and_then(now);
-        self.fault_unless(now, |_, stack| stack.log.has_segment(now))
+        self.health_if(now, |_, stack| stack.log.has_segment(now))
     }
 
-    fn fault_unless(
+    fn health_if(
         &self,
         now: Timestamp,
         has_room: impl Fn(PlacementClass, &Stack) -> bool,
-    ) -> Option<&'static str> {
-        let of_class = |(class, stack): (PlacementClass, &Stack)| {
+    ) -> Health<'static> {
+        let of_class = |class| {
+            let stack = self.stack(class)?;
             let [unwritten, full] = faults_of(class);
             match stack.pace(self.durability, now) {
                 Pace::Never => Some(unwritten),
                 Pace::AtOnce | Pace::Committed => (!has_room(class, stack)).then_some(full),
             }
         };
-        match self.stage() {
+        // Whoever fills messages, and may for days, takes no service of calls out of a balancer's hands.
+        let of_messages = of_class(PlacementClass::Message);
+        let fault = match self.stage() {
             Stage::Opened => Some("the service begins; try again"),
             Stage::Stopped => Some("the service is stopping"),
             Stage::Failed => Some("the service has failed; its operator starts it anew"),
-            Stage::Running => self.stacks().find_map(of_class).or_else(|| {
+            Stage::Running => of_class(PlacementClass::Call).or_else(|| {
                 let is_full = self.readers.get().is_some_and(Readers::is_full);
                 is_full.then_some("too much waits for the disk; retrievals are refused")
             }),
-        }
+        };
+        Health { fault, of_messages }
     }
 
     /// Counts placements of this thread that were taken into memory, but the journal did not come to write them.

@@ -101,7 +101,6 @@ fn the_memory_of_calls_is_used_again_while_messages_live_on_and_the_other_way_ro
     assert!(fill(&engine, PlacementClass::Message) > 1_000);
     clock.pass(HOUR_MS);
     assert_eq!(fill(&engine, PlacementClass::Message), 0, "an hour makes no room among messages");
-    assert!(engine.fault().is_some_and(|why| why.contains("the memory for messages")));
     store(&engine, PlacementClass::Call);
     clock.pass(72 * HOUR_MS);
     assert!(fill(&engine, PlacementClass::Message) > 1_000);
@@ -151,12 +150,15 @@ fn messages_and_their_cover_are_there_after_a_restart_when_calls_are_long_over()
 
 /// What a service on a Unix socket answers to a POST: status and body.
 fn posted(socket: &Path, target: &str, content_type: &str, body: &[u8]) -> (u16, Vec<u8>) {
-    let mut stream = UnixStream::connect(socket).expect("the engine listens");
     let length = body.len();
-    let head =
-        format!("POST {target} HTTP/1.1\r\nHost: cps\r\nConnection: close\r\nContent-Length: {length}");
-    write!(stream, "{head}\r\nContent-Type: {content_type}\r\n\r\n").expect("it goes out");
-    stream.write_all(body).expect("it goes out");
+    let fields = format!("Content-Length: {length}\r\nContent-Type: {content_type}\r\n");
+    asked(socket, &format!("POST {target}"), &fields, body)
+}
+
+fn asked(socket: &Path, what: &str, fields: &str, body: &[u8]) -> (u16, Vec<u8>) {
+    let mut stream = UnixStream::connect(socket).expect("the engine listens");
+    let head = format!("{what} HTTP/1.1\r\nHost: cps\r\nConnection: close\r\n{fields}\r\n");
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("it goes out");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
     let text = String::from_utf8_lossy(&answer);
@@ -211,6 +213,40 @@ fn over_http_the_media_type_names_the_class_of_one_placement_or_of_a_batch() {
         assert!(status == 415 && answer.contains("urn:herald:problem:class"), "{status}: {answer}");
     }
     drop(calls);
+}
+
+#[test]
+fn messages_that_find_no_room_are_told_and_only_calls_decide_whether_a_service_is_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("herald.sock");
+    let listening = ("unix_socket", socket.to_str().expect("a plain path"));
+    let clock = HandClock::at(START_MS);
+    let engine = started(config(&[("durability", "memory"), MESSAGES, listening]), &clock);
+    let well = |calls: bool, messages: bool, said: Option<&str>| {
+        let (status, answer) = asked(&socket, "GET /health", "", &[]);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert_eq!(status, if calls { 200 } else { 503 }, "{answer}");
+        let is_told = |said: &str| answer.contains(&format!(r#""messages":"{said}"#));
+        assert_eq!(is_told(""), said.is_some(), "{answer}");
+        assert!(said.is_none_or(is_told), "{answer}");
+        assert_eq!(engine.fault().is_none(), calls, "{:?}", engine.fault());
+        let stats = engine.stats();
+        for (name, is_well) in [("herald_healthy", calls), ("herald_messages_healthy", messages)] {
+            assert_eq!(stats.value(name, &[]), Some(f64::from(u8::from(is_well))), "{name}");
+        }
+    };
+    well(true, true, None);
+    fill(&engine, PlacementClass::Message);
+    well(true, false, Some("the memory for messages is full"));
+    fill(&engine, PlacementClass::Call);
+    well(false, false, Some("the memory for messages is full"));
+    clock.pass(MINUTE_MS);
+    well(true, false, Some("the memory for messages is full"));
+    clock.pass(72 * HOUR_MS);
+    well(true, true, None);
+    engine.stop().expect("a stop");
+    let calls = started(config(&[("durability", "memory")]), &clock);
+    assert_eq!(calls.stats().value("herald_messages_healthy", &[]), None);
 }
 
 #[test]

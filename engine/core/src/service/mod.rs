@@ -49,6 +49,15 @@ pub struct Item {
     pub body: Vec<u8>,
 }
 
+/// Whether placements can be stored and retrieved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health<'a> {
+    /// Why storing or retrieving calls would fail. If there is nothing here, the service is well.
+    pub fault: Option<&'a str>,
+    /// Why messages cannot be stored, where they are kept.
+    pub of_messages: Option<&'a str>,
+}
+
 /// Whether stores of a class can be acknowledged at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storing {
@@ -238,11 +247,16 @@ impl Service {
         }
     }
 
-    /// What is answered to who asks for health: whether storing and retrieving would succeed, or what is wrong.
-    pub fn health(fault: Option<&str>) -> Response {
-        let (status, message) = fault.map_or((200, "OK"), |fault| (503, fault));
-        let body = json!({ "status": status, "message": message }).to_string().into_bytes();
-        Response::new(status, "application/json", body).with("cache-control", "no-store")
+    /// What is answered to who asks for health: whether storing and retrieving calls would succeed, or what is wrong; and
+    /// beside it what is wrong with messages, which decides nothing.
+    pub fn health(health: Health<'_>) -> Response {
+        let (status, message) = health.fault.map_or((200, "OK"), |fault| (503, fault));
+        let mut body = json!({ "status": status, "message": message });
+        if let Some(of_messages) = health.of_messages {
+            body["messages"] = json!(of_messages);
+        }
+        let response = Response::new(status, "application/json", body.to_string().into_bytes());
+        response.with("cache-control", "no-store")
     }
 
     fn dispatch(
@@ -255,7 +269,8 @@ impl Service {
         match Route::of(request)? {
             Route::Health => {
                 let fault = "placements cannot be written to disk; retrieval goes on";
-                Ok(Answer::now(Self::health((storing == Storing::Impossible).then_some(fault))))
+                let fault = (storing == Storing::Impossible).then_some(fault);
+                Ok(Answer::now(Self::health(Health { fault, of_messages: None })))
             }
             Route::Store(number) => {
                 if !is_of_type(request.content_type, PASSPORT_TYPE) {

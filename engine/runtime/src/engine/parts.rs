@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use herald_core::Health;
 use herald_net::{Address, ReactorHandle, ReactorState};
 
 use crate::admission::Admitting;
@@ -38,16 +39,15 @@ impl Parts {
         }
     }
 
-    /// Why storing or retrieving would fail now. `None` if both would succeed; of a client: if the last one did, or there
-    /// was none.
-    pub(crate) fn fault(&self) -> Option<&'static str> {
+    /// Why storing or retrieving would fail now; of a client: why the last one did, if there was one.
+    pub(crate) fn health(&self) -> Health<'static> {
         let home = self.calls.get().and_then(|calls| calls.worker.home_fault());
-        let fault = match home {
+        let health = match home {
             // A client's own memory and disk have no part in it.
-            Some(fault) if self.shared.stage() == Stage::Running => fault,
-            _ => self.shared.fault_here(),
+            Some(fault) if self.shared.stage() == Stage::Running => Health { fault, of_messages: None },
+            _ => self.shared.health_here(),
         };
-        fault.or_else(|| self.network_fault())
+        Health { fault: health.fault.or_else(|| self.network_fault()), ..health }
     }
 
     /// Why somebody on the network would not be served though the engine runs.

@@ -26,9 +26,10 @@ impl Engine {
         self.parts.stats()
     }
 
-    /// Why storing or retrieving would fail now, as `/health` says it. `None` if both would succeed. Any thread.
+    /// Why storing or retrieving would fail now, as `/health` says it; that messages alone cannot be stored is none
+    /// (`herald_messages_healthy`). `None` if both would succeed. Any thread.
     pub fn fault(&self) -> Option<&'static str> {
-        self.parts.fault()
+        self.parts.health().fault
     }
 
     /// Where metrics are served, with the port that the kernel chose. `None` before the start and if they are not.
@@ -75,8 +76,13 @@ impl Parts {
         stats.only(is(stage == Stage::Running));
         stats.gauge("herald_failed", "Whether an invariant broke, so that the engine must be opened anew.");
         stats.only(is(stage == Stage::Failed));
+        let health = self.health();
         stats.gauge("herald_healthy", "Whether storing and retrieving would succeed, as /health says.");
-        stats.only(is(self.fault().is_none()));
+        stats.only(is(health.fault.is_none()));
+        stats.gauge("herald_messages_healthy", "The same of messages, where they are kept.");
+        if self.shared.messages.is_some() {
+            stats.only(is(health.fault.is_none() && health.of_messages.is_none()));
+        }
     }
 
     fn add_network(&self, stats: &mut Stats) {
