@@ -93,8 +93,9 @@ struct Used {
     of_token: u32,
 }
 
-/// Numbers under which a class was lately found without room, so that who goes on trying costs no look at what is there.
-/// Any thread.
+/// Numbers under which a class of tokens was lately found without room, so that who goes on trying costs no look at what is
+/// there. What is stored with a token is a call: the service refuses messages that come through a gate, so a number has
+/// one room here. Any thread.
 pub(crate) struct FullRooms {
     /// A hash of number and class, above when that was, in ticks.
     places: Box<[AtomicU64]>,

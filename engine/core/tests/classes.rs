@@ -106,6 +106,8 @@ fn a_class_that_is_not_said_well_or_not_kept_is_refused_and_nothing_is_stored() 
     let request = post(MESSAGE, &[7; 640]);
     let not_kept = Problem::ClassNotKept(PlacementClass::Message);
     assert_eq!(request.asks_to_store(Storing::NotKept), Err(not_kept));
+    let not_gated = Problem::ClassNotGated(PlacementClass::Message);
+    assert_eq!(request.asks_to_store(Storing::Possible), Err(not_gated));
     assert_eq!(
         post("application/passport; class=x", &[7; 640]).asks_to_store(Storing::Possible),
         Err(Problem::UnknownClass)

@@ -70,7 +70,7 @@ fn answer(
 ) -> Result<Vec<u8>, Problem> {
     let content_type = Some(batch::MEDIA_TYPE);
     let head = Request { method: "POST", target: batch::STORE_PATH, content_type, ..Request::default() };
-    let mut exchange = BatchExchange::open(&head, house.storing)?.expect("a batch").gated();
+    let mut exchange = BatchExchange::open(&head, house.storing)?.expect("a batch").gated()?;
     let (mut out, mut effect) = (Vec::new(), Effect::None);
     for mut piece in body.chunks(piece_bytes) {
         while !piece.is_empty() {

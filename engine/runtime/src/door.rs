@@ -291,11 +291,14 @@ impl herald_net::Service for Door {
         }
         let request = asked(head, &[]);
         let terms = self.desk.shared.terms_of(&request, self.desk.shared.clock.now());
-        match BatchExchange::open(&request, terms.storing) {
+        let is_gated = self.gate_for(peer).is_some();
+        let asked = BatchExchange::open(&request, terms.storing).and_then(|exchange| match exchange {
+            Some(exchange) if is_gated => exchange.gated().map(Some),
+            other => Ok(other),
+        });
+        match asked {
             Ok(None) => Intake::Whole,
             Ok(Some(exchange)) => {
-                let is_gated = self.gate_for(peer).is_some();
-                let exchange = if is_gated { exchange.gated() } else { exchange };
                 let head = http_response(exchange.head());
                 let dialogue = BatchDialogue::new(self.desk.clone(), exchange);
                 Intake::Dialogue(head.map(|_| Box::new(dialogue) as Box<dyn Dialogue>))

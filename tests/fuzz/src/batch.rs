@@ -66,7 +66,7 @@ fn sent(body: &[u8], kind: Kind, piece_bytes: usize) -> Result<Vec<u8>, Problem>
     let content_type = Some(batch::MEDIA_TYPE);
     let head = Request { method: "POST", target, content_type, ..Request::default() };
     let exchange = BatchExchange::open(&head, Storing::Possible).expect("well asked").expect("a batch");
-    let mut exchange = if kind == Kind::GatedStores { exchange.gated() } else { exchange };
+    let mut exchange = if kind == Kind::GatedStores { exchange.gated()? } else { exchange };
     let mut out = Vec::new();
     for mut piece in body.chunks(piece_bytes) {
         while !piece.is_empty() {

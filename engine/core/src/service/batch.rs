@@ -1,6 +1,6 @@
 //! Batches: records are answered in steps while the request arrives, each with the rules of a single request.
 
-use super::gate::{Gate, GatedStore};
+use super::gate::{Gate, GatedStore, check_gated};
 use super::message::{Effect, Request, Response};
 use super::problem::Problem;
 use super::route::{self, BatchKind};
@@ -53,8 +53,12 @@ impl BatchExchange {
 
     /// The same where stores need tokens: placements come with credentials, of version [`batch::GATED_VERSION`], and are
     /// stepped through by [`Service::step_gated`].
-    pub fn gated(self) -> Self {
-        Self { is_gated: self.kind == BatchKind::Stores, ..self }
+    ///
+    /// # Errors
+    /// [`Problem::ClassNotGated`], the refusal of the whole request.
+    pub fn gated(self) -> Result<Self, Problem> {
+        check_gated(self.class)?;
+        Ok(Self { is_gated: self.kind == BatchKind::Stores, ..self })
     }
 
     /// The class of all its placements, if it brings some.

@@ -7,6 +7,7 @@ use super::route::{self, PASSPORT_TYPE, Route};
 use super::tally::NotStored;
 use super::{Service, Storing, item_path};
 use crate::batch::{CREDENTIAL_BYTES, Outcome};
+use crate::class::PlacementClass;
 use crate::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RECORDS_PER_NUMBER_MAX};
 use crate::number::TelephoneNumber;
 use crate::placement::{NewPlacement, PlacementId, PlacementStore, Refusal};
@@ -81,13 +82,15 @@ impl Request<'_> {
     /// token is missing to try. `None` for any other request.
     ///
     /// # Errors
-    /// Those with which [`Service::handle`] refuses a store whatever is stored already.
+    /// Those with which [`Service::handle`] refuses a store whatever is stored already, and [`Problem::ClassNotGated`].
     pub fn asks_to_store(&self, storing: Storing) -> Result<Option<TelephoneNumber>, Problem> {
         let Ok(Route::Store(number)) = Route::of(self) else { return Ok(None) };
         if !route::is_of_type(self.content_type, PASSPORT_TYPE) {
             return Err(Problem::MediaType);
         }
-        storing.check(self.class()?)?;
+        let class = self.class()?;
+        storing.check(class)?;
+        check_gated(class)?;
         check_body(self.body).map(|()| Some(number))
     }
 
@@ -97,6 +100,18 @@ impl Request<'_> {
     /// A report that is none of an item.
     pub fn asks_to_report(&self) -> Result<Option<(TelephoneNumber, PlacementId)>, Problem> {
         route::report(self)
+    }
+}
+
+/// Whether placements of `class` are let in with a token at all.
+///
+/// Gates count what lives under a number and give tokens out anew each epoch, so that no holder takes the room of others:
+/// that is so where placements live for less than an epoch. Those of messages live for many, and a gate knows rooms by
+/// number alone, not by class, so none comes through it.
+pub(super) const fn check_gated(class: PlacementClass) -> Result<(), Problem> {
+    match class {
+        PlacementClass::Call => Ok(()),
+        PlacementClass::Message => Err(Problem::ClassNotGated(class)),
     }
 }
 

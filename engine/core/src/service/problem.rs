@@ -40,6 +40,8 @@ pub enum Problem {
     UnknownClass,
     /// This class of placements is not kept here.
     ClassNotKept(PlacementClass),
+    /// This class of placements is not taken from strangers while their stores need tokens.
+    ClassNotGated(PlacementClass),
     /// The body is not said to be a batch.
     BatchMediaType,
     /// The body is empty or begins with another version than this, which is taken here.
@@ -94,7 +96,7 @@ impl Problem {
             | Self::BatchVersion(_)
             | Self::Malformed(_)
             | Self::Keys(KeyProblem::Area) => 400,
-            Self::Keys(KeyProblem::NotTaken) => 403,
+            Self::ClassNotGated(_) | Self::Keys(KeyProblem::NotTaken) => 403,
             Self::NotFound | Self::NoSuchItem => 404,
             Self::Method(_) => 405,
             Self::NotAcceptable(_) => 406,
@@ -145,7 +147,7 @@ impl Problem {
             Self::Method(_) => "method",
             Self::NotAcceptable(_) => "accept",
             Self::MediaType | Self::BatchMediaType => "media-type",
-            Self::UnknownClass | Self::ClassNotKept(_) => "class",
+            Self::UnknownClass | Self::ClassNotKept(_) | Self::ClassNotGated(_) => "class",
             Self::BatchVersion(_) => "batch",
             Self::TargetTooLong => "target",
             Self::BodySize(_) | Self::BodyTooLarge => "body-size",
@@ -174,6 +176,7 @@ impl Problem {
             Self::MediaType => "Not a PASSporT",
             Self::UnknownClass => "Not a class of placements",
             Self::ClassNotKept(_) => "This class of placements is not kept",
+            Self::ClassNotGated(_) => "This class of placements is not taken over the network",
             Self::BatchMediaType | Self::BatchVersion(_) => "Not a batch",
             Self::TargetTooLong => "Request target too long",
             Self::BodySize(_) => "Not the size of a sealed PASSporT",
@@ -228,6 +231,12 @@ impl fmt::Display for Problem {
                 f,
                 "this service keeps no placements of class {}; its operator would set {}_retention",
                 class.name(),
+                class.name()
+            ),
+            Self::ClassNotGated(class) => write!(
+                f,
+                "placements of class {} are stored from this service's own host only while stores need tokens: no token \
+                 keeps one holder from the room of others for as long as they live",
                 class.name()
             ),
             Self::BatchMediaType => write!(f, "send the batch with Content-Type: {}", batch::MEDIA_TYPE),

@@ -15,7 +15,7 @@ pub enum NotStored {
     Request,
     /// The number is none.
     Number,
-    /// The media type is another, or of a class that is not kept.
+    /// The media type is another, or of a class that is not kept or not taken from who stores.
     MediaType,
     /// The body has none of the sizes of a sealed PASSporT.
     BodySize,
@@ -75,6 +75,7 @@ impl NotStored {
             Problem::MediaType
             | Problem::UnknownClass
             | Problem::ClassNotKept(_)
+            | Problem::ClassNotGated(_)
             | Problem::BatchMediaType => Self::MediaType,
             Problem::BodySize(_) | Problem::BodyTooLarge => Self::BodySize,
             Problem::Full(Refusal::NumberFull) => Self::NumberFull,

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Barrier;
 
 use herald_admission::wire::{MEDIA_TYPE, OPEN_PATH};
+use herald_runtime::core::PlacementClass;
 use herald_runtime::core::batch::{self, Outcome, Stored};
 use herald_runtime::{Config, Engine, EngineErrorKind, Environment};
 use scene::{Moved, Purse, Scene, Service, Stock, body, number};
@@ -56,6 +57,49 @@ fn a_token_opens_a_session_that_stores_its_quota_and_no_more() {
     stored(&service.store(CALLED, body(7), Some(&tokens[2].bearer())));
     let twice = service.store(CALLED, body(8), Some(&tokens[2].bearer()));
     assert_eq!(twice.brief(), (401, "token-spent".to_owned()));
+    service.engine.stop().expect("a stop");
+}
+
+#[test]
+fn no_token_stores_a_message_and_the_host_stores_them_without() {
+    let scene = Scene::new(&[("message_retention", "1h"), ("message_memory", "16MiB")]);
+    let (service, purse, holder) = (scene.open(), Purse::new(), scene.holder(HOLDER));
+    let token = &purse.get(&service, &holder, "handset", 1)[0];
+    let opening = token.open(CALLED, 0, &body(1));
+    let ask = |path: &str, content_type: &str, authorization: Option<&str>, body: Vec<u8>| {
+        let mut headers = vec![("content-type", content_type)];
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        service.ask("POST", path, &headers, body)
+    };
+    let list = format!("/cps/{CALLED}/ppts");
+    let store = |class: &str, authorization| {
+        ask(&list, &format!("application/passport; class={class}"), authorization, body(1))
+    };
+    for authorization in [Some(&*opening), None] {
+        assert_eq!(store("message", authorization).brief(), (403, "class".to_owned()));
+    }
+    let batch_of = |class: &str| {
+        let mut request = batch::begin_gated();
+        let record = token.record(CALLED, 1, &body(1));
+        batch::put_gated(&mut request, &record, number(CALLED), &body(1)).expect("a size");
+        ask(batch::STORE_PATH, &format!("{}; class={class}", batch::MEDIA_TYPE), None, request)
+    };
+    assert_eq!(batch_of("message").brief(), (403, "class".to_owned()));
+    assert_eq!(batch_of("call").status, 200);
+    let has_any =
+        || service.engine.retrieve(number(CALLED)).expect("items").iter().any(|item| item.body == body(1));
+    assert!(!has_any());
+    stored(&store("call", Some(&opening)));
+    assert!(has_any(), "what was refused has spent nothing");
+
+    let over_socket = client(&format!("unix:{}", scene.path("socket")), &scene.path("tls.pem"));
+    let messages = PlacementClass::Message;
+    let told = over_socket.store_batch_of(messages, &[(number(CALLED), &body(2))]).expect("it stores");
+    let there = *told[0].as_ref().expect("a service's own host needs no token");
+    let here = service.engine.store_of(messages, number(CALLED), &body(3)).expect("nor does the process");
+    let items = service.engine.retrieve(number(CALLED)).expect("items");
+    assert!([there, here].iter().all(|id| items.iter().any(|item| item.id == *id)));
+    over_socket.stop().expect("a stop");
     service.engine.stop().expect("a stop");
 }
 
