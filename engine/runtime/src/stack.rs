@@ -1,5 +1,6 @@
 //! The placements of one class: their log, their cover and, unless durability is `memory`, their journal. Classes share
-//! nothing of it, so that neither the clock nor the disk of one holds another's.
+//! nothing of it, so that neither the memory nor the stores of one wait for another's. What has left memory is read back by
+//! the same threads for all: many slow reads of messages keep those of calls waiting, and are refused with them.
 
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
