@@ -154,6 +154,7 @@ alice = [f"120255501{index:02d}" for index in range(20)] * 20
 forger = [f"120255502{index:02d}" for index in range(20)] * 20
 write("genuine", [(alice[index], f"{('1222555', '1222556')[index % 2]}{index:04d}") for index in range(400)])
 write("of-one", [(alice[index], f"1222555{index:04d}") for index in range(400)])
+write("crowd", [(alice[index], f"1222557{index + 1000:04d}") for index in range(400)])
 write("busy", [(alice[index], f"1222555900{index}") for index in range(10)])
 write("forged", [(forger[index], f"1222555900{index // 2 % 10}", "403") if index % 2 else
                  (forger[index], f"1222557{index:04d}", "428") for index in range(400)])
@@ -181,14 +182,15 @@ in_time() {
 }
 
 # ---- Memory ----
+# engine_of ROLE: the process that owns the engine.
+engine_of() { ask "with/$1" core.psx | awk '$1 == "PID:" { pid = $2 } /Herald/ { print pid }'; }
 # memory ROLE: bytes in use of shared memory, of what Kamailio's processes have each, and of the engine's process, resident
 # and its own: that has the engine's heap and its stored placements.
 memory() {
-    local shared private resident pid
+    local shared private resident
     shared=$(ask "with/$1" core.shmmem | awk '$1 == "used:" { print $2 }')
     private=$(ask "with/$1" pkg.stats | awk '$1 == "used:" { sum += $2 } END { print sum }')
-    pid=$(ask "with/$1" core.psx | awk '$1 == "PID:" { pid = $2 } /Herald/ { print pid }')
-    resident=$(awk '/^RssAnon/ { print $2 * 1024 }' "/proc/$pid/status")
+    resident=$(awk '/^RssAnon/ { print $2 * 1024 }' "/proc/$(engine_of "$1")/status")
     printf '%s %s %s\n' "$shared" "$private" "$resident"
 }
 # at_rest: until no transaction is kept any more.
@@ -321,6 +323,25 @@ say "switch: 20 PASSporTs that came in band were stored by the gateway"
 stop_switch with originating
 switch with originating 1
 answers with originating
+
+# ---- More calls than may wait ----
+# To numbers that nobody placed a PASSporT for: who waits is refused with 428, who cannot wait goes on at once.
+engine=$(engine_of terminating)
+kill -STOP "$engine"
+phones caller crowd "${ports[3]}" 400 400 unverified crowd 10000 -recv_timeout 20000 &
+calling=$!
+limit=$((SECONDS + 10))
+while [ "$SECONDS" -lt "$limit" ]; do
+    [ "$(counter terminating refused)" = 0 ] || [ "$(count unverified crowd)" != "$(counter terminating refused)" ] || break
+    sleep 0.05
+done
+kill -CONT "$engine"
+wait "$calling" || fail "a call was lost while too many waited: $(why crowd)"
+unverified=$(count unverified crowd)
+[ "$unverified" -gt 0 ] || fail "no call found the engine's process without room: too few were tried"
+expect terminating refused "$unverified"
+[ $((unverified + $(count refused crowd))) = 400 ] || fail "$unverified of 400 calls went on, $(count refused crowd) waited"
+say "switch: $unverified of 400 calls went on at once, since too many waited"
 
 # ---- With and without ----
 for round in $(seq "$rounds"); do

@@ -236,6 +236,8 @@ static int submit(sip_msg_t *msg, job *j, const str *route)
 		LM_WARN("too many calls wait for the engine\n");
 		update_stat(hm_counts.waiting, -1);
 		hm_tm.t_cancel_suspend(j->hash_index, j->label);
+		/* tm leaves this flag (5.6), and drops every reply while it is set. Nobody else continues this transaction. */
+		hm_tm.t_gett()->flags &= ~T_ASYNC_SUSPENDED;
 		goto not_taken;
 	}
 	return 0;
