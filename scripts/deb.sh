@@ -65,7 +65,10 @@ strip_all() {
     local file
     find "$work" -name '*.so*' -type f -exec strip --strip-unneeded --remove-section=.comment {} + -exec chmod 644 {} +
     strip --strip-unneeded --remove-section=.comment "$work/herald/usr/bin/herald"
-    for file in "$work"/libherald-dev/usr/lib/*/libherald.a; do strip --strip-debug --enable-deterministic-archives "$file"; done
+    # .llvmbc is the code once more, for rustc alone: more than half of the archive.
+    for file in "$work"/libherald-dev/usr/lib/*/libherald.a; do
+        strip --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd --enable-deterministic-archives "$file"
+    done
 }
 
 # The version of the library that brought each symbol, as include/symbols.txt has it.
