@@ -3,16 +3,17 @@
 # as C11 and C++17, run under sanitizers and valgrind, linked statically, loaded at run time.
 #
 # PROFILE=debug|release: which build is tested, debug if not set. --campaign [SEED]: a million abusive calls instead of some
-# ten thousand.
+# ten thousand, and then another million in which the library's Rust is watched by AddressSanitizer as well (ASAN_TARGET:
+# where that is built, asan in the target folder unless set).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$here/../../scripts/lib.sh"
 profile=${PROFILE:-debug}
 # Calls in random order: under sanitizers, and under valgrind; and which.
-abused=100000 leaky=1000 seed=1
+abused=100000 leaky=1000 seed=1 is_campaign=false
 if [ "${1:-}" = --campaign ]; then
-    abused=500000 leaky=10000 seed=${2:-1}
+    abused=500000 leaky=10000 seed=${2:-1} is_campaign=true
 fi
 
 passed=0
@@ -177,6 +178,34 @@ leak_checked() { # PROGRAM ARGUMENTS...
         --suppressions="$here/valgrind.supp" --fair-sched=yes "$@"
 }
 
+# Builds the static library with its Rust watched. RocksDB is the one of the tested build, as it is.
+build_watched() {
+    local rocksdb linked=()
+    [ -n "$watcher" ] || { complain "this compiler has no AddressSanitizer for $host"; return 1; }
+    mapfile -t linked < <("$root/scripts/rocksdb.sh" env)
+    if [ ${#linked[@]} -eq 0 ]; then
+        rocksdb=$(find "$target/$profile/build" -name librocksdb.a -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
+        linked=("ROCKSDB_LIB_DIR=$(dirname "$rocksdb")" ROCKSDB_STATIC=1)
+    fi
+    # An unstable option of the stable compiler; --target keeps it away from build scripts.
+    (cd "$root" && env "${linked[@]}" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="${ASAN_TARGET:-$target/asan}" \
+        RUSTFLAGS="-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer" \
+        cargo build --config 'profile.dev.package."*".opt-level=1' --target "$host" -p herald-capi)
+}
+
+# compile_watched SOURCE PROGRAM: the compiler's own runtime of the sanitizer stays away from that of the library.
+compile_watched() {
+    # shellcheck disable=SC2046 # Flags, one word each.
+    clang "${c_warnings[@]}" -fsanitize=address -c "$here/$1" -o watched.o $(pkg-config --cflags herald) &&
+        gcc -pthread watched.o -Wl,--whole-archive "$watcher" -Wl,--no-whole-archive "$watched" -o "$work/$2" \
+            $(pkg-config --static --libs herald | sed 's/-L[^ ]*//; s/-lherald//')
+}
+
+# Rust that reads beyond what it was given is reported, with its place.
+reads_beyond_are_noticed() {
+    ! "$work/beyond" 2>report && grep -q heap-buffer-overflow report && grep -q 'herald_[a-z_]*::' report
+}
+
 every_function_is_abused() {
     sed -n 's/^\(herald_[a-z_]*\) .*/\1/p' "$root/include/symbols.txt" | LC_ALL=C sort >listed
     sed -n 's/^    {"\(herald_[a-z_]*\)".*/\1/p' "$here/abuse_codes.h" | LC_ALL=C sort >called
@@ -294,6 +323,19 @@ step "every function is abused" every_function_is_abused
 step "compile abuse.c with sanitizers" compile clang abuse.c abuse "${sanitizers[@]}"
 step "$abused calls in random order, sanitized, on 1 thread" "$work/abuse" "$seed" "$abused" 1 "${parties[@]}"
 step "$abused calls in random order, sanitized, on 4 threads" "$work/abuse" "$((seed + 1))" "$abused" 4 "${parties[@]}"
+if $is_campaign; then
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    watcher=$(compgen -G "$(rustc --print sysroot)/lib/rustlib/$host/lib/librustc*_rt.asan.a" || true)
+    watched=${ASAN_TARGET:-$target/asan}/$host/debug/libherald.a
+    step "build the library with its Rust watched" build_watched
+    step "compile abuse.c against it" compile_watched abuse.c abuse-watched
+    step "compile beyond.c against it" compile_watched beyond.c beyond
+    step "Rust that reads a byte too many is noticed" reads_beyond_are_noticed
+    for threads in 1 4; do
+        step "$abused calls in random order, Rust watched, on $threads threads" "$work/abuse-watched" "$((seed + 1 + threads))" \
+            "$abused" "$threads" "${parties[@]}"
+    done
+fi
 
 step "compile without sanitizers: quickstart.c" compile gcc quickstart.c quickstart
 step "compile without sanitizers: api.c" compile gcc api.c api
