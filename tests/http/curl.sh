@@ -56,6 +56,15 @@ play() {
     [[ $location =~ ^$canonical/[0-9a-f]{32}$ ]] || fail "the location is '$location'"
     expect 'the body of the store' "$(wc -c <"$scratch/body")" 0
 
+    exchange "$version" POST "$collection" --header 'Content-Type: application/passport; class=message' \
+        --data-binary "@$scratch/passport"
+    expect 'the status of the store of a message' "$status" 201
+    exchange "$version" GET "$(field location)"
+    expect 'the status of the message' "$status" 200
+    exchange "$version" POST "$collection" --header 'Content-Type: application/passport; class=fax' \
+        --data-binary "@$scratch/passport"
+    expect 'the status of a store of no class' "$status" 415
+
     exchange "$version" GET "$collection"
     expect 'the status of the list' "$status" 200
     expect 'the type of the list' "$(field content-type)" application/json

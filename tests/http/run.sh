@@ -64,7 +64,7 @@ start_server() {
     shift
     # Nothing of one that was here before.
     : >"$scratch/out"
-    "$herald" serve --dev --listen 127.0.0.1:0 --retention 3s --data "$scratch/$data" "$@" \
+    "$herald" serve --dev --listen 127.0.0.1:0 --retention 3s --message-retention 1h --data "$scratch/$data" "$@" \
         >"$scratch/out" 2>"$scratch/err" &
     server=$!
     local line waited=0
