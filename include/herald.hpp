@@ -1,8 +1,9 @@
 /* herald.hpp: herald.h for C++17, header-only. Handles free themselves; what can fail returns a herald::result.
  *
  * It needs neither exceptions nor RTTI. Threads, units and meanings are those of the functions in herald.h. A moved-from object
- * holds nothing, and its calls come to HERALD_NULL_ARGUMENT. Nothing here may be used inside a callback. Memory that the
- * system refuses is the one failure that is no result: std::bad_alloc, or the end of a program without exceptions.
+ * holds nothing, and its calls come to HERALD_NULL_ARGUMENT; so do those that are given an empty function to call. Nothing here
+ * may be used inside a callback. Memory that the system refuses is the one failure that is no result: std::bad_alloc, or the
+ * end of a program without exceptions.
  */
 #ifndef HERALD_HPP
 #define HERALD_HPP
@@ -439,9 +440,11 @@ public:
         options.struct_size = sizeof options;
         options.user = kept.get();
         options.finalizer = [](void *user) { delete static_cast<hear *>(user); };
-        options.arrived = [](const herald_arrived *placement, void *user) {
-            detail::contained([&] { (*static_cast<hear *>(user))(*placement); });
-        };
+        options.arrived = nullptr;
+        if (*kept)
+            options.arrived = [](const herald_arrived *placement, void *user) {
+                detail::contained([&] { (*static_cast<hear *>(user))(*placement); });
+            };
         auto begun = detail::made<subscription, herald_subscription>(
             [&](auto **handle, auto **error) { return herald_subscribe(handle_.get(), &options, handle, error); });
         return detail::handed_over(std::move(begun), kept);
@@ -565,7 +568,7 @@ public:
         auto kept = std::make_unique<supplier>(std::move(supply));
         auto set = detail::ask([&](auto **error) {
             return herald_certificate_supplier_set(
-                handle_.get(), &engine::on_wanted, kept.get(),
+                handle_.get(), *kept ? &engine::on_wanted : nullptr, kept.get(),
                 [](void *user) { delete static_cast<supplier *>(user); }, error);
         });
         return detail::handed_over(std::move(set), kept);
@@ -635,10 +638,12 @@ private:
         auto kept = std::make_unique<hear>(std::move(done));
         options.struct_size = sizeof options;
         options.user = kept.get();
-        options.done = [](const Outcome *outcome, void *user) {
-            const std::unique_ptr<hear> owned(static_cast<hear *>(user));
-            detail::contained([&] { (*owned)(*outcome); });
-        };
+        options.done = nullptr;
+        if (*kept)
+            options.done = [](const Outcome *outcome, void *user) {
+                const std::unique_ptr<hear> owned(static_cast<hear *>(user));
+                detail::contained([&] { (*owned)(*outcome); });
+            };
         auto begun = detail::made<call, herald_call>(
             [&](auto **handle, auto **error) { return function(handle_.get(), &options, handle, error); });
         return detail::handed_over(std::move(begun), kept);

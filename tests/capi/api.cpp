@@ -114,12 +114,29 @@ void failures_have_a_status_and_words()
     HOLDS(engine.store("nobody", herald::bytes(640)).status() == HERALD_BAD_NUMBER);
     HOLDS(engine.store("12025550123", herald::bytes(641)).status() == HERALD_BAD_SIZE);
     HOLDS(engine.address(0).status() == HERALD_OUT_OF_RANGE);
-    HOLDS(engine.gateway_store({}, nullptr).status() == HERALD_WRONG_STATE);
-    HOLDS(engine.gateway_fetch({}, nullptr).status() == HERALD_WRONG_STATE);
+    HOLDS(engine.gateway_store({}, [](const auto &) {}).status() == HERALD_WRONG_STATE);
+    HOLDS(engine.gateway_fetch({}, [](const auto &) {}).status() == HERALD_WRONG_STATE);
     HOLDS(herald::open("{}", "12025550123", herald::bytes(640)).status() == HERALD_BAD_KEY);
     HOLDS(herald::engine::open_file("nowhere.toml").status() == HERALD_BAD_VALUE);
     HOLDS(herald::status_name(HERALD_BAD_KEY) == "HERALD_BAD_KEY");
     HOLDS(herald::status_name(7) == "7");
+}
+
+void empty_functions_are_refused()
+{
+    auto engine = needed(herald::engine::open(memory));
+    HOLDS(engine.set_certificate_supplier(nullptr).status() == HERALD_NULL_ARGUMENT);
+    HOLDS(engine.start());
+    HOLDS(engine.place({}, nullptr).status() == HERALD_NULL_ARGUMENT);
+    HOLDS(engine.check({}, nullptr).status() == HERALD_NULL_ARGUMENT);
+    HOLDS(engine.gateway_store({}, nullptr).status() == HERALD_NULL_ARGUMENT);
+    HOLDS(engine.gateway_fetch({}, nullptr).status() == HERALD_NULL_ARGUMENT);
+    HOLDS(engine.discover({}, nullptr).status() == HERALD_NULL_ARGUMENT);
+    herald_subscribe_options number{};
+    number.number = herald::text("12025550123");
+    HOLDS(engine.subscribe(number, nullptr).status() == HERALD_NULL_ARGUMENT);
+    HOLDS(engine.subscribe(number, [](const herald_arrived &) {}));
+    HOLDS(engine.store("12025550123", herald::bytes(640)) && engine.close());
 }
 
 #if defined(__cpp_exceptions)
@@ -245,6 +262,7 @@ int main(int argc, char **argv)
     RUN(a_client_stores_at_its_service);
     RUN(a_batch_is_stored_and_found);
     RUN(failures_have_a_status_and_words);
+    RUN(empty_functions_are_refused);
 #if defined(__cpp_exceptions)
     RUN(values_are_there_or_thrown);
 #endif
