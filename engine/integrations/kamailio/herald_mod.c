@@ -432,7 +432,8 @@ static int child_init(int rank)
 	int pid;
 	if(rank != PROC_MAIN)
 		return 0;
-	if(hm_prepare() < 0 || (pid = fork_process(PROC_NOCHLDINIT, "Herald", 1)) < 0)
+	/* Routes go on in the new process, so it needs what other modules make for a process in their child_init. */
+	if(hm_prepare() < 0 || (pid = fork_process(PROC_RPC, "Herald", 1)) < 0)
 		return -1;
 	if(pid == 0) {
 		if(cfg_child_init())
