@@ -128,11 +128,13 @@ booted() { # PACKAGES
     trap leave EXIT
     for _ in $(seq $((5 * ready_s))); do
         first=$(pgrep -P "$outer" || true)
-        [ -n "$first" ] && [ -S "/proc/$first/root/run/systemd/private" ] && break
+        bus=/proc/$first/root
+        bus+=/run/systemd/private
+        [ -n "$first" ] && [ -S "$bus" ] && break
         kill -0 "$outer" 2>/dev/null || { sed 's/^/        /' "$work.log" >&2; cannot "it cannot be booted here"; }
         sleep 0.2
     done
-    [ -S "/proc/$first/root/run/systemd/private" ] || fail "systemd is not up in $ready_s s: $(cat "$work.log")"
+    [ -S "$bus" ] || fail "systemd is not up in $ready_s s: $(cat "$work.log")"
     nsenter -t "$first" --mount --pid --cgroup --ipc --uts --root --wd bash -c 'cd /tried && exec bash /tried/booted.sh --try'
 }
 
