@@ -228,12 +228,18 @@ static herald_status begin(const job *j, result *r, herald_error **error)
 	}
 }
 
+/* The message of an error, or NULL. */
 static char *words(const herald_error *error)
 {
-	char text[512];
-	if(error == NULL || herald_error_message(error, text, sizeof(text), NULL) != HERALD_OK)
+	size_t len = 0;
+	char *text;
+	if(error == NULL || herald_error_message(error, NULL, 0, &len) != HERALD_BUFFER_TOO_SMALL)
 		return NULL;
-	return strdup(text);
+	if((text = malloc(len + 1)) != NULL && herald_error_message(error, text, len + 1, NULL) != HERALD_OK) {
+		free(text);
+		text = NULL;
+	}
+	return text;
 }
 
 /* Begins a call's job. What could not be begun is a result at once. */
