@@ -297,6 +297,14 @@ echo '[[destination' >"$work/directory.toml"
 ask with/originating herald.reload >/dev/null
 expect originating not_reloaded 1
 mv "$work/directory.kept" "$work/directory.toml"
+mv "$work/alice/signing.pem" "$work/signing.kept"
+ask with/terminating herald.reload >/dev/null
+expect terminating not_reloaded 1
+grep -q 'not reloaded: .*/signing.pem: No such file' "$work/with/terminating/log" ||
+    fail "a reload does not say which certificate could not be read"
+mv "$work/signing.kept" "$work/alice/signing.pem"
+ask with/terminating herald.reload >/dev/null
+expect terminating reloaded 2
 phones caller genuine "${ports[1]}" 20 20 accept kept || fail "a reload that failed did not leave all as it was: $(why kept)"
 
 # ---- Memory ----

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 OR MIT
  */
+#define _GNU_SOURCE /* asprintf */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,7 +24,7 @@
 
 #include "herald_mod.h"
 
-/* Bytes of a certificate chain. What is beyond is not read, and the chain then refused. */
+/* Bytes of a certificate chain. A larger file is refused. */
 #define CERTIFICATE_BYTES_MAX 65536
 /* A chain is kept for a day at most, so it is given again this often. */
 #define CERTIFICATES_PERIOD_S 43200
@@ -267,14 +268,66 @@ static void take_call(const job *j)
 	}
 }
 
-/* On a thread of its own, since files are read: calls go on meanwhile. */
+/* The bytes of a certificate chain's file. NULL: errno says why. */
+static uint8_t *read_chain(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "r");
+	uint8_t *pem;
+	int why = 0;
+	if(file == NULL)
+		return NULL;
+	if((pem = malloc(CERTIFICATE_BYTES_MAX + 1)) == NULL) {
+		why = ENOMEM;
+	} else {
+		*len = fread(pem, 1, CERTIFICATE_BYTES_MAX + 1, file);
+		why = ferror(file) ? errno : *len > CERTIFICATE_BYTES_MAX ? EFBIG : 0;
+	}
+	fclose(file);
+	if(why != 0) {
+		free(pem);
+		pem = NULL;
+		errno = why;
+	}
+	return pem;
+}
+
+/* Gives the engine the chain that one setting names, so that it need not be fetched. If it is not taken, *why says why,
+ * where memory allows. On any thread: it touches nothing of Kamailio's. */
+static herald_status keep_certificate(const struct herald_property *one, char **why)
+{
+	herald_error *error = NULL;
+	herald_status status = HERALD_BAD_VALUE;
+	size_t len = 0;
+	char *text;
+	uint8_t *pem = read_chain(one->value, &len);
+	if(pem == NULL) {
+		text = strdup(strerror(errno));
+	} else {
+		status = herald_certificate_keep(engine, one->name, one->name_len, pem, len, 2 * CERTIFICATES_PERIOD_S, &error);
+		text = words(error);
+		herald_error_free(error);
+		free(pem);
+	}
+	if(status != HERALD_OK && asprintf(why, "%s: %s", one->value, text == NULL ? "" : text) < 0)
+		*why = NULL;
+	free(text);
+	return status;
+}
+
+/* On a thread of its own, since files are read: calls go on meanwhile. What the engine reads itself comes last, so that it
+ * stays as it was if a certificate is not taken. */
 static void *reload(void *user)
 {
 	result *r = user;
 	herald_error *error = NULL;
-	r->status = herald_engine_reload(engine, &error);
-	r->reason = words(error);
-	herald_error_free(error);
+	size_t i;
+	for(i = 0; i < hm_certificates.count && r->status == HERALD_OK; i++)
+		r->status = keep_certificate(&hm_certificates.pair[i], &r->reason);
+	if(r->status == HERALD_OK) {
+		r->status = herald_engine_reload(engine, &error);
+		r->reason = words(error);
+		herald_error_free(error);
+	}
 	append_result(r);
 	return NULL;
 }
@@ -350,11 +403,11 @@ static void end_reload(const result *r)
 	if(r->status == HERALD_OK) {
 		LM_NOTICE("reloaded\n");
 		update_stat(hm_counts.reloaded, 1);
+		certificates_given_at = time(NULL);
 	} else {
 		LM_ERR("not reloaded: %s\n", r->reason == NULL ? "" : r->reason);
 		update_stat(hm_counts.not_reloaded, 1);
 	}
-	certificates_given_at = 0;
 	if(is_reload_wanted)
 		begin_reload();
 }
@@ -413,25 +466,14 @@ static void on_term(int signal)
 	wake();
 }
 
-/* Gives the engine the chains that the configuration names, so that they need not be fetched. */
 static void keep_certificates(void)
 {
-	static char pem[CERTIFICATE_BYTES_MAX];
-	size_t i, len;
+	size_t i;
 	for(i = 0; i < hm_certificates.count; i++) {
-		const struct herald_property *one = &hm_certificates.pair[i];
-		herald_error *error = NULL;
-		FILE *file = fopen(one->value, "r");
-		len = file == NULL ? 0 : fread(pem, 1, sizeof(pem), file);
-		if(file != NULL)
-			fclose(file);
-		if(herald_certificate_keep(engine, one->name, one->name_len, (const uint8_t *)pem, len,
-				   2 * CERTIFICATES_PERIOD_S, &error) != HERALD_OK) {
-			char *why = words(error);
-			LM_ERR("%s: %s\n", one->value, why == NULL ? "" : why);
-			free(why);
-			herald_error_free(error);
-		}
+		char *why = NULL;
+		if(keep_certificate(&hm_certificates.pair[i], &why) != HERALD_OK)
+			LM_ERR("%s\n", why == NULL ? "no memory to say which certificate is not taken" : why);
+		free(why);
 	}
 }
 
