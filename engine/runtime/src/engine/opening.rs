@@ -22,11 +22,13 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             "data is not set: name the journal's folder, or set durability to memory and lose all at a restart",
         ));
     }
-    if config.durability == Durability::Memory && config.goes_beyond() {
-        return Err(ConfigError::new(
-            "beyond_memory is set: what leaves memory is read from the journal, so set durability to buffered or \
-             synced, or beyond_memory to 0",
-        ));
+    let beyond = config.kept().find(|(_, settings)| settings.beyond_bytes > 0);
+    if let (Durability::Memory, Some((class, _))) = (config.durability, beyond) {
+        let prefix = prefix_of(class);
+        return Err(ConfigError::new(format!(
+            "{prefix}beyond_memory is set: what leaves memory is read from the journal, so set durability to buffered or \
+             synced, or {prefix}beyond_memory to 0",
+        )));
     }
     let tls = config.tls_certificate.is_some() && config.tls_key.is_some();
     if !config.listen.is_empty() && !tls {
