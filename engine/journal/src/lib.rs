@@ -25,6 +25,8 @@ mod processor;
 #[cfg(feature = "rocks")]
 mod recovery;
 #[cfg(feature = "rocks")]
+mod retentions;
+#[cfg(feature = "rocks")]
 mod rocks;
 mod store;
 mod syncing;

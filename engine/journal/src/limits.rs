@@ -64,6 +64,12 @@ pub const IDLE_PASS_MS: u64 = 1_000;
 pub const UNREAD_NOTICE_MS: u64 = 60_000;
 /// How long a store waits for its commit before it is told that the store is unavailable.
 pub const COMMIT_WAIT_MS: u64 = 10_000;
+/// Changes of the retention that a folder remembers, for as long as what was stored before them may be there. Of more the
+/// oldest are forgotten, and what was stored then counts as stored after them: nobody changes it so often on purpose.
+pub const RETENTIONS_MAX: usize = 64;
+/// Sorted files of the journal that RocksDB holds open, each with its index in memory, some 50 KiB of 64 MiB. A generation
+/// of messages may come to many, since they are not merged; beyond this one is opened for each read of those unread longest.
+pub const OPEN_FILES_MAX: i32 = 512;
 /// Bytes of a token's id and of what it was spent on: no two tokens share 16 bytes of a hash.
 pub const SPENT_NAME_BYTES: usize = 16;
 /// Memory of RocksDB for the spent marks of one epoch, in bytes, before they go to a file: some 100,000 of them.

@@ -1,4 +1,4 @@
-//! What a generation held, read back: every record that lives, once, in the order of expiry.
+//! What generations held, read back: every record that lives, once, in the order of expiry.
 //!
 //! A pass that failed half way leaves blocks that overlap those of the next one: the same bytes of the log, cut at
 //! other places. Blocks come in the order of their keys, so whatever has been read already lies before the furthest
@@ -12,32 +12,50 @@ use rocksdb::DBRawIteratorWithThreadMode;
 
 use crate::block::BlockKey;
 use crate::keeper::{Db, RestoredSegment};
+use crate::retentions::Retentions;
 use crate::rocks::fault;
 use crate::store::Fault;
 
-/// Takes a record, the key of its block, and how far behind the block's start it begins.
-pub(crate) type Visit<'a> = dyn FnMut(BlockKey, u64, RecordRef<'_>) + 'a;
+/// Takes a record, where its block is, and how far behind the block's start it begins.
+pub(crate) type Visit<'a> = dyn FnMut(BlockPlace, u64, RecordRef<'_>) + 'a;
+
+/// Where a block is.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockPlace {
+    /// Which of the generations that are read together.
+    pub(crate) generation: usize,
+    pub(crate) key: BlockKey,
+}
+
+/// Generations that are read together.
+pub(crate) struct Together<'a, 'db> {
+    pub(crate) count: usize,
+    /// Reads the one of this index.
+    pub(crate) open: &'a dyn Fn(usize) -> Blocks<'db>,
+    /// What shortens the life of what is in them.
+    pub(crate) retentions: &'a Retentions,
+}
 
 /// Reads the blocks of one generation, each walker from the first key on.
 pub(crate) type Blocks<'db> = DBRawIteratorWithThreadMode<'db, Db>;
 
-/// Visits what lives at `now` of the generation that `open` reads, in the order of expiry; what expires at the same moment
-/// in the order of keys. Returns how many blocks were damaged; what came before the damage was visited.
+/// Visits what lives at `now` of these generations, in the order of expiry; what expires at the same moment in the order of
+/// generations and keys. Returns how many blocks were damaged; what came before the damage was visited.
 ///
 /// Along a segment expiry never falls, so the segments are merged, and read only where something of theirs is next: each
 /// block is visited where RocksDB has it.
 pub(crate) fn for_each_live<'db>(
-    open: &dyn Fn() -> Blocks<'db>,
+    generations: &Together<'_, 'db>,
     now: Timestamp,
     visit: &mut Visit<'_>,
 ) -> Result<u64, Fault> {
     let mut damaged_count = 0;
-    let mut waiting = segments(&mut open(), &mut damaged_count)?.into_iter().peekable();
+    let mut waiting = segments(generations, &mut damaged_count)?.into_iter().peekable();
     let mut reading: BTreeMap<Turn, SegmentReader<'_>> = BTreeMap::new();
     loop {
         let first = reading.first_key_value().map(|(&turn, _)| turn);
         let (mut reader, turn) = match waiting.next_if(|(next, _)| first.is_none_or(|first| *next < first)) {
-            Some((turn, key)) => (SegmentReader::new(open(), key), turn),
+            Some((turn, first)) => (SegmentReader::new(generations, first), turn),
             None => match reading.pop_first() {
                 Some((turn, reader)) => (reader, turn),
                 None => return Ok(damaged_count),
@@ -57,13 +75,31 @@ pub(crate) fn for_each_live<'db>(
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     expires_at: Timestamp,
-    /// Which segment, in the order of keys.
+    /// Which segment, in the order of generations and keys.
     index: usize,
 }
 
-/// The segments of a generation by what they begin with, each with its first key. Reads the first block of each.
-fn segments(blocks: &mut Blocks<'_>, damaged_count: &mut u64) -> Result<Vec<(Turn, BlockKey)>, Fault> {
+/// The segments of generations by what they begin with, each with its first block. Reads the first block of each.
+fn segments(
+    generations: &Together<'_, '_>,
+    damaged_count: &mut u64,
+) -> Result<Vec<(Turn, BlockPlace)>, Fault> {
     let mut segments = Vec::new();
+    for generation in 0..generations.count {
+        let blocks = &mut (generations.open)(generation);
+        add_segments(generation, blocks, generations.retentions, &mut segments, damaged_count)?;
+    }
+    segments.sort_by_key(|&(turn, _)| turn);
+    Ok(segments)
+}
+
+fn add_segments(
+    generation: usize,
+    blocks: &mut Blocks<'_>,
+    retentions: &Retentions,
+    segments: &mut Vec<(Turn, BlockPlace)>,
+    damaged_count: &mut u64,
+) -> Result<(), Fault> {
     blocks.seek_to_first();
     while let Some((key, records)) = blocks.item() {
         let Some(key) = BlockKey::from_bytes(key) else {
@@ -74,18 +110,24 @@ fn segments(blocks: &mut Blocks<'_>, damaged_count: &mut u64) -> Result<Vec<(Tur
         // What cannot be read comes first, and is counted then.
         let first = herald_log::records(records).next().and_then(Result::ok);
         let expires_at = first.map_or(Timestamp::default(), |record| record.expires_at);
-        segments.push((Turn { expires_at, index: segments.len() }, key));
+        let expires_at = shortened(expires_at, retentions.shortened_ms(key.run));
+        segments.push((Turn { expires_at, index: segments.len() }, BlockPlace { generation, key }));
         let Some(segment) = key.segment.checked_add(1) else { break };
         blocks.seek(BlockKey { segment, offset: 0, ..key }.to_bytes());
     }
-    blocks.status().map_err(fault)?;
-    segments.sort_by_key(|&(turn, _)| turn);
-    Ok(segments)
+    blocks.status().map_err(fault)
+}
+
+fn shortened(expires_at: Timestamp, by_ms: u64) -> Timestamp {
+    Timestamp::from_millis(expires_at.as_millis().saturating_sub(by_ms))
 }
 
 /// Reads one segment's blocks of a generation.
 struct SegmentReader<'db> {
     blocks: Blocks<'db>,
+    generation: usize,
+    /// By how much its records live less than they say.
+    shortened_ms: u64,
     run: u64,
     segment: u64,
     /// Where in the current block the next record begins.
@@ -95,9 +137,12 @@ struct SegmentReader<'db> {
 }
 
 impl<'db> SegmentReader<'db> {
-    fn new(mut blocks: Blocks<'db>, first: BlockKey) -> Self {
-        blocks.seek(first.to_bytes());
-        Self { blocks, run: first.run, segment: first.segment, at: 0, furthest: 0 }
+    fn new(generations: &Together<'_, 'db>, first: BlockPlace) -> Self {
+        let BlockPlace { generation, key } = first;
+        let mut blocks = (generations.open)(generation);
+        blocks.seek(key.to_bytes());
+        let shortened_ms = generations.retentions.shortened_ms(key.run);
+        Self { blocks, generation, shortened_ms, run: key.run, segment: key.segment, at: 0, furthest: 0 }
     }
 
     /// Visits what lives, for as long as `is_before` holds of its expiry. Returns the first expiry of which it does not;
@@ -123,14 +168,18 @@ impl<'db> SegmentReader<'db> {
                                 *damaged_count += 1;
                                 break at;
                             }
-                            Some(Ok(record)) if at as u64 >= skipped && record.expires_at > now => {
-                                if !is_before(record.expires_at) {
+                            Some(Ok(_)) if (at as u64) < skipped => {}
+                            Some(Ok(record)) => {
+                                let expires_at = shortened(record.expires_at, self.shortened_ms);
+                                if expires_at > now && !is_before(expires_at) {
                                     self.at = at;
-                                    return Ok(Some(record.expires_at));
+                                    return Ok(Some(expires_at));
                                 }
-                                visit(key, at as u64, record);
+                                if expires_at > now {
+                                    let place = BlockPlace { generation: self.generation, key };
+                                    visit(place, at as u64, RecordRef { expires_at, ..record });
+                                }
                             }
-                            Some(Ok(_)) => {}
                         }
                     };
                     self.furthest = key.offset + (reached as u64).max(skipped);
@@ -151,12 +200,12 @@ pub(crate) struct Indexed {
     pub(crate) records: Vec<BeyondRecord>,
     /// Where the records of this and earlier generations are.
     pub(crate) segments: Vec<RestoredSegment>,
-    /// Which of `segments` are of this generation, by run and segment.
-    origins: BTreeMap<(u64, u64), u32>,
+    /// Which of `segments` are of the generations that are read together, by end, run and segment.
+    origins: BTreeMap<(Timestamp, u64, u64), u32>,
 }
 
 impl Indexed {
-    /// Takes the next record of the generation that is over at `ends_at`, which expires no later than `latest`.
+    /// Takes the next record, of the generation that is over at `ends_at`, which expires no later than `latest`.
     pub(crate) fn add(
         &mut self,
         ends_at: Timestamp,
@@ -166,7 +215,7 @@ impl Indexed {
         record: &RecordRef<'_>,
     ) {
         let Self { records, segments, origins } = self;
-        let origin = *origins.entry((key.run, key.segment)).or_insert_with(|| {
+        let origin = *origins.entry((ends_at, key.run, key.segment)).or_insert_with(|| {
             segments.push(RestoredSegment { ends_at, run: key.run, segment: key.segment });
             u32::try_from(segments.len() - 1).expect("fewer segments than that lie on a disk")
         });
@@ -180,7 +229,7 @@ impl Indexed {
         });
     }
 
-    /// Begins the next generation.
+    /// Begins the next generations.
     pub(crate) fn clear(&mut self) {
         self.records.clear();
         self.origins.clear();

@@ -22,9 +22,10 @@ use rocksdb::{
 use crate::block::Span;
 use crate::folder::Folder;
 use crate::keeper::{Db, ReadFault, RocksKeeper, SharedDb};
-use crate::limits::BATCH_BYTES;
+use crate::limits::{BATCH_BYTES, OPEN_FILES_MAX};
 use crate::processor;
-use crate::recovery::{self, Indexed};
+use crate::recovery::{self, Indexed, Together};
+use crate::retentions::Retentions;
 use crate::store::{Block, BlockStore, Fault, FaultKind, Meta, SyncCall};
 use crate::vault::{Doubt, Vault, is_of_vault, rewriting, vault_options};
 
@@ -37,6 +38,7 @@ pub struct RocksStore {
     memory_bytes: usize,
     /// The generations there are, by their ends.
     generations: BTreeSet<Timestamp>,
+    retentions: Retentions,
     /// What the next write hands over.
     batch: WriteBatch,
     db: SharedDb,
@@ -100,6 +102,7 @@ impl RocksStore {
             folder: Folder::at(path)?,
             memory_bytes,
             generations,
+            retentions: Retentions::default(),
             batch: new_batch(),
             db: Arc::new(RwLock::new(Some(db))),
             access: Access::Make,
@@ -117,7 +120,28 @@ impl RocksStore {
                 ));
             }
         }
+        if let Some(bytes) = store.meta(Meta::Retentions)? {
+            let damaged = || Fault::new(FaultKind::Damaged, "its retentions are cut off");
+            store.retentions = Retentions::from_bytes(&bytes).ok_or_else(damaged)?;
+        }
         Ok(store)
+    }
+
+    /// The retention of the last life that used this folder, in milliseconds, if it is known.
+    pub fn retention_before_ms(&self) -> Option<u64> {
+        self.retentions.last_ms()
+    }
+
+    /// Says for how long placements are stored from `now` on, when a life begins, later than any before; ahead of
+    /// [`for_each_live`](Self::for_each_live). If that is less than before, what is there lives less by as much. It is kept
+    /// with the next write, so that a life that ends before has changed nothing.
+    pub fn begin_life(&mut self, retention: Retention, now: Timestamp) {
+        self.retentions.begin(retention, now);
+        self.put_retentions();
+    }
+
+    fn put_retentions(&mut self) {
+        self.batch.put(Meta::Retentions.name(), self.retentions.to_bytes());
     }
 
     /// What RocksDB counts from here on, also when the store is elsewhere.
@@ -149,8 +173,8 @@ impl RocksStore {
     ) -> Result<u64, Fault> {
         let latest = now.plus_millis(retention_ms);
         let mut damaged_count = 0;
-        for &ends_at in self.generations.range(now..) {
-            damaged_count += self.read_generation(ends_at, now, &mut |_, _, record| {
+        for ends in self.read_together(now) {
+            damaged_count += self.read_generations(&ends, now, &mut |_, _, record| {
                 visit(&restored(&record, latest));
             })?;
         }
@@ -178,7 +202,8 @@ impl RocksStore {
     /// order they expire, without the bodies, which `keeper` then reads. Once `index` has taken fewer than it was given,
     /// those behind and all of later generations go to `restore`, with their bodies.
     ///
-    /// Takes memory for what it hands over of one generation, and 24 bytes for each segment of the log they were in.
+    /// Takes memory for what it hands over of one generation (of all, for as long as what was stored before the retention
+    /// was made shorter may be there), and 24 bytes for each segment of the log they were in.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -193,57 +218,75 @@ impl RocksStore {
         let latest = now.plus_millis(retention_ms);
         let mut indexed = Indexed::default();
         let (mut damaged_count, mut full_at) = (0, None);
-        for &ends_at in self.generations.range(now..) {
+        let parts = self.read_together(now);
+        for (part, ends) in parts.iter().enumerate() {
             indexed.clear();
-            damaged_count += self.read_generation(ends_at, now, &mut |key, at, record| {
-                indexed.add(ends_at, latest, key, at, &record);
+            damaged_count += self.read_generations(ends, now, &mut |place, at, record| {
+                indexed.add(ends[place.generation], latest, place.key, at, &record);
             })?;
             let taken = index(&indexed.records);
             if taken < indexed.records.len() {
-                full_at = Some((ends_at, taken));
+                full_at = Some((part, taken));
                 break;
             }
         }
         keeper.know(indexed.segments);
-        if let Some((full_at, taken)) = full_at {
-            damaged_count += self.restore_rest(full_at, taken, now, latest, restore)?;
+        if let Some((part, taken)) = full_at {
+            damaged_count += self.restore_rest(&parts[part..], taken, now, latest, restore)?;
         }
         Ok(damaged_count)
     }
 
-    /// Visits what lives from the generation that is over at `full_at` on, but for the first `taken`, as
-    /// [`for_each_live`](Self::for_each_live). The damage in that generation has been counted.
+    /// Visits what lives in these parts, but for the first `taken`, as [`for_each_live`](Self::for_each_live). The damage in
+    /// the first part has been counted.
     fn restore_rest(
         &self,
-        full_at: Timestamp,
+        parts: &[Vec<Timestamp>],
         taken: usize,
         now: Timestamp,
         latest: Timestamp,
         visit: &mut dyn FnMut(&NewPlacement<'_>),
     ) -> Result<u64, Fault> {
         let (mut before, mut damaged_count) = (taken, 0);
-        for &ends_at in self.generations.range(full_at..) {
+        for (part, ends) in parts.iter().enumerate() {
             // In the same order as without bodies.
             let damaged =
-                self.read_generation(ends_at, now, &mut |_, _, record| match before.checked_sub(1) {
+                self.read_generations(ends, now, &mut |_, _, record| match before.checked_sub(1) {
                     Some(left) => before = left,
                     None => visit(&restored(&record, latest)),
                 })?;
-            damaged_count += if ends_at == full_at { 0 } else { damaged };
+            damaged_count += if part == 0 { 0 } else { damaged };
         }
         Ok(damaged_count)
     }
 
-    /// Visits what lives at `now` in the order of expiry. Returns how many blocks were damaged.
-    fn read_generation(
+    /// The generations that are not over at `now`, by their ends, in parts that are read one after the other: each alone, or
+    /// all as one where what ends in an earlier one may live on longer than what ends in a later one.
+    fn read_together(&self, now: Timestamp) -> Vec<Vec<Timestamp>> {
+        let ends = self.generations.range(now..).copied();
+        if self.retentions.shorten() {
+            vec![ends.collect()]
+        } else {
+            ends.map(|ends_at| vec![ends_at]).collect()
+        }
+    }
+
+    /// Visits what lives at `now` of these generations in the order of expiry. Returns how many blocks were damaged.
+    fn read_generations(
         &self,
-        ends_at: Timestamp,
+        ends: &[Timestamp],
         now: Timestamp,
         visit: &mut recovery::Visit<'_>,
     ) -> Result<u64, Fault> {
-        let (db, name) = (self.db()?, family_name(ends_at));
-        let family = db.cf_handle(&name).ok_or_else(|| missing(&name))?;
-        recovery::for_each_live(&|| db.raw_iterator_cf(&family), now, visit)
+        let db = self.db()?;
+        let family = |&ends_at: &Timestamp| {
+            let name = family_name(ends_at);
+            db.cf_handle(&name).ok_or_else(|| missing(&name))
+        };
+        let families = ends.iter().map(family).collect::<Result<Vec<_>, _>>()?;
+        let open = |generation: usize| db.raw_iterator_cf(&families[generation]);
+        let (count, retentions) = (families.len(), &self.retentions);
+        recovery::for_each_live(&Together { count, open: &open, retentions }, now, visit)
     }
 
     /// The database, unless reopening it has failed.
@@ -253,6 +296,7 @@ impl RocksStore {
 
     fn write_format(&mut self) -> Result<(), Fault> {
         self.put_meta(Meta::Format, &FORMAT.to_le_bytes());
+        self.put_retentions();
         self.write()
     }
 
@@ -412,6 +456,7 @@ fn db_options(memory_bytes: usize) -> Result<Options, Fault> {
     options.enable_statistics();
     options.set_statistics_level(StatsLevel::ExceptDetailedTimers);
     options.set_max_manifest_file_size(1 << 20);
+    options.set_max_open_files(OPEN_FILES_MAX);
     // What was torn was not on the disk, and nothing counted on it; each block stands for itself. What a later life wrote
     // behind it was: with recovery to a point in time it would end at the tear.
     options.set_wal_recovery_mode(DBRecoveryMode::SkipAnyCorruptedRecord);

@@ -15,6 +15,8 @@ pub enum Meta {
     Cover,
     /// The engine's clock when it was last written, 8 bytes.
     Clock,
+    /// The retentions that the folder was opened with, 16 bytes each.
+    Retentions,
 }
 
 impl Meta {
@@ -24,6 +26,7 @@ impl Meta {
             Self::Format => "format",
             Self::Cover => "cover",
             Self::Clock => "clock",
+            Self::Retentions => "retentions",
         }
     }
 }

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{Failing, Held, RETENTION_MS, append, body, eventually, id, new_journal, new_log, number};
-use herald_core::Timestamp;
-use herald_journal::{Block, BlockKey, BlockStore, FaultKind, Meta, RocksStore};
+use herald_core::{NewPlacement, PlacementStore, Retention, Timestamp};
+use herald_journal::{
+    Block, BlockKey, BlockStore, Durability, FaultKind, Journal, JournalConfig, Meta, RocksStore,
+};
 use herald_log::DrainCursor;
 
 const START: Timestamp = Timestamp::from_millis(1_795_300_000_000);
@@ -65,6 +67,64 @@ fn a_clock_that_stepped_back_does_not_prolong_a_placement_beyond_one_retention()
     let held = live(folder.path(), long_ago);
     assert_eq!(held.len(), 10);
     assert!(held.values().all(|(_, expires_at, _)| *expires_at == long_ago.plus_millis(RETENTION_MS)));
+}
+
+/// What lives when a life of `retention_ms` begins, which then stores `count` placements, one a second, from `first` on.
+fn next_life(path: &Path, retention_ms: u64, now: Timestamp, (first, count): (u64, u64)) -> Vec<(u64, u64)> {
+    let mut store = RocksStore::open(path, MEMORY).expect("a journal");
+    let retention = Retention::from_millis(retention_ms).expect("within the bounds");
+    store.begin_life(retention, now);
+    let (mut held, mut last) = (Vec::new(), Timestamp::default());
+    let damaged = store.for_each_live(now, retention_ms, &mut |placement| {
+        assert!(placement.expires_at >= last, "not in the order of expiry");
+        last = placement.expires_at;
+        let index = (0..200).find(|index| id(*index) == placement.id).expect("one that was stored");
+        held.push((index, last.millis_since(START) / 1_000));
+    });
+    assert_eq!(damaged, Ok(0));
+    let log = new_log();
+    let mut handle = log.handle().expect("a handle");
+    let config = JournalConfig { durability: Durability::Synced, retention, opened_at: now };
+    let mut journal = Journal::new(log, store, Arc::default(), config);
+    for index in first..first + count {
+        let now = now.plus_millis((index - first) * 1_000);
+        let body = body(index);
+        let expires_at = now.plus_millis(retention_ms);
+        let placement = NewPlacement { number: number(index), id: id(index), expires_at, body: &body };
+        handle.append(&placement, 100_000, now).expect("room in the log");
+        journal.pass(now, true).expect("a pass");
+    }
+    // What hands over the small values where nothing is stored.
+    journal.pass(now, true).expect("a pass");
+    held
+}
+
+#[test]
+fn a_shorter_retention_shortens_what_is_there_at_each_opening_and_a_longer_one_brings_nothing_back() {
+    let at = |seconds: u64| START.plus_millis(seconds * 1_000);
+    for shortens in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let short_ms = if shortens { 20_000 } else { 60_000 };
+        let open =
+            |retention_ms, seconds, stores| next_life(folder.path(), retention_ms, at(seconds), stores);
+        let to = |indices: core::ops::Range<u64>, lives: u64| -> Vec<(u64, u64)> {
+            indices.map(|index| (index, index + lives)).collect()
+        };
+        assert_eq!(open(60_000, 0, (0, 30)), []);
+        let lives = short_ms / 1_000;
+        // Index and second of the store are the same, in each life.
+        let live_at = |seconds: u64, stored: u64| to((seconds + 1).saturating_sub(lives)..stored, lives);
+        assert_eq!(open(short_ms, 30, (30, 5)), live_at(30, 30), "shortens: {shortens}");
+        // Those of both lives, in one order.
+        assert_eq!(open(short_ms, 36, (36, 0)), live_at(36, 35));
+        assert_eq!(open(short_ms, 41, (41, 0)), live_at(41, 35));
+        let last = open(60_000, 45, (45, 1));
+        assert_eq!(last, live_at(45, 35));
+        let (of_both, all) = (open(60_000, 52, (52, 0)), !shortens);
+        assert_eq!(of_both.contains(&(0, 60)), all);
+        assert_eq!(of_both.last(), Some(&(45, 105)), "what was stored with the longer one has it");
+        assert_eq!(of_both.len(), live_at(52, 35).len() + 1);
+    }
 }
 
 #[test]

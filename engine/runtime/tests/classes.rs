@@ -148,6 +148,55 @@ fn messages_and_their_cover_are_there_after_a_restart_when_calls_are_long_over()
     }
 }
 
+#[test]
+fn a_shorter_retention_of_messages_ends_what_is_there_earlier_for_good_and_begins_new_cover_aloud() {
+    let beyond = ("message_beyond_memory", "16MiB");
+    for (more, later) in [(MESSAGES, "24h"), (beyond, "24h"), (beyond, "72h")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = HandClock::at(START_MS);
+        let open = |retention| {
+            let told: Arc<Mutex<Vec<String>>> = Arc::default();
+            let config = on_disk(folder.path(), &[more, ("message_retention", retention)]);
+            let engine = Engine::open(config, environment(&clock, &told)).expect("an engine");
+            engine.start().expect("a start");
+            let is_told =
+                told.lock().expect("no panic").iter().any(|words| words.contains("new cover begins"));
+            (engine, is_told)
+        };
+        let (engine, _) = open("72h");
+        let first = store(&engine, PlacementClass::Message);
+        drop(engine);
+        clock.pass(20 * HOUR_MS);
+        let (engine, _) = open("72h");
+        let second = store(&engine, PlacementClass::Message);
+        drop(engine);
+        clock.pass(HOUR_MS);
+        let (engine, is_told) = open(later);
+        assert_eq!(is_told, later == "24h", "{later}");
+        let third = store(&engine, PlacementClass::Message);
+        assert!([first, second, third].iter().all(|&id| has(&engine, id)));
+        drop(engine);
+        for (hours, lives) in
+            [(4, [false, true, true]), (18, [false, true, true]), (2, [false, false, false])]
+        {
+            clock.pass(hours * HOUR_MS);
+            let (engine, is_told) = open(later);
+            assert!(!is_told, "it was told before");
+            let wanted = lives.map(|lives| lives || later == "72h");
+            assert_eq!([first, second, third].map(|id| has(&engine, id)), wanted, "{hours} h on, {later}");
+        }
+    }
+}
+
+#[test]
+fn what_leaves_memory_without_a_disk_is_refused_by_the_name_of_its_property() {
+    let beyond = ("message_beyond_memory", "16MiB");
+    let config = config(&[("durability", "memory"), MESSAGES, beyond]);
+    let refused = Engine::open(config, environment(&HandClock::at(START_MS), &Arc::default())).err();
+    let why = refused.expect("there is no journal to read it from").to_string();
+    assert!(why.contains("message_beyond_memory is set"), "{why}");
+}
+
 /// What a service on a Unix socket answers to a POST: status and body.
 fn posted(socket: &Path, target: &str, content_type: &str, body: &[u8]) -> (u16, Vec<u8>) {
     let length = body.len();

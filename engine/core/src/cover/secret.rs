@@ -44,7 +44,8 @@ impl CoverSecret {
     /// The secret that `bytes` were made from, if it can serve at `now`.
     ///
     /// It cannot when it has already forgotten the epoch of `now` (the clock stepped back across a restart), or
-    /// when it lies so far behind that the bytes must be damaged; the caller then generates a new one.
+    /// when it lies so far behind that the bytes must be damaged; the caller then generates a new one. It does so too when
+    /// the retention is another than before, which cannot be told from here: the dummies would be others anyway.
     pub fn from_bytes(bytes: &[u8; Self::BYTES], retention: Retention, now: Timestamp) -> Option<Self> {
         let key = |at: usize| core::array::from_fn(|index| bytes[at + index]);
         let epoch = u64::from_le_bytes(core::array::from_fn(|index| bytes[64 + index]));

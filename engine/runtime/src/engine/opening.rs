@@ -93,9 +93,12 @@ impl<'a> Opening<'a> {
         now: Timestamp,
         report: &ReportFn,
     ) -> Result<Opened, EngineError> {
-        let Self { config, class, settings, store } = self;
+        let Self { config, class, settings, mut store } = self;
         let retention = settings.retention;
         let cover = load_cover(store.as_ref(), class, random, retention, now, report)?;
+        if let Some(store) = &mut store {
+            store.begin_life(retention, now);
+        }
         if !config.is_client() {
             let mib = settings.arena_bytes >> 20;
             report(Level::Info, &format!("taking {mib} MiB of memory for {}", name_of(class)));
@@ -159,8 +162,11 @@ fn load_cover(
 ) -> Result<CoverSecret, Fault> {
     let bytes = store.map(|store| store.meta(Meta::Cover)).transpose()?.flatten();
     let Some(bytes) = bytes else { return Ok(CoverSecret::generate(random, retention, now)) };
-    let secret =
-        bytes.as_slice().try_into().ok().and_then(|bytes| CoverSecret::from_bytes(bytes, retention, now));
+    // Dummies of another retention are others, though the secret may serve.
+    let before_ms = store.and_then(RocksStore::retention_before_ms);
+    let fits = before_ms.is_none_or(|before_ms| before_ms == retention.as_millis());
+    let secret = bytes.as_slice().try_into().ok().filter(|_| fits);
+    let secret = secret.and_then(|bytes| CoverSecret::from_bytes(bytes, retention, now));
     Ok(secret.unwrap_or_else(|| {
         let why = format!(
             "the stored cover secret of {} fits neither clock nor retention any more; new cover begins, and for one \
