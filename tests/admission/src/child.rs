@@ -9,7 +9,8 @@ use herald_admission::{Judge, Judgement, Refusal, Settled, Verdict};
 
 use crate::ledger::{How, Ledger};
 use crate::limits::{THREADS, TOGETHER, WINDOW_TOKENS, WINDOWS_AGAIN};
-use crate::service::{Service, opening, secret_of, time_of};
+use crate::scheme::Kind;
+use crate::service::{Service, opening, time_of};
 use crate::{AnyError, Journal};
 
 /// Races the tokens from somewhat before `first` on.
@@ -18,10 +19,10 @@ pub(crate) fn race(
     life: u32,
     first: u32,
     tokens: u32,
-    journal: Journal,
+    of: (Kind, Journal),
 ) -> Result<(), AnyError> {
     let first_window = (first / WINDOW_TOKENS).saturating_sub(WINDOWS_AGAIN);
-    let (service, _store) = Service::open(folder, journal, time_of(first_window * WINDOW_TOKENS))?;
+    let (service, _store) = Service::open(folder, of, time_of(first_window * WINDOW_TOKENS))?;
     let barrier = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
         let racers: Vec<_> = (0..THREADS)
@@ -109,7 +110,7 @@ impl Racer<'_> {
 
     fn redeem(&mut self, token: u32) -> Result<Settled, Option<Refusal>> {
         let (admission, now) = (&self.service.admission, time_of(token));
-        let (credential, number, body) = opening(admission, token, self.thread);
+        let (credential, number, body) = opening(self.service, token, self.thread);
         let redemption = match self.judge.judge(credential, Some(number), &body, now) {
             Judgement::Redeem(redemption) => redemption,
             Judgement::Verdict(Verdict::Refuse(refusal)) => return Err(Some(refusal)),
@@ -117,7 +118,10 @@ impl Racer<'_> {
             Judgement::Verdict(_) => return Err(None),
         };
         admission.reserve(&redemption, now).map_err(Some)?;
-        let secret = secret_of(&redemption.token().input);
+        let Some(secret) = self.service.scheme.redeem(&redemption) else {
+            admission.release(*redemption);
+            return Err(Some(Refusal::Proof));
+        };
         admission.settle(*redemption, &secret, Some(number), &body, now).map_err(Some)
     }
 }

@@ -9,6 +9,11 @@ pub(crate) const CAMPAIGN: Size = Size { tokens: 977 * WINDOW_TOKENS, kills: 100
 /// What the control runs.
 pub(crate) const CONTROL: Size = Size { tokens: 8 * WINDOW_TOKENS, kills: 3 };
 
+/// What every change runs with the real VOPRF, whose tokens cost some thousand times as much.
+pub(crate) const VOPRF_SAMPLE: Size = Size { tokens: WINDOW_TOKENS, kills: 3 };
+/// The same for acceptance. All tokens are of one epoch.
+pub(crate) const VOPRF_CAMPAIGN: Size = Size { tokens: 5 * WINDOW_TOKENS, kills: 20 };
+
 /// Threads that race.
 pub(crate) const THREADS: u32 = 8;
 /// Tokens that all threads are at before any goes on to others.

@@ -1,14 +1,16 @@
 //! Tokens are raced by threads in a process that is killed with -9 again and again. Whoever presents a token has a store
 //! of its own; a token is good for one of them, whatever happens, and somebody gets it.
 //!
-//! The books, the vault and what is done after a restart are the engine's; tokens are a toy's, since only whether they are
-//! valid would be the plugin's. What was accepted is written down by who was told, after it was told, in files that a kill
-//! leaves alone. Virtual clock; no assumption about speed.
+//! The books, the vault and what is done after a restart are the engine's; most tokens are a toy's, since only whether they
+//! are valid would be the plugin's; fewer are the real VOPRF's, behind its table, which all threads call at once. What was
+//! accepted is written down by who was told, after it was told, in files that a kill leaves alone. Virtual clock; no
+//! assumption about speed.
 #![allow(clippy::print_stdout, reason = "its report is its output")]
 
 mod child;
 mod ledger;
 mod limits;
+mod scheme;
 mod service;
 
 use std::path::Path;
@@ -17,7 +19,8 @@ use std::thread;
 use std::time::Duration;
 
 use ledger::{Sum, read_all};
-use limits::{CAMPAIGN, CONTROL, LIVES_SPARE, LOOK_MS, SAMPLE};
+use limits::{CAMPAIGN, CONTROL, LIVES_SPARE, LOOK_MS, SAMPLE, VOPRF_CAMPAIGN, VOPRF_SAMPLE};
+use scheme::Kind;
 
 pub(crate) type AnyError = Box<dyn std::error::Error>;
 
@@ -51,21 +54,23 @@ fn run() -> Result<bool, AnyError> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["child", folder, life, first, tokens, journal] => {
+        ["child", folder, life, first, tokens, kind, journal] => {
             let journal = if journal == "left" { Journal::Left } else { Journal::Kept };
-            child::race(Path::new(folder), life.parse()?, first.parse()?, tokens.parse()?, journal)?;
+            let kind = if kind == "voprf" { Kind::Voprf } else { Kind::Toy };
+            child::race(Path::new(folder), life.parse()?, first.parse()?, tokens.parse()?, (kind, journal))?;
             Ok(true)
         }
-        [] => judge(SAMPLE),
-        ["--campaign"] => judge(CAMPAIGN),
+        [] => Ok(judge(SAMPLE, Kind::Toy)? && judge(VOPRF_SAMPLE, Kind::Voprf)?),
+        ["--campaign"] => Ok(judge(CAMPAIGN, Kind::Toy)? && judge(VOPRF_CAMPAIGN, Kind::Voprf)?),
         _ => Err("it takes --campaign or nothing".into()),
     }
 }
 
-fn judge(size: Size) -> Result<bool, AnyError> {
-    let sum = race(size, Journal::Kept)?;
-    println!("spent tokens journaled: {sum}");
-    let control = race(CONTROL, Journal::Left)?;
+fn judge(size: Size, kind: Kind) -> Result<bool, AnyError> {
+    let sum = race(size, kind, Journal::Kept)?;
+    let name = if kind == Kind::Voprf { "VOPRF" } else { "toy" };
+    println!("{name}: spent tokens journaled: {sum}");
+    let control = race(if kind == Kind::Voprf { VOPRF_SAMPLE } else { CONTROL }, kind, Journal::Left)?;
     println!("control, not journaled: {control}");
     if control.double_spends == 0 {
         println!("FAIL: the control found no double spend, so nothing was proved");
@@ -78,8 +83,11 @@ fn judge(size: Size) -> Result<bool, AnyError> {
 }
 
 /// Lives and kills until every token is had.
-fn race(size: Size, journal: Journal) -> Result<Sum, AnyError> {
+fn race(size: Size, kind: Kind, journal: Journal) -> Result<Sum, AnyError> {
     let folder = tempfile::tempdir()?;
+    if kind == Kind::Voprf {
+        scheme::make(folder.path(), size.tokens, service::challenge_digest(kind)?)?;
+    }
     let (mut kills, mut spare) = (0, LIVES_SPARE);
     for life in 0.. {
         let known = read_all(folder.path(), size.tokens)?;
@@ -87,7 +95,7 @@ fn race(size: Size, journal: Journal) -> Result<Sum, AnyError> {
         if had == size.tokens || spare == 0 {
             return Ok(known.sum(size.tokens, kills));
         }
-        let process = start(folder.path(), life, known.first_missing(), size.tokens, journal)?;
+        let process = start(folder.path(), life, known.first_missing(), size.tokens, (kind, journal))?;
         // The kills are spread over the course, a little before or behind.
         let share = |kill: u32| u64::from(size.tokens) * u64::from(kill) / u64::from(size.kills + 1);
         let target = share(kills + 1) + u64::from(life.wrapping_mul(2_654_435_761) % 499);
@@ -106,10 +114,17 @@ fn race(size: Size, journal: Journal) -> Result<Sum, AnyError> {
     unreachable!("the loop ends by returning")
 }
 
-fn start(folder: &Path, life: u32, first: u32, tokens: u32, journal: Journal) -> Result<Child, AnyError> {
+fn start(
+    folder: &Path,
+    life: u32,
+    first: u32,
+    tokens: u32,
+    (kind, journal): (Kind, Journal),
+) -> Result<Child, AnyError> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("child").arg(folder);
     command.args([life, first, tokens].map(|number| number.to_string()));
+    command.arg(if kind == Kind::Voprf { "voprf" } else { "toy" });
     command.arg(if journal == Journal::Left { "left" } else { "kept" });
     Ok(command.spawn()?)
 }
