@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Requests per second over TLS: the program beside a bare reactor that answers a constant, by turns in one run, single
 # stores and batches; then beside what one would take instead, a Call Placement Service on Node and Redis, and Redis
-# alone, both without TLS.
+# alone, both without TLS. Where stores need tokens each carries the MAC of an admission session. wrk and h2load cannot make
+# those: herald-load sends them, made before the clock starts, and the same stores without one to the constant.
 #
 # Prints Markdown; what it is doing goes to standard error.
 # BENCH_ROUNDS: turns of each (3). BENCH_SECONDS: whole seconds of a turn (2).
@@ -25,6 +26,10 @@ connections=32
 pipelined=16
 h2_streams=16
 setex_pipelined=64
+# Stores that are authorised ahead, for each second of a turn, and those of a token: more than are sent.
+prepared_per_second=${BENCH_PREPARED:-400000}
+token_stores=256
+token_name=localhost
 # Batches under way are few, since each is large.
 batch_records=256
 batch_connections=4
@@ -39,6 +44,7 @@ node_given=2500
 
 cargo build --release --quiet -p herald -p herald-load
 cargo build --release --quiet -p herald-net --example constant
+cargo build --release --quiet -p herald-loadable --example rate_voprf
 for tool in wrk h2load taskset; do
     has "$tool" || fail "$tool is not installed (Debian: wrk, nghttp2-client, util-linux)"
 done
@@ -48,6 +54,8 @@ turn() {
     case $2 in
     h2-store) turn_h2 "$1" ;;
     batch-*) turn_batch "$1" "${2#batch-}" ;;
+    mac-http1) turn_mac "$1" http1 "$pipelined" ;;
+    mac-http2) turn_mac "$1" http2 "$h2_streams" ;;
     pipelined) turn_h1 "$1" store "$numbers" "$pipelined" ;;
     store) turn_h1 "$1" store "$numbers" 1 ;;
     prime) turn_h1 "$1" store "$known_numbers" 1 ;;
@@ -92,14 +100,38 @@ turn_batch() {
         { cat "$scratch/batch" >&2; fail "not every batch to $1 was stored"; }
 }
 
+# turn_mac NAME PROTOCOL DEPTH: stores with MACs; the constant has the same without. Counts no bytes. What getting tokens
+# and opening sessions took of the server's processor is not the turn's.
+turn_mac() {
+    local status=201 output=$scratch/mac process
+    local -a stores=(--operation store-admitted --signer "$scratch/signer" --token-name "$token_name"
+        --prepared $((seconds * prepared_per_second)))
+    [ "$1" = herald ] || status=200 stores=(--operation store)
+    : >"$output"
+    taskset -c "$load_core" "$load" "${url[$1]}" --ca "${ca[$1]}" --protocol "$2" "${stores[@]}" \
+        --connections "$connections" --depth "$3" --numbers "$numbers" --seconds "$seconds" --warmup 0 \
+        --seed "$RANDOM" >"$output" &
+    process=$!
+    while [ "$1" = herald ] && kill -0 "$process" 2>/dev/null && ! grep -q '^sessions_open' "$output"; do
+        sleep 0.01
+    done
+    ticks "$1" >"$scratch/ticks"
+    wait "$process" || fail "no figures of stores with MACs to $1"
+    awk -v seconds="$seconds" -v status="status_$status" '
+        { value[$1] = $2 }
+        /^status_/ && $1 != status { wrong = 1 }
+        END { if (wrong || value["failed"] != 0) exit 1; print value["arrived_per_s"] * seconds, seconds, 0 }' "$output" ||
+        { cat "$output" >&2; fail "not every store to $1 was answered with $status"; }
+}
+
 # measure KIND ROUND NAME: one line: kind, round, server, requests/s, share of a processor the server had, requests per
 # second of processor, bytes of an answer.
 measure() {
-    local kind=$1 round=$2 name=$3 before result
+    local kind=$1 round=$2 name=$3 result
     complain "http: $kind to $name, round $round of $rounds"
-    before=$(ticks "$name")
+    ticks "$name" >"$scratch/ticks"
     result=$(turn "$name" "$kind")
-    awk -v kind="$kind" -v round="$round" -v name="$name" -v ticks=$(($(ticks "$name") - before)) \
+    awk -v kind="$kind" -v round="$round" -v name="$name" -v ticks=$(($(ticks "$name") - $(<"$scratch/ticks"))) \
         -v hz="$(getconf CLK_TCK)" '{
             busy = ticks / hz
             print kind, round, name, $1 / $2, busy / $2, $1 / busy, $3 / $1
@@ -199,6 +231,48 @@ beside_the_constant() {
     record_ratio tls_h2_ratio h2-store
 }
 
+# mac_row TITLE KIND: the program with MACs beside the constant.
+mac_row() {
+    local name
+    printf '| %s |' "$1"
+    for name in herald constant; do
+        printf ' %.0f | %.0f %% |' "$(values "$2" "$name" 4 | median)" \
+            "$(values "$2" "$name" 5 | median | awk '{ print 100 * $1 }')"
+    done
+    printf ' %.2f | %.2f |\n' "$(ratios "$2" 4 | median)" "$(ratios "$2" 6 | median)"
+}
+
+with_macs() {
+    local kind round name
+    "$herald" keygen --out "$scratch/signer" --authority "$scratch/authority" --spc 1234 >"$scratch/keygen.out"
+    start constant "$constant" 1 0 "$scratch/constant.pem"
+    start herald "$herald" serve --dev --data "$scratch/admitting" --durability memory --memory "$memory" \
+        --retention "$retention" --reactors 1 --plugins "$target/release/examples/librate_voprf.so" \
+        --admission rate-voprf --token-name "$token_name" --token-roots "$scratch/authority/roots.pem" \
+        --token-classes "handset=4,gateway=$token_stores:1000000" --redemption-share 100
+    for kind in mac-http1 mac-http2; do
+        for ((round = 1; round <= rounds; round++)); do
+            for name in herald constant; do
+                measure "$kind" "$round" "$name"
+            done
+        done
+    done
+    stop constant
+    stop herald
+
+    echo
+    echo "### With an admission MAC in each store, $token_stores stores of a token, one reactor on one core"
+    echo
+    echo "By herald-load on both sides; the constant has the same stores without MACs."
+    echo
+    echo "| request | herald, req/s | its processor share | constant, req/s | its processor share | ratio | ratio per processor second |"
+    echo "|---|--:|--:|--:|--:|--:|--:|"
+    mac_row "POST of 640 bytes, HTTP/1.1, $pipelined pipelined" mac-http1
+    mac_row "POST of 640 bytes, HTTP/2, $h2_streams streams" mac-http2
+    record_ratio tls_h1_pipelined_mac_ratio mac-http1
+    record_ratio tls_h2_mac_ratio mac-http2
+}
+
 # have_peers: Node, Redis and its benchmark are here, installed if they can be.
 have_peers() {
     has node && has redis-server && has redis-benchmark && return
@@ -274,6 +348,7 @@ beside_others() {
 }
 
 beside_the_constant
+with_macs
 if have_peers; then
     beside_others
 elif strict; then

@@ -237,9 +237,6 @@ mod tests {
     use crate::comparison::ROWS;
     use crate::limits::THREADS_MAX;
 
-    /// Rows of targets that no section measures yet.
-    const WITHOUT_PRODUCER: [&str; 2] = ["tls_h1_pipelined_mac_ratio", "tls_h2_mac_ratio"];
-
     fn check(results: &str, what: &str, expected: &str) {
         let table = judge(results).expect("lines of five cells");
         let start = format!("| {what} | ");
@@ -281,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn each_judged_row_is_measured_or_known_not_to_be() {
+    fn each_judged_row_is_measured() {
         let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder of benches");
         let mut sources = String::new();
         collect_sources(benches, &mut sources);
@@ -293,9 +290,7 @@ mod tests {
             Row(row) | Half(row) => vec![row],
             Ratio(above, below) => vec![above, below],
         }) {
-            let is_known = WITHOUT_PRODUCER.contains(&row);
-            assert!(is_measured(row) || is_known, "nothing in benches/ measures {row:?}");
-            assert!(!is_measured(row) || !is_known, "{row:?} is measured: take it off WITHOUT_PRODUCER");
+            assert!(is_measured(row), "nothing in benches/ measures {row:?}");
         }
         // The controls: a row of nobody, and parts of rows.
         for row in ["no_such_row", "store_3t", "idle_hello", "expiry_rat"] {

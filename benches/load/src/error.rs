@@ -22,6 +22,8 @@ pub enum LoadError {
     Closed,
     /// The server did not keep to HTTP, or used more of it than this generator understands.
     Protocol(String),
+    /// No tokens can be had, or no session be opened with them.
+    Tokens(String),
     /// The system refuses something the generator needs.
     System(io::Error),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for LoadError {
             Self::Broken(source) => write!(f, "a connection broke: {source}"),
             Self::Closed => f.write_str("the server closed a connection in the middle of the run"),
             Self::Protocol(message) => write!(f, "not understood: {message}"),
+            Self::Tokens(why) => write!(f, "no tokens for the run: {why}"),
             Self::System(source) => write!(f, "the system refuses: {source}"),
         }
     }

@@ -40,7 +40,10 @@ enum Open {
 /// See [`LoadError`]; one connection that cannot be opened is one.
 pub fn hold(plan: &Plan, stage: Stage) -> Result<Held, LoadError> {
     plan.check()?;
-    let mut workload = Workload::new(plan, plan.seed);
+    if plan.tokens.is_some() {
+        return Err(LoadError::Option("connections are held without tokens".to_owned()));
+    }
+    let mut workload = Workload::new(plan, plan.seed, None);
     let open = |_| {
         if stage == Stage::Connected {
             let failed = |source| LoadError::Connect { target: plan.address.to_string(), source };
@@ -48,7 +51,7 @@ pub fn hold(plan: &Plan, stage: Stage) -> Result<Held, LoadError> {
         }
         let mut connection = Connection::open(plan)?;
         if stage == Stage::Answered {
-            workload.advance();
+            workload.advance(0)?;
             connection.ask(&workload, Instant::now());
             wait_for_answer(&mut connection)?;
         }

@@ -51,6 +51,11 @@ impl Http1 {
         out.push(b' ');
         out.extend_from_slice(workload.path().as_bytes());
         out.extend_from_slice(self.fields.as_bytes());
+        if let Some(value) = workload.authorization() {
+            out.extend_from_slice(b"authorization: ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
         let body = workload.body().map_or(&[][..], |(media_type, body)| {
             let lines = format!("content-type: {media_type}\r\ncontent-length: {}\r\n", body.len());
             out.extend_from_slice(lines.as_bytes());

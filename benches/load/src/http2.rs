@@ -125,6 +125,9 @@ impl Http2 {
             field(&mut block, &[0x0f, 0x10], media_type);
             field(&mut block, &[0x0f, 0x0d], &body.len().to_string());
         }
+        if let Some(value) = workload.authorization() {
+            field(&mut block, &[0x0f, 0x08], value);
+        }
         block
     }
 

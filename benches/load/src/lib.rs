@@ -12,6 +12,9 @@
 //!
 //! [`hold`] only opens connections and leaves them alone, to see what they cost.
 //!
+//! Where a service wants tokens, [`TokenSource`] says who has them: sessions are opened and stores authorised before the
+//! clock starts.
+//!
 //! HTTP is written by hand, as load generators do, so that one core of load can fill one core of server. What is
 //! asked for is told by [`Operation`]; of an answer its status is looked at, and of a batch's each result.
 
@@ -25,7 +28,9 @@ mod plan;
 mod report;
 mod results;
 mod schedule;
+mod session;
 mod tls;
+mod tokens;
 mod worker;
 mod workload;
 
@@ -34,5 +39,6 @@ pub use hold::{Held, Stage, hold};
 pub use plan::{Pace, Plan, Protocol};
 pub use report::Report;
 pub use tls::tls_client_config;
-pub use worker::run;
+pub use tokens::TokenSource;
+pub use worker::{Ready, prepare, run};
 pub use workload::Operation;

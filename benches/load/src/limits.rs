@@ -17,11 +17,19 @@ pub const BODY_BYTES_MAX: usize = 65_535;
 /// Placements in a batch: so many a server answers on HTTP/1.1 without being read meanwhile. More are refused.
 pub const RECORDS_MAX: usize = 3000;
 
+/// Stores of a run that are made ahead with their MACs: 20 bytes each, 80 MiB in all. More are refused.
+pub const PREPARED_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of a host's name and port: what one byte of length can say in HTTP/2. A longer one is refused.
 pub const HOST_BYTES_MAX: usize = 126;
 
 /// How long connecting, the TLS handshake included, may take. At the bound the run ends with an error.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request for tokens, or to open a session, may take: tokens are redeemed in turn, with a share of a core. At the
+/// bound the run ends with an error.
+pub const TOKEN_REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Threads that open sessions before a run: one waits for each token, and the service redeems those together that wait.
+pub(crate) const OPENERS: usize = 16;
 /// How long answers are waited for after the last request was due. What is missing then counts as unanswered,
 /// with the latency it had reached.
 pub const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,11 +3,13 @@
 
 use core::time::Duration;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use herald_load::{LoadError, Operation, Pace, Plan, Protocol, Stage, hold, run, tls_client_config};
+use herald_load::{
+    LoadError, Operation, Pace, Plan, Protocol, Stage, TokenSource, hold, prepare, tls_client_config,
+};
 
 /// Sends requests at a fixed rate, whatever the answers do, and tells the latency from when each was due.
 #[derive(Parser)]
@@ -56,6 +58,15 @@ struct Options {
     /// Where the draws begin.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// For store-admitted: whose tokens open the sessions, as `herald keygen` has made it; a service provider code is needed.
+    #[arg(long)]
+    signer: Option<PathBuf>,
+    /// For store-admitted: what the service calls itself.
+    #[arg(long, default_value = "localhost")]
+    token_name: String,
+    /// For store-admitted: stores that are authorised before the clock starts.
+    #[arg(long, default_value_t = 100_000)]
+    prepared: usize,
 }
 
 impl Options {
@@ -83,6 +94,22 @@ impl Options {
             body_bytes: self.body_bytes,
             records: self.records,
             seed: self.seed,
+            tokens: self.signer.as_ref().map(|folder| self.tokens(folder)).transpose()?,
+        })
+    }
+
+    fn tokens(&self, signer: &Path) -> Result<TokenSource, LoadError> {
+        let read = |name: &str| {
+            let path = signer.join(name);
+            let wrong = |error| LoadError::Option(format!("{}: {error}", path.display()));
+            std::fs::read_to_string(&path).map_err(wrong)
+        };
+        Ok(TokenSource {
+            chain_pem: read("signing.pem")?,
+            key_pem: read("signing.key")?,
+            roots_pem: self.roots()?,
+            name: self.token_name.clone(),
+            prepared: self.prepared,
         })
     }
 
@@ -105,7 +132,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = options.plan().and_then(|plan| match options.hold {
         Some(stage) => hold_until_input_ends(&plan, stage),
-        None => run(&plan).map(|report| print!("{report}")),
+        None => measure(&plan),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,6 +141,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn measure(plan: &Plan) -> Result<(), LoadError> {
+    let ready = prepare(plan)?;
+    if plan.tokens.is_some() {
+        // For whoever reads what the service has had of its processors from here on.
+        println!("sessions_open");
+    }
+    print!("{}", ready.run()?);
+    Ok(())
 }
 
 fn hold_until_input_ends(plan: &Plan, stage: Stage) -> Result<(), LoadError> {

@@ -9,9 +9,10 @@ use rustls::ClientConfig;
 
 use crate::error::LoadError;
 use crate::limits::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, DEPTH_MAX, HOST_BYTES_MAX, RATE_MAX, RECORDS_MAX, SECONDS_MAX,
-    THREADS_MAX,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, DEPTH_MAX, HOST_BYTES_MAX, PREPARED_MAX, RATE_MAX, RECORDS_MAX,
+    SECONDS_MAX, THREADS_MAX,
 };
+use crate::tokens::TokenSource;
 use crate::workload::Operation;
 
 /// Which version of HTTP is spoken.
@@ -68,6 +69,8 @@ pub struct Plan {
     pub records: usize,
     /// Where the draws begin.
     pub seed: u64,
+    /// Who has tokens for [`Operation::StoreAdmitted`].
+    pub tokens: Option<TokenSource>,
 }
 
 impl Plan {
@@ -87,9 +90,23 @@ impl Plan {
         within("numbers", self.numbers, 1, Operation::NUMBERS_MAX)?;
         within("seconds", self.duration.as_secs_f64(), f64::MIN_POSITIVE, SECONDS_MAX)?;
         within("warmup", self.warmup.as_secs_f64(), 0.0, SECONDS_MAX)?;
+        self.check_tokens()?;
         match self.pace {
             Pace::Open { rate_per_s } => within("rate", rate_per_s, 1, RATE_MAX),
             Pace::Closed => Ok(()),
+        }
+    }
+
+    fn check_tokens(&self) -> Result<(), LoadError> {
+        match (&self.tokens, self.operation == Operation::StoreAdmitted) {
+            (Some(tokens), true) => within("prepared", tokens.prepared, 1, PREPARED_MAX),
+            (None, false) => Ok(()),
+            (None, true) => {
+                Err(LoadError::Option("stores with tokens need a signer who has them".to_owned()))
+            }
+            (Some(_), false) => {
+                Err(LoadError::Option("a signer is of use for stores with tokens alone".to_owned()))
+            }
         }
     }
 }

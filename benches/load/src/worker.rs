@@ -14,6 +14,7 @@ use crate::limits::{EVENTS_MAX, LAST_ANSWERS_TIMEOUT};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::schedule::Schedule;
+use crate::tokens::open_sessions;
 use crate::workload::Workload;
 
 /// Runs `plan` and blocks until its last answer has arrived or is given up.
@@ -21,24 +22,62 @@ use crate::workload::Workload;
 /// # Errors
 /// See [`LoadError`]; a run that loses a connection has no figures.
 pub fn run(plan: &Plan) -> Result<Report, LoadError> {
+    prepare(plan)?.run()
+}
+
+/// A run that has all it needs and is not connected.
+pub struct Ready<'a> {
+    plan: &'a Plan,
+    workloads: Vec<Workload>,
+}
+
+/// Does what a run needs before it connects: where stores need tokens, it gets them, opens sessions and makes MACs, which takes
+/// seconds.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn prepare(plan: &Plan) -> Result<Ready<'_>, LoadError> {
     plan.check()?;
-    let mut shares: Vec<Vec<Connection>> = (0..plan.threads).map(|_| Vec::new()).collect();
-    for index in 0..plan.connections {
-        shares[index % plan.threads].push(Connection::open(plan)?);
-    }
-    let start = Instant::now();
-    let mut workers = Vec::new();
-    for (thread, connections) in shares.into_iter().enumerate() {
-        workers.push(Worker::new(plan, thread, connections, start).map_err(LoadError::System)?);
-    }
-    let mut report = Report::new(plan);
-    thread::scope(|scope| {
-        let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(|| worker.run())).collect();
-        for thread in threads {
-            report.add(&thread.join().expect("a worker returns its errors")?);
+    Ok(Ready { plan, workloads: workloads(plan)? })
+}
+
+impl Ready<'_> {
+    /// Connects, asks, and blocks until the last answer has arrived or is given up.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; a run that loses a connection has no figures.
+    pub fn run(self) -> Result<Report, LoadError> {
+        let Self { plan, workloads } = self;
+        let mut shares: Vec<Vec<Connection>> = (0..plan.threads).map(|_| Vec::new()).collect();
+        for index in 0..plan.connections {
+            shares[index % plan.threads].push(Connection::open(plan)?);
         }
-        Ok(report)
-    })
+        let start = Instant::now();
+        let mut workers = Vec::new();
+        for (thread, (connections, workload)) in shares.into_iter().zip(workloads).enumerate() {
+            workers.push(Worker::new(plan, thread, connections, workload, start).map_err(LoadError::System)?);
+        }
+        let mut report = Report::new(plan);
+        thread::scope(|scope| {
+            let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(|| worker.run())).collect();
+            for thread in threads {
+                report.add(&thread.join().expect("a worker returns its errors")?);
+            }
+            Ok(report)
+        })
+    }
+}
+
+/// The requests of each thread.
+fn workloads(plan: &Plan) -> Result<Vec<Workload>, LoadError> {
+    let mut sessions = plan.tokens.as_ref().map(|source| open_sessions(source, &plan.host)).transpose()?;
+    let workload = |thread: usize| {
+        let seed = plan.seed.wrapping_add(u64::try_from(thread).expect("a usize fits 64 bits") << 32);
+        let share =
+            sessions.as_mut().map(|left| left.split_off(left.len() - left.len() / (plan.threads - thread)));
+        Workload::new(plan, seed, share)
+    };
+    Ok((0..plan.threads).map(workload).collect())
 }
 
 /// One thread of a run.
@@ -58,12 +97,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(plan: &Plan, thread: usize, mut connections: Vec<Connection>, start: Instant) -> io::Result<Self> {
+    fn new(
+        plan: &Plan,
+        thread: usize,
+        mut connections: Vec<Connection>,
+        workload: Workload,
+        start: Instant,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (index, connection) in connections.iter_mut().enumerate() {
             connection.register(poll.registry(), Token(index))?;
         }
-        let seed = plan.seed.wrapping_add(u64::try_from(thread).expect("a usize fits 64 bits") << 32);
         let room: VecDeque<usize> = (0..plan.depth).flat_map(|_| 0..connections.len()).collect();
         let length = plan.warmup + plan.duration;
         Ok(Self {
@@ -72,7 +116,7 @@ impl Worker {
             room_max: room.len(),
             room,
             schedule: Schedule::new(start, length, plan.pace, (thread, plan.threads)),
-            workload: Workload::new(plan, seed),
+            workload,
             counts_from: start + plan.warmup,
             counts_until: start + length,
             report: Report::new(plan),
@@ -109,7 +153,7 @@ impl Worker {
         while let Some(due) = self.schedule.due(now) {
             let Some(index) = self.room.pop_front() else { break };
             self.schedule.advance();
-            self.workload.advance();
+            self.workload.advance(index)?;
             self.connections[index].ask(&self.workload, due);
             if asked.last() != Some(&index) {
                 asked.push(index);

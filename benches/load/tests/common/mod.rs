@@ -53,6 +53,7 @@ impl Target {
             body_bytes: SMALL,
             records: 64,
             seed: 1,
+            tokens: None,
         }
     }
 }
