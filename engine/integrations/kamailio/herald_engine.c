@@ -477,7 +477,8 @@ static void keep_certificates(void)
 	}
 }
 
-/* Opens and starts the engine. Without one every job is answered with HERALD_BAD_HANDLE: calls go on, unproven. */
+/* Opens and starts the engine. Without one every job is answered with HERALD_NULL_ARGUMENT, with one that does not start
+ * HERALD_WRONG_STATE: calls go on, unproven. */
 static void open_engine(void)
 {
 	struct herald_engine_options options = {.struct_size = sizeof(options)};
