@@ -102,7 +102,7 @@ for one in taken:
 PY
 )
 # switch SET ROLE FIRST [OPTION...]: starts a Kamailio with the example of this role; FIRST is the set's first port. With
-# onward=PORT the originating one sends its calls there instead of to the gateway.
+# onward=PORT the originating one sends its calls there instead of to the gateway, with attestation=TEXT it attests that.
 switch() {
     local role=$2 first=$3 folder=$work/$1/$2
     shift 3
@@ -110,6 +110,7 @@ switch() {
     mkdir -p "$folder"
     sed -e "s#/etc/herald#$work#g" -e "s#\"herald.so\"#\"$work/herald.so\"#" -e "s/:5060/:${ports[first]}/" \
         -e "s/:5070/:${onward:-${ports[first + 1]}}/" -e "s/:5080/:${ports[first + 2]}/" -e "s/:5090/:${ports[0]}/" \
+        -e "s/\"A\", \"PLACED\"/\"${attestation-A}\", \"PLACED\"/" \
         -e '/"ctl.so"/a loadmodule "kex.so"' "$modules/examples/$role.cfg" >"$folder/cfg"
     kamailio -DD -E -f "$folder/cfg" -P "$folder/pid" -m 256 -M 16 -Y "$folder" "$@" >"$folder/log" 2>&1 &
     processes+=($!)
@@ -155,6 +156,7 @@ alice = [f"120255501{index:02d}" for index in range(20)] * 20
 forger = [f"120255502{index:02d}" for index in range(20)] * 20
 write("genuine", [(alice[index], f"{('1222555', '1222556')[index % 2]}{index:04d}") for index in range(400)])
 write("of-one", [(alice[index], f"1222555{index:04d}") for index in range(400)])
+write("silent", [(alice[index], f"1222557{index + 3000:04d}") for index in range(5)])
 write("direct", [(alice[index], f"1222557{index + 2000:04d}") for index in range(20)])
 write("crowd", [(alice[index], f"1222557{index + 1000:04d}") for index in range(400)])
 write("busy", [(alice[index], f"1222555900{index}") for index in range(10)])
@@ -336,6 +338,12 @@ answers with originating
 phones caller direct "${ports[1]}" 20 20 accept direct || fail "a call without a gateway was not accepted: $(why direct)"
 [ "$(count 'accept identity=eyJ' direct)" = 20 ] || fail "a PASSporT that came in band is not in the call any more"
 say "switch: 20 PASSporTs that came in band all the way were accepted as they are"
+stop_switch with originating
+attestation=AB switch with originating 1
+answers with originating
+phones caller silent "${ports[1]}" 5 5 accept refused || fail "a call that cannot be placed got no answer: $(why refused)"
+expect originating refused 5
+[ "$(count refused refused)" = 5 ] || fail "a call with an attestation that there is not was placed"
 stop_switch with originating
 switch with originating 1
 answers with originating

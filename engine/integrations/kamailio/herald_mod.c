@@ -159,9 +159,18 @@ static int mod_init(void)
 static span keep(job *j, const str *value)
 {
 	span place = {j->len, (unsigned int)value->len};
+	if(value->len == 0)
+		return place;
 	memcpy(j->text + j->len, value->s, value->len);
 	j->len += value->len;
 	return place;
+}
+
+/* What a function answers whose call goes on without the engine. */
+static int refused(void)
+{
+	update_stat(hm_counts.refused, 1);
+	return -1;
 }
 
 /* A new job with room for `bytes` of text, or NULL. */
@@ -244,9 +253,7 @@ static int submit(sip_msg_t *msg, job *j, const str *route)
 
 not_taken:
 	shm_free(j);
-	if(has < 0)
-		update_stat(hm_counts.refused, 1);
-	return has;
+	return has < 0 ? refused() : has;
 }
 
 /* The values of parameters, in order. */
@@ -267,10 +274,14 @@ static int w_place(sip_msg_t *msg, char *orig, char *dest, char *attestation, ch
 	char *sources[] = {orig, dest, attestation, route};
 	str v[4];
 	job *j;
-	if(values(msg, sources, v, 4) < 0 || v[2].len != 1)
-		return -1;
+	if(values(msg, sources, v, 4) < 0)
+		return refused();
+	if(v[2].len != 1) {
+		LM_ERR("an attestation of %d bytes: write A, B or C\n", v[2].len);
+		return refused();
+	}
 	if((j = job_new(PLACE, (size_t)v[0].len + v[1].len)) == NULL)
-		return -1;
+		return refused();
 	j->orig = keep(j, &v[0]);
 	j->dest = keep(j, &v[1]);
 	j->attestation = v[2].s[0];
@@ -301,10 +312,10 @@ static int w_check(sip_msg_t *msg, char *orig, char *dest, char *route)
 	str v[3], call_id = {0, 0};
 	job *j;
 	if(values(msg, sources, v, 3) < 0)
-		return -1;
+		return refused();
 	if(parse_headers(msg, HDR_EOH_F, 0) < 0) {
 		LM_ERR("the request's header cannot be read\n");
-		return -1;
+		return refused();
 	}
 	if(msg->callid != NULL)
 		call_id = msg->callid->body;
@@ -312,7 +323,7 @@ static int w_check(sip_msg_t *msg, char *orig, char *dest, char *route)
 	for(field = msg->headers; field != NULL; field = field->next)
 		bytes += is_identity(field) ? (size_t)field->body.len : 0;
 	if((j = job_new(CHECK, bytes)) == NULL)
-		return -1;
+		return refused();
 	j->orig = keep(j, &v[0]);
 	j->dest = keep(j, &v[1]);
 	j->call_id = keep(j, &call_id);
@@ -330,7 +341,7 @@ static int submit_request(sip_msg_t *msg, job_kind kind, char *route)
 	str name, sip = {msg->buf, (int)msg->len};
 	job *j;
 	if(values(msg, &route, &name, 1) < 0 || (j = job_new(kind, (size_t)sip.len)) == NULL)
-		return -1;
+		return refused();
 	j->sip = keep(j, &sip);
 	return submit(msg, j, &name);
 }
