@@ -17,7 +17,10 @@
 
 use core::fmt;
 
-use crate::limits::{BATCH_RECORD_BYTES_MAX, BODY_BYTES_MAX, NUMBER_SIGNS_MAX};
+use crate::limits::{
+    BATCH_RECORD_BYTES_MAX, BODY_BUCKETS_BYTES, BODY_BYTES_MAX, ITEMS_PER_NUMBER_MAX, NUMBER_SIGNS_MAX,
+    RECORDS_PER_NUMBER_MAX,
+};
 use crate::number::TelephoneNumber;
 use crate::placement::{PlacementId, Refusal};
 use crate::service::{Item, Problem};
@@ -323,7 +326,8 @@ pub fn take_stored(input: &mut &[u8]) -> Result<Option<Stored>, NotABatch> {
 /// Takes the next result off the front of an answer from [`RETRIEVE_PATH`]; `None` if it has not arrived whole.
 ///
 /// # Errors
-/// [`NotABatch`] if the bytes are none.
+/// [`NotABatch`] if the bytes are none: also if they announce more than [`ITEMS_PER_NUMBER_MAX`] items, or a body that has
+/// none of [`BODY_BUCKETS_BYTES`].
 pub fn take_retrieved<'a>(input: &mut &'a [u8]) -> Result<Option<Retrieved<'a>>, NotABatch> {
     let Some((&code, mut rest)) = input.split_first() else { return Ok(None) };
     let outcome = Outcome::of(code).ok_or(NotABatch)?;
@@ -333,21 +337,29 @@ pub fn take_retrieved<'a>(input: &mut &'a [u8]) -> Result<Option<Retrieved<'a>>,
     }
     let Some((&count, after)) = rest.split_first_chunk() else { return Ok(None) };
     rest = after;
+    let count = usize::from(u16::from_be_bytes(count));
+    if count > ITEMS_PER_NUMBER_MAX {
+        return Err(NotABatch);
+    }
     let mut items = Vec::new();
-    for _ in 0..u16::from_be_bytes(count) {
-        let Some(item) = take_item(&mut rest) else { return Ok(None) };
+    for _ in 0..count {
+        let Some(item) = take_item(&mut rest)? else { return Ok(None) };
         items.push(item);
     }
     *input = rest;
     Ok(Some(Retrieved::Done(items)))
 }
 
-fn take_item<'a>(input: &mut &'a [u8]) -> Option<ItemRef<'a>> {
-    let (&id, rest) = input.split_first_chunk()?;
-    let (&body_bytes, rest) = rest.split_first_chunk()?;
-    let (body, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(body_bytes)))?;
+fn take_item<'a>(input: &mut &'a [u8]) -> Result<Option<ItemRef<'a>>, NotABatch> {
+    let Some((&id, rest)) = input.split_first_chunk() else { return Ok(None) };
+    let Some((&body_bytes, rest)) = rest.split_first_chunk() else { return Ok(None) };
+    let body_bytes = usize::from(u16::from_be_bytes(body_bytes));
+    if !BODY_BUCKETS_BYTES.contains(&body_bytes) {
+        return Err(NotABatch);
+    }
+    let Some((body, rest)) = rest.split_at_checked(body_bytes) else { return Ok(None) };
     *input = rest;
-    Some((PlacementId::from_bytes(id), body))
+    Ok(Some((PlacementId::from_bytes(id), body)))
 }
 
 pub(crate) fn put_stored(out: &mut Vec<u8>, id: PlacementId) {
@@ -390,5 +402,7 @@ pub fn stored_count(mut results: &[u8]) -> usize {
     count
 }
 
+// A client takes what a service shows of a full number, and as much again of cover.
+const _: () = assert!(2 * RECORDS_PER_NUMBER_MAX as usize <= ITEMS_PER_NUMBER_MAX);
 // The largest record that must be kept until the rest of it arrives.
 const _: () = assert!(BATCH_RECORD_BYTES_MAX == CREDENTIAL_BYTES + 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX);

@@ -65,6 +65,9 @@ pub const BATCH_RECORD_BYTES_MAX: usize =
     crate::batch::CREDENTIAL_BYTES + 3 + NUMBER_SIGNS_MAX + BODY_BYTES_MAX;
 /// Numbers of a batch that are looked up in one step at most. Cover makes each cost about 75 µs; others wait meanwhile.
 pub const BATCH_NUMBERS_PER_STEP: usize = 8;
+/// Items that a client takes for one number of a batch: more than [`RECORDS_PER_NUMBER_MAX`] and their cover, so that a
+/// service may have a larger bound. An answer that announces more is no batch.
+pub const ITEMS_PER_NUMBER_MAX: usize = 1024;
 /// Bytes of results at which a step of a batch ends. The result that reaches it goes beyond it, by what one number
 /// brings: [`RECORDS_PER_NUMBER_MAX`] bodies of each class and a few of cover, some 4 MiB.
 pub const BATCH_STEP_BYTES: usize = 16 * 1024;

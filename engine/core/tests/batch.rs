@@ -364,17 +364,71 @@ fn bytes_that_are_no_answer_are_told_from_an_answer_that_has_not_arrived() {
     assert_eq!(batch::take_stored(&mut &b"\x0c"[..]), Err(batch::NotABatch));
     assert_eq!(batch::take_retrieved(&mut &b"\xff"[..]), Err(batch::NotABatch));
     let mut whole = vec![0, 0, 2];
-    for body in [&b"one"[..], b""] {
-        whole.extend([9; 16]);
-        whole.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
-        whole.extend(body);
-    }
+    let bodies = [&[1; 640][..], &[2; 8192]];
+    bodies.iter().for_each(|body| put_item(&mut whole, body.len(), body));
     for cut in 0..whole.len() {
         assert_eq!(batch::take_retrieved(&mut &whole[..cut]), Ok(None), "cut at {cut}");
     }
     let id = PlacementId::from_bytes([9; 16]);
-    let expected = Retrieved::Done(vec![(id, b"one"), (id, b"")]);
+    let expected = Retrieved::Done(bodies.map(|body| (id, body)).to_vec());
     assert_eq!(batch::take_retrieved(&mut &whole[..]), Ok(Some(expected)));
+}
+
+/// An item that says it has a body of `bytes`.
+fn put_item(answer: &mut Vec<u8>, bytes: usize, body: &[u8]) {
+    answer.extend([9; 16]);
+    answer.extend(u16::try_from(bytes).unwrap().to_be_bytes());
+    answer.extend(body);
+}
+
+#[test]
+fn a_hostile_answer_is_refused_as_soon_as_it_announces_what_no_service_has() {
+    for (items, is_announced) in [(0, true), (257, true), (1024, true), (1025, false), (65_535, false)] {
+        let mut head = vec![0];
+        head.extend(u16::try_from(items).unwrap().to_be_bytes());
+        let taken = batch::take_retrieved(&mut &head[..]);
+        assert_eq!(taken.is_ok(), is_announced, "{items} items");
+        // What is announced is not there yet, but for nothing at all.
+        assert!(items == 0 || taken.is_err() || taken == Ok(None), "{items} items");
+    }
+    for bytes in 0..=u16::MAX.into() {
+        let mut answer = vec![0, 0, 1];
+        put_item(&mut answer, bytes, b"");
+        let taken = batch::take_retrieved(&mut &answer[..]);
+        let expected = if BODY_BUCKETS_BYTES.contains(&bytes) { Ok(None) } else { Err(batch::NotABatch) };
+        assert_eq!(taken, expected, "a body of {bytes} bytes");
+    }
+}
+
+#[test]
+fn whatever_is_changed_in_an_answer_what_is_taken_of_it_is_within_the_bounds() {
+    let mut rng = Rng::new(6);
+    let mut whole = vec![0, 0, 3];
+    for bytes in [640, 1024, 640] {
+        put_item(&mut whole, bytes, &vec![0; bytes]);
+    }
+    let mut taken_count = 0;
+    for _ in 0..20_000 {
+        let mut answer = whole.clone();
+        for _ in 0..=rng.below(3) {
+            // Mostly where lengths and counts are.
+            let head = [0, 1, 2, 19, 20, 677, 678, 1719, 1720];
+            let at = if rng.below(2) == 0 {
+                head[rng.index_below(head.len())]
+            } else {
+                rng.index_below(answer.len())
+            };
+            answer[at] = [0, 2, 3, 4, 8, 128, 255][rng.index_below(7)];
+        }
+        let mut rest = &answer[..];
+        if let Ok(Some(Retrieved::Done(items))) = batch::take_retrieved(&mut rest) {
+            let bytes: usize = items.iter().map(|(_, body)| 18 + body.len()).sum();
+            assert!(items.iter().all(|(_, body)| BODY_BUCKETS_BYTES.contains(&body.len())));
+            assert_eq!(answer.len() - rest.len(), 3 + bytes, "it took what it gave");
+            taken_count += 1;
+        }
+    }
+    assert!((1000..19_000).contains(&taken_count), "{taken_count} of 20000 were answers still");
 }
 
 #[test]

@@ -98,7 +98,8 @@ pub(crate) fn stored_batch(
         Some(Stored::Refused(outcome)) => Ok(Err(outcome)),
         None => Err(CpsError::Answer("fewer results than it was sent placements")),
     };
-    sent.iter().map(|sent| sent.map_or_else(|outcome| Ok(Err(outcome)), |()| result())).collect()
+    let results = sent.iter().map(|sent| sent.map_or_else(|outcome| Ok(Err(outcome)), |()| result()));
+    all_of(results.collect(), answer)
 }
 
 /// Whether a service refuses a batch of placements since each needs a token: it takes batches of another version alone.
@@ -140,7 +141,16 @@ pub(crate) fn retrieved_batch(response: &Response<Bytes>, count: usize) -> Resul
         Some(Retrieved::Refused(outcome)) => Ok(Err(outcome)),
         None => Err(CpsError::Answer("fewer results than it was asked for numbers")),
     };
-    (0..count).map(&mut result).collect()
+    let lists = (0..count).map(&mut result).collect();
+    all_of(lists, answer)
+}
+
+/// The results, if nothing is left behind them.
+fn all_of<T>(results: Result<T, CpsError>, rest: &[u8]) -> Result<T, CpsError> {
+    match rest {
+        [] => results,
+        _ => results.and(Err(CpsError::Answer("more results than it was asked for"))),
+    }
 }
 
 fn no_batch(_: NotABatch) -> CpsError {
@@ -390,6 +400,40 @@ mod tests {
         ] {
             let told = matches!(refused(status, kind), Err(CpsError::TokensWanted));
             assert_eq!(told, is_for_tokens, "{status} {kind}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_batch_has_a_result_for_each_record_and_nothing_else() {
+        let item =
+            |bytes: u16| [&[0, 0, 1][..], &[9; 16], &bytes.to_be_bytes(), &vec![7; bytes.into()]].concat();
+        let batch =
+            |parts: &[&[u8]]| Response::new(Bytes::from([&[batch::VERSION][..], &parts.concat()].concat()));
+        let (good, refused, stored) = (item(640), [Outcome::Unavailable.code()], [0; 17]);
+        let lists: [(&[&[u8]], bool); 9] = [
+            (&[&good, &refused], true),
+            (&[&refused, &good], true),
+            (&[&good], false),
+            (&[&good, &good, &refused], false),
+            (&[&good, &good[..600]], false),
+            (&[&good, &item(641)], false),
+            (&[&good, &[0, 255, 255]], false),
+            (&[&good, &[99]], false),
+            (&[&good, &good, &[0]], false),
+        ];
+        for (index, (parts, is_answer)) in lists.into_iter().enumerate() {
+            assert_eq!(retrieved_batch(&batch(parts), 2).is_ok(), is_answer, "list {index}");
+        }
+        let sent = vec![Ok(()), Err(Outcome::BodySize), Ok(())];
+        let results: [(&[&[u8]], bool); 5] = [
+            (&[&stored, &refused], true),
+            (&[&stored], false),
+            (&[&stored, &stored, &refused], false),
+            (&[&stored, &stored[..16]], false),
+            (&[&stored, &[99]], false),
+        ];
+        for (index, (parts, is_answer)) in results.into_iter().enumerate() {
+            assert_eq!(stored_batch(&batch(parts), &sent).is_ok(), is_answer, "results {index}");
         }
     }
 
