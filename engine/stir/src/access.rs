@@ -6,7 +6,6 @@
 //! for [`ACCESS_FRESHNESS_S`] and once.
 
 use core::fmt;
-use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,10 +14,11 @@ use ring::digest::{SHA256, digest};
 
 use crate::certificate::{CertificateChain, Coverage, TnAuthList, TnEntry, TrustStore};
 use crate::error::Fault;
-use crate::es256::{SIGNATURE_BYTES, SigningKey};
+use crate::es256::SigningKey;
 use crate::json::Json;
+use crate::jws::{Jws, Members, faults_of_jws};
 use crate::limits::{ACCESS_FRESHNESS_S, ACCESS_ID_BYTES_MAX, ACCESS_TOKEN_BYTES_MAX, AHEAD_DEFAULT_S};
-use crate::passport::{CertificateReference, Leniency};
+use crate::passport::CertificateReference;
 
 /// `typ` of a token's header. PASSporTs and key bundles have others, so none is taken for another (RFC 8725 §3.11).
 pub const TYPE: &str = "stir-access+jwt";
@@ -72,8 +72,7 @@ pub struct AccessToken {
     audience: String,
     iat_s: u64,
     chain: CertificateChain,
-    signing_input: String,
-    signature: [u8; SIGNATURE_BYTES],
+    jws: Jws,
 }
 
 impl AccessToken {
@@ -88,20 +87,13 @@ impl AccessToken {
         key: &SigningKey,
         random: &dyn Random,
     ) -> Result<String, AccessFault> {
-        let mut header = BTreeMap::from([
-            ("alg".to_owned(), Json::Text("ES256".into())),
-            ("typ".to_owned(), Json::Text(TYPE.into())),
-        ]);
-        certificate.write(&mut header);
         let iat_s = i64::try_from(now.as_millis() / 1000).map_err(|_| AccessFault::Member("iat"))?;
-        let payload = BTreeMap::from([
+        let payload = Members::from([
             ("aud".to_owned(), Json::Text(audience.into())),
             ("iat".to_owned(), Json::Integer(iat_s)),
             ("jti".to_owned(), Json::Text(URL_SAFE_NO_PAD.encode(&random.key()[..16]))),
         ]);
-        let input = format!("{}.{}", segment(header), segment(payload));
-        let signature = URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()));
-        let token = format!("{input}.{signature}");
+        let token = Jws::sign(TYPE, payload, certificate, key);
         Self::parse(token.as_bytes()).map(|_| token)
     }
 
@@ -113,24 +105,17 @@ impl AccessToken {
         if token.len() > ACCESS_TOKEN_BYTES_MAX {
             return Err(AccessFault::TooLong(token.len()));
         }
-        let token = core::str::from_utf8(token).map_err(|_| AccessFault::Form)?;
-        let (signing_input, signature) = token.rsplit_once('.').ok_or(AccessFault::Form)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(AccessFault::Form)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| AccessFault::Form)?;
-        let chain = read_header(&object(header)?)?;
-        let (audience, iat_s) = read_payload(&object(payload)?)?;
-        Ok(Self {
-            audience,
-            iat_s,
-            chain: CertificateChain::from_der(&chain)?,
-            signing_input: signing_input.to_owned(),
-            signature: signature.as_slice().try_into().map_err(|_| AccessFault::Signature)?,
-        })
+        let jws = Jws::parse(token, TYPE)?;
+        let CertificateReference::Inline(chain) = &jws.certificate else {
+            return Err(AccessFault::Member("x5c"));
+        };
+        let (audience, iat_s) = read_payload(&jws.payload)?;
+        Ok(Self { audience, iat_s, chain: CertificateChain::from_der(chain)?, jws })
     }
 
     /// What was signed: what a service remembers of a token that it took, for as long as it is fresh.
     pub fn signing_input(&self) -> &str {
-        &self.signing_input
+        self.jws.signing_input()
     }
 
     /// Until when it is fresh.
@@ -151,42 +136,10 @@ impl AccessToken {
         if self.iat_s > now_s.saturating_add(AHEAD_DEFAULT_S) || now > self.fresh_until() {
             return Err(AccessFault::Stale);
         }
-        if !self.chain.signer_key()?.is_signature(self.signing_input.as_bytes(), &self.signature) {
+        if !self.jws.is_signed_by(self.chain.signer_key()?) {
             return Err(AccessFault::Signature);
         }
         Ok(Holder::of_chain(&self.chain, trust, now)?)
-    }
-}
-
-type Members = BTreeMap<String, Json>;
-
-fn segment(members: Members) -> String {
-    let text = Json::Object(members).to_text().expect("only texts and whole numbers are put in");
-    URL_SAFE_NO_PAD.encode(text)
-}
-
-fn object(segment: &str) -> Result<Members, AccessFault> {
-    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| AccessFault::Form)?;
-    match Json::parse(&bytes) {
-        Ok(Json::Object(members)) => Ok(members),
-        _ => Err(AccessFault::Form),
-    }
-}
-
-fn read_header(header: &Members) -> Result<Vec<Vec<u8>>, AccessFault> {
-    let text = |name| header.get(name).and_then(Json::as_text);
-    if text("alg") != Some("ES256") {
-        return Err(AccessFault::Member("alg"));
-    }
-    if text("typ") != Some(TYPE) {
-        return Err(AccessFault::Member("typ"));
-    }
-    if header.contains_key("crit") {
-        return Err(AccessFault::Member("crit"));
-    }
-    match CertificateReference::read(header, &Leniency::STRICT)? {
-        CertificateReference::Inline(chain) => Ok(chain),
-        CertificateReference::Url(_) => Err(AccessFault::Member("x5c")),
     }
 }
 
@@ -221,11 +174,7 @@ pub enum AccessFault {
     Certificate(Fault),
 }
 
-impl From<Fault> for AccessFault {
-    fn from(fault: Fault) -> Self {
-        Self::Certificate(fault)
-    }
-}
+faults_of_jws!(AccessFault);
 
 impl fmt::Display for AccessFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

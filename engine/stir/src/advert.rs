@@ -14,7 +14,7 @@ use crate::certificate::{CertificateChain, TnEntry, TrustStore};
 use crate::error::Fault;
 use crate::es256::SigningKey;
 use crate::json::Json;
-use crate::jws::{Jws, JwsFault, Members};
+use crate::jws::{Jws, Members, faults_of_jws};
 use crate::limits::{ADVERT_BYTES_MAX, ADVERT_ENTRIES_MAX, ADVERT_LIFETIME_MAX_S, AHEAD_DEFAULT_S};
 use crate::passport::{CertificateReference, Leniency, check_url};
 
@@ -216,22 +216,7 @@ pub enum AdvertFault {
     Certificate(Fault),
 }
 
-impl From<Fault> for AdvertFault {
-    fn from(fault: Fault) -> Self {
-        Self::Certificate(fault)
-    }
-}
-
-impl From<JwsFault> for AdvertFault {
-    fn from(fault: JwsFault) -> Self {
-        match fault {
-            JwsFault::Form => Self::Form,
-            JwsFault::Member(name) => Self::Member(name),
-            JwsFault::Signature => Self::Signature,
-            JwsFault::Certificate(fault) => Self::Certificate(fault),
-        }
-    }
-}
+faults_of_jws!(AdvertFault);
 
 impl fmt::Display for AdvertFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

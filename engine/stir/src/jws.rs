@@ -36,6 +36,31 @@ pub(crate) enum JwsFault {
     Certificate(Fault),
 }
 
+/// Makes a [`JwsFault`] and a [`Fault`] of certificates into the fault of a document that is a JWS, which has variants of
+/// the same names.
+macro_rules! faults_of_jws {
+    ($fault:ident) => {
+        impl From<Fault> for $fault {
+            fn from(fault: Fault) -> Self {
+                Self::Certificate(fault)
+            }
+        }
+
+        impl From<crate::jws::JwsFault> for $fault {
+            fn from(fault: crate::jws::JwsFault) -> Self {
+                match fault {
+                    crate::jws::JwsFault::Form => Self::Form,
+                    crate::jws::JwsFault::Member(name) => Self::Member(name),
+                    crate::jws::JwsFault::Signature => Self::Signature,
+                    crate::jws::JwsFault::Certificate(fault) => Self::Certificate(fault),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use faults_of_jws;
+
 impl Jws {
     /// Reads one whose header says `typ`. O(bytes).
     pub(crate) fn parse(token: &[u8], typ: &str) -> Result<Self, JwsFault> {
@@ -71,8 +96,12 @@ impl Jws {
 
     /// Whether it was signed with `key`.
     pub(crate) fn is_signed_by(&self, key: &VerifyingKey) -> bool {
-        let input_bytes = self.token.rfind('.').unwrap_or(0);
-        key.is_signature(&self.token.as_bytes()[..input_bytes], &self.signature)
+        key.is_signature(self.signing_input().as_bytes(), &self.signature)
+    }
+
+    /// What was signed.
+    pub(crate) fn signing_input(&self) -> &str {
+        self.token.rsplit_once('.').map_or("", |(input, _)| input)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{KeyBundle, TYPE};
 use crate::certificate::{CertificateChain, TnAuthList, TnEntry, TrustStore};
 use crate::error::Fault;
 use crate::json::Json;
-use crate::jws::{Jws, JwsFault, Members};
+use crate::jws::{Jws, Members, faults_of_jws};
 use crate::limits::{
     AHEAD_DEFAULT_S, KEY_BUNDLE_BYTES_MAX, KEY_BUNDLE_CPS_MAX, KEY_BUNDLE_ENTRIES_MAX,
     KEY_BUNDLE_LIFETIME_MAX_S, RECIPIENT_KEYS_MAX,
@@ -271,22 +271,7 @@ pub enum BundleFault {
     Certificate(Fault),
 }
 
-impl From<Fault> for BundleFault {
-    fn from(fault: Fault) -> Self {
-        Self::Certificate(fault)
-    }
-}
-
-impl From<JwsFault> for BundleFault {
-    fn from(fault: JwsFault) -> Self {
-        match fault {
-            JwsFault::Form => Self::Form,
-            JwsFault::Member(name) => Self::Member(name),
-            JwsFault::Signature => Self::Signature,
-            JwsFault::Certificate(fault) => Self::Certificate(fault),
-        }
-    }
-}
+faults_of_jws!(BundleFault);
 
 impl fmt::Display for BundleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
