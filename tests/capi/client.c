@@ -79,6 +79,59 @@ static herald_status retrieve(herald_engine *engine)
     return status;
 }
 
+/* Whether `list` has an item of this id, with `body`. Frees the list. */
+static bool has_id(herald_items *list, const char *id)
+{
+    char found[HERALD_ID_CAPACITY];
+    uint8_t bytes[HERALD_BODY_CAPACITY];
+    size_t count = 0, length = 0;
+    bool is_there = false;
+    OK(herald_items_count(list, &count, NULL));
+    HOLDS(count >= 1);
+    for (size_t index = 0; index < count; index++) {
+        OK(herald_items_id(list, index, found, sizeof found, NULL, NULL));
+        if (strcmp(found, id) != 0)
+            continue;
+        HOLDS(!is_there);
+        is_there = true;
+        OK(herald_items_body(list, index, bytes, sizeof bytes, &length, NULL));
+        HOLDS(length == sizeof body && memcmp(bytes, body, sizeof body) == 0);
+    }
+    OK(herald_items_free(list));
+    return is_there;
+}
+
+/* Stores under a number that nobody else stores under, and sees that this very placement is there. */
+static void store_and_find(herald_engine *engine, const char *number)
+{
+    herald_items *list = NULL;
+    char id[HERALD_ID_CAPACITY] = "";
+    OK(herald_store(engine, TEXT(number), body, sizeof body, id, sizeof id, NULL));
+    OK(herald_retrieve(engine, TEXT(number), &list, NULL));
+    HOLDS(has_id(list, id));
+}
+
+/* What concerns folders comes first: no other test opens one. */
+static void a_wrong_configuration_touches_no_folder_and_leaves_those_of_children_alone(void)
+{
+    const char *const wrong[] = {"data", "data", "plugins", "/nowhere/at/all.so", NULL};
+    const char *const right[] = {"data", "data", "memory", "16MiB", NULL};
+    herald_engine *engine = NULL;
+    int status = 1;
+    pid_t child;
+    IS(open_with(wrong, &engine, NULL), HERALD_BAD_VALUE);
+    HOLDS(access("data", F_OK) != 0);
+    fflush(NULL);
+    if ((child = fork()) == 0) {
+        is_child = true;
+        OK(open_with(right, &engine, NULL));
+        OK(herald_engine_close(engine));
+        _exit(checks_failed != 0);
+    }
+    HOLDS(waitpid(child, &status, 0) == child && status == 0);
+    HOLDS(access("data", F_OK) == 0);
+}
+
 static void a_client_does_what_an_engine_does(void)
 {
     const char *const twice[] = {"service", SERVICE, "unix_socket", "other.sock", NULL};
@@ -88,9 +141,7 @@ static void a_client_does_what_an_engine_does(void)
     herald_items *lists[2] = {NULL, NULL};
     herald_engine *client = NULL;
     herald_error *error = NULL;
-    char text[HERALD_ID_CAPACITY], found[HERALD_ID_CAPACITY];
-    size_t count = 0;
-    bool is_there = false;
+    char text[HERALD_ID_CAPACITY];
     pid_t daemon = daemon_started();
 
     IS(herald_client_open(NULL, 0, NULL, &client, &error), HERALD_BAD_VALUE);
@@ -105,20 +156,13 @@ static void a_client_does_what_an_engine_does(void)
     IS(herald_engine_start_hosted(client, NULL), HERALD_BAD_VALUE);
     OK(herald_engine_start(client, NULL));
     IS(herald_engine_address(client, 0, text, sizeof text, NULL, NULL), HERALD_OUT_OF_RANGE);
-    OK(herald_store(client, NUMBER, body, sizeof body, text, sizeof text, NULL));
-    HOLDS(is_stored(client, body));
+    store_and_find(client, "12025550125");
     OK(herald_store_batch(client, placements, 2, stored, NULL));
     IS(stored[0].status, HERALD_OK);
     IS(stored[1].status, HERALD_BAD_SIZE);
     OK(herald_retrieve_batch(client, numbers, 2, lists, NULL));
-    OK(herald_items_count(lists[0], &count, NULL));
-    for (size_t index = 0; index < count; index++) {
-        OK(herald_items_id(lists[0], index, found, sizeof found, NULL, NULL));
-        is_there |= strcmp(found, stored[0].id) == 0;
-    }
-    HOLDS(is_there);
-    OK(herald_items_free(lists[0]));
-    OK(herald_items_free(lists[1]));
+    HOLDS(strlen(stored[0].id) == 32 && has_id(lists[0], stored[0].id));
+    HOLDS(!has_id(lists[1], stored[0].id));
     OK(herald_engine_close(client));
     IS(store(client), HERALD_CLOSED);
     end_daemon(daemon, SIGTERM);
@@ -135,8 +179,7 @@ static void a_daemon_that_is_killed_is_missed_at_once_and_found_when_it_is_back(
         IS(retrieve(client), HERALD_NETWORK);
         HOLDS(now_ms() - began < 4000);
         pid_t daemon = daemon_started();
-        OK(store(client));
-        HOLDS(is_stored(client, body));
+        store_and_find(client, "12025550123");
         end_daemon(daemon, SIGKILL);
     }
     OK(herald_engine_close(client));
@@ -146,6 +189,7 @@ static void a_daemon_that_hangs_costs_the_deadline_and_serves_when_it_goes_on(vo
 {
     pid_t daemon = daemon_started();
     herald_engine *client = client_started("200ms");
+    int64_t quickest = INT64_MAX;
     int status = 0;
     OK(store(client));
     /* Its threads stop one after the other. */
@@ -154,8 +198,11 @@ static void a_daemon_that_hangs_costs_the_deadline_and_serves_when_it_goes_on(vo
         int64_t began = now_ms();
         IS(round % 2 == 0 ? store(client) : retrieve(client), HERALD_TIMED_OUT);
         int64_t took = now_ms() - began;
-        HOLDS(took >= 200 && took < 10000);
+        HOLDS(took >= 200);
+        quickest = took < quickest ? took : quickest;
     }
+    /* It is not the deadline that a client has if none is set. A busy machine is given three tries. */
+    HOLDS(quickest < 2000);
     HOLDS(kill(daemon, SIGCONT) == 0);
     int64_t began = now_ms();
     while (store(client) != HERALD_OK && now_ms() - began < 20000)
@@ -166,6 +213,8 @@ static void a_daemon_that_hangs_costs_the_deadline_and_serves_when_it_goes_on(vo
 }
 
 static atomic_bool is_over;
+/* Stores of threads that keep engines busy. */
+static atomic_int stored_count;
 
 /* Keeps an engine and its locks busy. Handles and errors come and go. */
 static void *keep_busy(void *engine)
@@ -174,6 +223,7 @@ static void *keep_busy(void *engine)
         herald_error *error = NULL;
         herald_status status = store(engine);
         HOLDS(status == HERALD_OK || status == HERALD_FULL);
+        atomic_fetch_add(&stored_count, status == HERALD_OK);
         OK(retrieve(engine));
         IS(herald_store(engine, NUMBER, body, 1, NULL, 0, &error), HERALD_BAD_SIZE);
         OK(herald_error_free(error));
@@ -197,9 +247,10 @@ static void be_a_child(herald_engine *const *inherited, int index)
     }
     if (index % 2 == 0) {
         herald_engine *own = client_started("20s");
-        herald_status status = store(own);
-        HOLDS(status == HERALD_OK || status == HERALD_FULL);
-        OK(retrieve(own));
+        char number[16];
+        /* Its own, which is not full. */
+        snprintf(number, sizeof number, "1202556%04d", index % 10000);
+        store_and_find(own, number);
         if (index % 4 == 0)
             OK(herald_engine_close(own));
     }
@@ -233,29 +284,42 @@ static void children_forked_at_any_moment_are_told_and_have_clients_of_their_own
     atomic_store(&is_over, true);
     for (int index = 0; index < 4; index++)
         pthread_join(threads[index], NULL);
+    /* Each of the two engines takes as many as a number holds at least. */
+    HOLDS(atomic_load(&stored_count) > 256);
     OK(herald_engine_close(engines[0]));
     OK(herald_engine_close(engines[1]));
     end_daemon(daemon, SIGTERM);
 }
 
-/* Each child forks the next, and each has a client of its own while there are generations. Returns how deep it went. */
+/* Each child forks the next, and each has a client of its own while there are generations, which serves it. Returns how deep
+ * it went. */
 static int deeper(int depth)
 {
     herald_engine *own = NULL;
+    herald_status opened = herald_client_open(TEXT(SERVICE), NULL, &own, NULL);
     int status = 0;
     pid_t child;
-    if (herald_client_open(TEXT(SERVICE), NULL, &own, NULL) == HERALD_FORKED || depth == 20)
-        return depth;
-    if ((child = fork()) == 0)
+    if (opened != HERALD_OK || depth == 20) {
+        IS(opened, HERALD_FORKED);
+        return checks_failed == 0 ? depth : 99;
+    }
+    OK(herald_engine_start(own, NULL));
+    store_and_find(own, "12025550126");
+    fflush(NULL);
+    if ((child = fork()) == 0) {
+        is_child = true;
         _exit(deeper(depth + 1));
+    }
     waitpid(child, &status, 0);
     OK(herald_engine_close(own));
-    return WEXITSTATUS(status);
+    return checks_failed == 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 99;
 }
 
 static void forks_below_forks_are_served_seven_deep(void)
 {
+    pid_t daemon = daemon_started();
     HOLDS(deeper(0) == 8);
+    end_daemon(daemon, SIGTERM);
 }
 
 int main(int argc, char **argv)
@@ -264,6 +328,7 @@ int main(int argc, char **argv)
         return 2;
     program = argv[1];
     forks = argc > 2 ? atoi(argv[2]) : forks;
+    a_wrong_configuration_touches_no_folder_and_leaves_those_of_children_alone();
     a_client_does_what_an_engine_does();
     a_daemon_that_is_killed_is_missed_at_once_and_found_when_it_is_back();
     a_daemon_that_hangs_costs_the_deadline_and_serves_when_it_goes_on();

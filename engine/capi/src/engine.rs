@@ -99,19 +99,19 @@ pub extern "C" fn herald_engine_open(
 
 /// Opens an engine, or a client, as `config` says.
 pub(crate) fn open(config: Config, options: &EngineOptions) -> Result<*mut Engine, Failure> {
-    // A client with a folder is refused by the check of its configuration.
-    if config.data().is_some() && !config.is_client() {
-        claim_folders()?;
-        // Whoever waits for that in vain is a child of one that is at it, and was refused above.
-        boundary::construct_globals();
-    }
     keep_panics_quiet();
     let callback = Callback::new(options.report, options.finalizer, options.user);
     let reporter = Arc::new(Reporter::new(callback));
     let reports = reporter.clone();
     let environment = Environment::system(move |level, text| reports.report(level, text));
+    let prepared = herald_runtime::Engine::prepare(config, environment)?;
+    if prepared.folder().is_some() {
+        claim_folders()?;
+        // Whoever waits for that in vain is a child of one that is at it, and was refused above.
+        boundary::construct_globals();
+    }
     let opened = OpenEngine {
-        engine: boundary::with_signals_blocked(|| herald_runtime::Engine::open(config, environment))?,
+        engine: boundary::with_signals_blocked(|| prepared.open())?,
         reporter,
         subscriptions: Mutex::default(),
         supplier: OnceLock::new(),

@@ -37,8 +37,9 @@ use crate::plugins::PluginSet;
 use crate::services::{Calls, CheckOutcome, Helpers, PlaceOutcome, Services, not_configured};
 use crate::shared::{Shared, Stage};
 use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
-use opening::{Opened, Opening, check};
+use opening::{Opened, Opening};
 
+pub use check::Prepared;
 pub use hosted::Hosted;
 pub(crate) use parts::Parts;
 
@@ -111,16 +112,19 @@ struct Life {
 }
 
 impl Engine {
-    /// Opens an engine and recovers what the journal holds. Starts no thread and binds nothing.
+    /// Opens an engine and recovers what the journal holds. Starts no thread and binds nothing. A configuration that is
+    /// wrong touches no folder.
     ///
     /// # Errors
     /// [`EngineError`]: a contradictory configuration, a folder in use, a damaged journal, memory that is not to
     /// be had.
     pub fn open(config: Config, environment: Environment) -> Result<Self, EngineError> {
-        let config = if config.is_client() { config.for_client()? } else { config };
-        check(&config)?;
+        Self::prepare(config, environment)?.open()
+    }
+
+    fn open_prepared(prepared: Prepared) -> Result<Self, EngineError> {
+        let Prepared { config, environment, services, key_roots } = prepared;
         let Environment { clock, random, report } = environment;
-        let services = Services::read(&config.services, config.suite, random.clone())?;
         let opening = Opening::all(&config, &*report)?;
         let last_clocks = opening.iter().map(Opening::last_clock).collect::<Result<Vec<_>, _>>()?;
         let clock = clock(last_clocks.into_iter().max().unwrap_or_default());
@@ -139,7 +143,7 @@ impl Engine {
         let mut stacks = stacks.into_iter();
         let calls = stacks.next().expect("calls are kept");
         let shared = Shared::new((calls, stacks.next()), clock, random, config.durability, config.suite);
-        let keys = Arc::new(KeyShelf::open(&config, &report, wall_clock())?);
+        let keys = Arc::new(KeyShelf::open(&config, key_roots, &report, wall_clock())?);
         let shared = Arc::new(shared);
         Ok(Self {
             keys,

@@ -43,9 +43,13 @@ pub(crate) struct KeyShelf {
 }
 
 impl KeyShelf {
-    /// The shelf that `config` describes, with what its folder holds at `now` on the wall clock.
-    pub(crate) fn open(config: &Config, report: &Report, now: Timestamp) -> Result<Self, EngineError> {
-        let trust = Self::read_trust(config)?;
+    /// The shelf that `config` describes, for bundles under `trust`, with what its folder holds at `now` on the wall clock.
+    pub(crate) fn open(
+        config: &Config,
+        trust: Option<TrustStore>,
+        report: &Report,
+        now: Timestamp,
+    ) -> Result<Self, EngineError> {
         let shelf = Self {
             trust: RwLock::new(trust.map(Arc::new)),
             suite: config.suite,

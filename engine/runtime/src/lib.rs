@@ -38,7 +38,7 @@ pub use clock::{SystemClock, wall_clock};
 pub use config::{Config, ConfigError, LogFormat, PROPERTIES, Property, parse_duration, property};
 pub use cps::{CpsError, RetrievedItem};
 pub use discovery::SourceCounters;
-pub use engine::{Engine, Environment, Hosted, Level, Report};
+pub use engine::{Engine, Environment, Hosted, Level, Prepared, Report};
 pub use error::{EngineError, EngineErrorKind};
 pub use fetch::{AllowedHost, BadAllowedHost, FetchCounters, FetchPolicy, Fetcher, Supplier, Supply};
 pub use herald_core as core;

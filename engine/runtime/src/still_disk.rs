@@ -195,7 +195,7 @@ fn a_lane_does_other_calls_while_one_waits_for_the_disk() {
 
 fn door(shared: &Arc<Shared>) -> Door {
     let report: Report = Arc::new(|_, _| {});
-    let keys = Arc::new(KeyShelf::open(&Config::default(), &report, wall_clock()).expect("a shelf"));
+    let keys = Arc::new(KeyShelf::open(&Config::default(), None, &report, wall_clock()).expect("a shelf"));
     Door::new(shared.clone(), keys, shared.open_session().expect("a session"), None)
 }
 

@@ -101,6 +101,31 @@ fn wrong_uses_are_told_apart() {
     first.stop().unwrap();
 }
 
+#[test]
+fn a_wrong_configuration_makes_no_folder_and_a_right_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let nowhere = folder.path().join("nowhere").to_str().unwrap().to_owned();
+    for (name, words) in [
+        ("plugins", "nowhere"),
+        ("plugin_settings", "nowhere"),
+        ("key_roots", "nowhere"),
+        ("roots", "nowhere"),
+        ("listen", "tls_certificate"),
+    ] {
+        let mut config = on_disk(&data, "synced");
+        config.set(name, if name == "listen" { "127.0.0.1:0" } else { &nowhere }).unwrap();
+        let refused = open(config).map(drop).unwrap_err();
+        assert!(
+            refused.kind() == EngineErrorKind::Argument && refused.to_string().contains(words),
+            "{name}: {refused}"
+        );
+        assert!(!data.exists(), "{name}");
+    }
+    drop(open(on_disk(&data, "synced")).unwrap());
+    assert!(data.exists());
+}
+
 struct FixedClock(Timestamp);
 
 impl Clock for FixedClock {
