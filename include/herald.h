@@ -287,9 +287,10 @@ typedef struct herald_arrived {
 /**
  * Hears of one placement, once retrievals can find it; with durability synced that is before it is acknowledged.
  *
- * It runs on a thread of the engine, or in herald_engine_turn on the loop thread if herald_engine_start_hosted was
- * called, and in herald_engine_stop and herald_engine_close, which tell what waits; of one subscription one at a time,
- * in order. So it must not take a lock that a thread holds while it stops or closes the engine. It may block: up to
+ * It runs on a thread of the engine, or in herald_engine_turn and herald_engine_drain on the loop thread if
+ * herald_engine_start_hosted was called, and in herald_engine_stop and herald_engine_close, which tell what waits; of one
+ * subscription one at a time, in order. So it must not take a lock that a thread holds while it drains, stops or closes the
+ * engine. It may block: up to
  * queue_len placements wait for it, and then the oldest makes room. The other rules of herald_placed_fn hold.
  */
 typedef void (*herald_arrived_fn)(const struct herald_arrived *arrived, void *user);
@@ -944,8 +945,9 @@ herald_status herald_engine_reload(struct herald_engine *engine,
  * [any thread; loop thread if herald_engine_start_hosted was called] Ends the listeners, and goes on serving the calls
  * below. Since 0.1.
  *
- * No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have. A second
- * drain does nothing.
+ * No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have: it returns
+ * when nothing of the network is left. With a loop thread the loop is held up as long; subscribers hear meanwhile, and later
+ * in turns as before. A second drain does nothing.
  */
 herald_status herald_engine_drain(struct herald_engine *engine,
                                   uint32_t grace_ms,

@@ -253,8 +253,9 @@ pub extern "C" fn herald_engine_reload(engine: *mut Engine, error: *mut *mut Err
 /// [any thread; loop thread if herald_engine_start_hosted was called] Ends the listeners, and goes on serving the calls
 /// below. Since 0.1.
 ///
-/// No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have. A second
-/// drain does nothing.
+/// No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have: it returns
+/// when nothing of the network is left. With a loop thread the loop is held up as long; subscribers hear meanwhile, and later
+/// in turns as before. A second drain does nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error: *mut *mut Error) -> Status {
     call(error, |_| {

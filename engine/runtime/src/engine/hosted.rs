@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald_net::{Address, Reactor};
+use herald_net::{Address, Reactor, TurnReport};
 
 use crate::door::Door;
 use crate::error::EngineError;
@@ -35,13 +35,18 @@ impl Hosted {
     /// # Errors
     /// [`EngineErrorKind::Network`](crate::EngineErrorKind::Network) if polling fails; the listeners are then of no further use.
     pub fn turn(&mut self, patience: Duration) -> Result<(), EngineError> {
-        self.reactor.turn(Some(patience))?;
-        self.watches.tell();
-        Ok(())
+        self.turn_once(patience).map(drop)
     }
 
-    /// Stops accepting, serves requests under way for up to `grace`, then closes what is left. Blocks for at
-    /// most `grace` and a turn. Afterwards nothing listens any more.
+    fn turn_once(&mut self, patience: Duration) -> Result<TurnReport, EngineError> {
+        let report = self.reactor.turn(Some(patience))?;
+        self.watches.tell();
+        Ok(report)
+    }
+
+    /// Stops accepting, serves requests under way for up to `grace`, then closes what is left. Blocks until that is done,
+    /// for at most `grace` and a turn; subscribers are told meanwhile. Afterwards nothing listens any more, and
+    /// turns are for subscribers alone.
     ///
     /// # Errors
     /// [`EngineErrorKind::Network`](crate::EngineErrorKind::Network) if polling fails.
@@ -50,7 +55,7 @@ impl Hosted {
         self.reactor.handle().begin_drain(grace);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if self.reactor.turn(Some(left.min(DRAIN_TURN)))?.is_drained {
+            if self.turn_once(left.min(DRAIN_TURN))?.is_drained {
                 return Ok(());
             }
         }
