@@ -410,6 +410,15 @@ pub const PROPERTIES: &[Property] = &[
         set: |config, value| set_paths(&mut config.services.crls, value),
     },
     Property {
+        name: "crl_signers",
+        option: "crl-signers",
+        form: "PATH",
+        default: "none",
+        meaning: "certificates of those who may sign revocation lists about others' certificates, PEM: a country's policy \
+                  administrator",
+        set: |config, value| set_path(&mut config.services.crl_signers, value),
+    },
+    Property {
         name: "policy",
         option: "policy",
         form: "NAME=VALUE[,NAME=VALUE...]",

@@ -459,6 +459,9 @@ fn trust(roots: &Path, settings: &ServiceSettings) -> Result<TrustStore, EngineE
     for path in &settings.crls {
         trust = trust.with_crls_pem(&read_pem(path)?).map_err(|error| wrong(path, error))?;
     }
+    if let Some(path) = &settings.crl_signers {
+        trust = trust.with_list_signers_pem(&read_pem(path)?).map_err(|error| wrong(path, error))?;
+    }
     Ok(trust)
 }
 

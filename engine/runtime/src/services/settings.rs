@@ -27,6 +27,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) sealing_keys: Vec<PathBuf>,
     pub(crate) roots: Option<PathBuf>,
     pub(crate) crls: Vec<PathBuf>,
+    pub(crate) crl_signers: Option<PathBuf>,
     pub(crate) policy: Vec<(String, String)>,
     pub(crate) directory: Option<PathBuf>,
     /// Names of sources, in order.
@@ -62,6 +63,7 @@ impl Default for ServiceSettings {
             sealing_keys: Vec::new(),
             roots: None,
             crls: Vec::new(),
+            crl_signers: None,
             policy: Vec::new(),
             directory: None,
             discovery: None,
