@@ -3,12 +3,8 @@
 
 #![expect(unsafe_code, reason = "no_mangle counts as unsafe; tests/tidy allows no other here")]
 
-use herald_runtime::CallLost;
-use herald_runtime::checked_json;
-use herald_runtime::stir::services::{
-    DeliveryFault, FetchedValues, GatewayCall, GatewayFailure, GatewayFault, GatewayFetchRequest,
-    GatewayPlaced, GatewayService, GatewayStoreRequest, Judging,
-};
+use herald_runtime::stir::services::{DeliveryFault, GatewayFault, Judging};
+use herald_runtime::{GatewayFetchOutcome, GatewayStoreOutcome, checked_json};
 
 use crate::boundary::{
     Call, Completion, Engine, Error, GatewayFetchOptions, GatewayStoreOptions, Scope, Text,
@@ -89,13 +85,10 @@ pub extern "C" fn herald_gateway_store(
             len => Some(called_number(scope, options.divert_to.data, len)?),
         };
         let told = move |outcome| tell_stored(completion, outcome);
+        let sip = request(scope, options.sip)?;
         hand_over(scope, started, || {
             with(engine, |open| {
-                let gateway = open.engine.gateway(judging)?;
-                let call = read(scope, options.sip, &gateway)?;
-                let deadline_ms = deadline_or(options.deadline_ms, open.engine.deadlines_ms()?.0);
-                let request = GatewayStoreRequest { call, divert_to, deadline_ms };
-                Ok(open.engine.submit(gateway.store(request), told)?)
+                Ok(open.engine.gateway_store(sip, divert_to, judging, options.deadline_ms.into(), told)?)
             })
         })
     })
@@ -116,30 +109,18 @@ pub extern "C" fn herald_gateway_fetch(
         let options = scope.options(options)?;
         let completion = Completion::new(options.done, options.user)?;
         let told = move |outcome| tell_fetched(completion, outcome);
+        let sip = request(scope, options.sip)?;
         hand_over(scope, started, || {
-            with(engine, |open| {
-                let gateway = open.engine.gateway(Judging::Here)?;
-                let call = read(scope, options.sip, &gateway)?;
-                let deadline_ms = deadline_or(options.deadline_ms, open.engine.deadlines_ms()?.1);
-                Ok(open.engine.submit(gateway.fetch(GatewayFetchRequest { call, deadline_ms }), told)?)
-            })
+            with(engine, |open| Ok(open.engine.gateway_fetch(sip, options.deadline_ms.into(), told)?))
         })
     })
 }
 
-fn deadline_or(given_ms: u32, configured_ms: u64) -> u64 {
-    if given_ms == 0 { configured_ms } else { given_ms.into() }
+fn request(scope: &Scope, sip: Text) -> Result<&[u8], Failure> {
+    scope.bytes(sip.data.cast(), sip.len, SIP_BYTES_MAX, "sip")
 }
 
-fn read(scope: &Scope, sip: Text, gateway: &GatewayService) -> Result<GatewayCall, Failure> {
-    let bytes = scope.bytes(sip.data.cast(), sip.len, SIP_BYTES_MAX, "sip")?;
-    let call = GatewayCall::from_sip(bytes, &gateway.verification.policy.sip);
-    call.map_err(|fault| Failure::new(Status::BadValue, fault.to_string()))
-}
-
-type StoreOutcome = Result<Result<GatewayPlaced, GatewayFailure>, CallLost>;
-
-fn tell_stored(completion: Completion<GatewayStored>, outcome: StoreOutcome) {
+fn tell_stored(completion: Completion<GatewayStored>, outcome: GatewayStoreOutcome) {
     let (status, message, sip_code) = match &outcome {
         Ok(Ok(_)) => (Status::Ok, String::new(), 0),
         Ok(Err(failure)) => (store_status(&failure.cause), failure.to_string(), sip_code(&failure.cause)),
@@ -166,7 +147,7 @@ fn tell_stored(completion: Completion<GatewayStored>, outcome: StoreOutcome) {
     inside_callback(|| completion.tell(&stored));
 }
 
-fn tell_fetched(completion: Completion<GatewayFetched>, outcome: Result<FetchedValues, CallLost>) {
+fn tell_fetched(completion: Completion<GatewayFetched>, outcome: GatewayFetchOutcome) {
     let status = match &outcome {
         Ok(fetched) => fetched.checked.lookup.as_ref().map_or_else(lookup_status, |()| Status::Ok),
         Err(_) => Status::Panic,

@@ -20,7 +20,7 @@ use herald_net::{
 };
 use herald_stir::SystemRandom;
 use herald_stir::bundle::{Area, Listing};
-use herald_stir::services::{CheckRequest, GatewayService, Judging, Machine, PlaceRequest};
+use herald_stir::services::{CheckRequest, Judging, PlaceRequest};
 use parking_lot::Mutex;
 
 use crate::admission::Admitting;
@@ -34,9 +34,12 @@ use crate::files::read_pem;
 use crate::keys::{KeyShelf, Source};
 use crate::limits::{REACTORS_MAX, READERS_MIN};
 use crate::plugins::PluginSet;
-use crate::services::{Calls, CheckOutcome, Helpers, PlaceOutcome, Services, not_configured};
+use crate::services::{
+    Calls, CheckOutcome, GatewayFetchOutcome, GatewayStoreOutcome, Helpers, PlaceOutcome, Services,
+    not_configured,
+};
 use crate::shared::{Shared, Stage};
-use crate::worker::{CallHandle, CallLost, Host, Worker, WorkerConfig};
+use crate::worker::{CallHandle, Host, Worker, WorkerConfig};
 use opening::{Opened, Opening};
 
 pub use check::Prepared;
@@ -376,14 +379,10 @@ impl Engine {
     /// [`EngineErrorKind::Busy`] if too many calls are under way. `completion` is then dropped untold.
     pub fn place(
         &self,
-        mut request: PlaceRequest,
+        request: PlaceRequest,
         completion: impl FnOnce(PlaceOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        let calls = self.calls()?;
-        if request.deadline_ms == 0 {
-            request.deadline_ms = calls.place_deadline_ms;
-        }
-        calls.place(request, completion)
+        self.calls()?.place(request, completion)
     }
 
     /// Checks a call (RFC 8816 §8.2) and returns at once; as [`place`](Self::place).
@@ -392,45 +391,40 @@ impl Engine {
     /// As [`place`](Self::place), if no roots are configured.
     pub fn check(
         &self,
-        mut request: CheckRequest,
+        request: CheckRequest,
         completion: impl FnOnce(CheckOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        let calls = self.calls()?;
-        if request.deadline_ms == 0 {
-            request.deadline_ms = calls.check_deadline_ms;
-        }
-        calls.check(request, completion)
+        self.calls()?.check(request, completion)
     }
 
-    /// The gateway placement service (RFC 8816 §8.3) over the configured keys, roots and directory. Its machines are
-    /// for [`submit`](Self::submit).
+    /// Places the PASSporTs of the SIP request `sip` before the call leaves SIP (RFC 8816 §8.3), and the call goes to
+    /// `divert_to` if it is diverted; as [`place`](Self::place).
     ///
     /// # Errors
-    /// [`EngineErrorKind::State`] before the start, and if no roots are configured.
-    pub fn gateway(&self, judging: Judging) -> Result<Arc<GatewayService>, EngineError> {
-        self.calls()?.gateway(judging)
-    }
-
-    /// How long placing and checking may take where a call does not say, in milliseconds: the properties
-    /// place_deadline and check_deadline.
-    ///
-    /// # Errors
-    /// [`EngineErrorKind::State`] before the start, and if no service is configured.
-    pub fn deadlines_ms(&self) -> Result<(u64, u64), EngineError> {
-        let calls = self.calls()?;
-        Ok((calls.place_deadline_ms, calls.check_deadline_ms))
-    }
-
-    /// Runs any machine on the engine's worker; as [`place`](Self::place).
-    ///
-    /// # Errors
-    /// As [`place`](Self::place).
-    pub fn submit<M: Machine + 'static>(
+    /// As [`place`](Self::place), if no roots are configured; [`EngineErrorKind::Argument`] if `sip` cannot be read.
+    pub fn gateway_store(
         &self,
-        machine: M,
-        completion: impl FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
+        sip: &[u8],
+        divert_to: Option<TelephoneNumber>,
+        judging: Judging,
+        deadline_ms: u64,
+        completion: impl FnOnce(GatewayStoreOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        self.calls()?.worker.submit(machine, completion)
+        self.calls()?.gateway_store(sip, divert_to, judging, deadline_ms, completion)
+    }
+
+    /// Finds the Identity header field values for the SIP request `sip` of a call that comes into SIP (RFC 8816 §8.3); as
+    /// [`check`](Self::check).
+    ///
+    /// # Errors
+    /// As [`gateway_store`](Self::gateway_store).
+    pub fn gateway_fetch(
+        &self,
+        sip: &[u8],
+        deadline_ms: u64,
+        completion: impl FnOnce(GatewayFetchOutcome) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        self.calls()?.gateway_fetch(sip, deadline_ms, completion)
     }
 
     /// Keeps a certificate chain, PEM, as what `url` serves, so that it need not be fetched for `fresh`. Any thread.

@@ -47,7 +47,10 @@ pub use herald_plugin_abi as plugin_abi;
 pub use herald_stir as stir;
 pub use herald_stir::SystemRandom;
 pub use plugins::{CheckedPlugin, PluginState, PluginStatus, PluginTrial, check_plugin, list_plugins};
-pub use services::{CheckOutcome, LookupOutcome, PlaceOutcome, checked_json, looked_up_json, verdict_json};
+pub use services::{
+    CheckOutcome, GatewayFetchOutcome, GatewayStoreOutcome, LookupOutcome, PlaceOutcome, checked_json,
+    looked_up_json, verdict_json,
+};
 pub use stats::{StatFamily, StatKind, StatSample, Stats};
 pub use watch::{Arrival, Subscription, Watched};
 pub use worker::{CallHandle, CallLost, NamedCps, Worker, WorkerConfig};

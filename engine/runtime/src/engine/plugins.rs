@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use herald_plugin_abi::LinkedEntry;
-use herald_stir::services::{LookupRequest, Side};
+use herald_stir::services::LookupRequest;
 use herald_stir::{CertificateReference, SigningKey};
 
 use parking_lot::Mutex;
@@ -25,17 +25,10 @@ impl Engine {
     /// As [`place`](Self::place), if neither signer, roots nor discovery are configured.
     pub fn look_up(
         &self,
-        mut request: LookupRequest,
+        request: LookupRequest,
         completion: impl FnOnce(LookupOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        let calls = self.calls()?;
-        if request.deadline_ms == 0 {
-            request.deadline_ms = match request.side {
-                Side::Calling => calls.place_deadline_ms,
-                Side::Called => calls.check_deadline_ms,
-            };
-        }
-        calls.look_up(request, completion)
+        self.calls()?.look_up(request, completion)
     }
 
     /// What the sources of services that were loaded were asked so far, each by its name. Any thread.

@@ -11,12 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_core::Random;
+use herald_core::{Random, TelephoneNumber};
 use herald_stir::bundle::{BundleDiscovery, BundleKeeper, DirectoryBounds};
 use herald_stir::services::{
     AuthenticationService, CheckRequest, Checked, CoverPlan, CpsSources, CpsUri, Credential, Destination,
-    Directory, Discoveries, Fetched, GatewayService, Judging, LookedUp, LookupRequest, PlaceFailure,
-    PlaceRequest, Placed, Renewal, Selector, VerificationService, Witness,
+    Directory, Discoveries, Fetched, FetchedValues, GatewayCall, GatewayFailure, GatewayFetchRequest,
+    GatewayPlaced, GatewayService, GatewayStoreRequest, Judging, LookedUp, LookupRequest, Machine,
+    PlaceFailure, PlaceRequest, Placed, Renewal, Selector, Side, VerificationService, Witness,
 };
 use herald_stir::{
     CertificateChain, CertificateReference, ChainCache, ReplayMemory, SealingKey, SigningKey, Suite,
@@ -45,6 +46,10 @@ pub(crate) use settings::{ServiceSettings, set_paths};
 pub type PlaceOutcome = Result<Result<Placed, PlaceFailure>, CallLost>;
 /// What a call that was checked came to. [`CallLost`] if an invariant broke.
 pub type CheckOutcome = Result<Checked, CallLost>;
+/// What became of the PASSporTs of a request that leaves SIP. [`CallLost`] if an invariant broke.
+pub type GatewayStoreOutcome = Result<Result<GatewayPlaced, GatewayFailure>, CallLost>;
+/// What a request that comes into SIP gets. [`CallLost`] if an invariant broke.
+pub type GatewayFetchOutcome = Result<FetchedValues, CallLost>;
 /// How a number was looked up. [`CallLost`] if an invariant broke.
 pub type LookupOutcome = Result<LookedUp, CallLost>;
 
@@ -79,7 +84,6 @@ struct Kept {
 /// The services with the sources of services that are there at the start.
 pub(crate) struct Assembled {
     serving: Serving,
-    named_cps: NamedCps,
     /// Which service provider code a number has.
     codes: Arc<Directory>,
 }
@@ -89,6 +93,7 @@ struct Serving {
     authentication: Arc<AuthenticationService>,
     verification: Option<Arc<VerificationService>>,
     cps: Arc<CpsSources>,
+    named_cps: Arc<NamedCps>,
 }
 
 impl Services {
@@ -190,8 +195,8 @@ impl Services {
                 witness,
             })
         });
-        let serving = Serving { authentication, verification, cps };
-        Ok((Assembled { serving, named_cps, codes }, discoverer))
+        let serving = Serving { authentication, verification, cps, named_cps: Arc::new(named_cps) };
+        Ok((Assembled { serving, codes }, discoverer))
     }
 
     /// What fetches documents for them.
@@ -224,7 +229,6 @@ impl Services {
         let config = WorkerConfig {
             threads_count: self.settings.worker_threads,
             cps_roots_pem: self.cps_roots_pem()?,
-            named_cps: parts.named_cps,
             home: self.settings.service.clone(),
             home_deadline: self.settings.service_deadline,
             ..WorkerConfig::new(self.fetcher.clone())
@@ -280,7 +284,7 @@ impl Services {
         if let Some(plan) = &self.cover {
             let storer = serving.authentication.clone().cover(plan.clone());
             let storer = storer.map_err(|error| contradiction(error.to_string()))?;
-            company.push(worker.submit(storer, |_| ())?);
+            company.push(worker.submit_naming(serving.named_cps.clone(), storer, |_| ())?);
         }
         if let Some(bundles) = &self.bundles {
             let keeper = BundleKeeper::new(bundles.clone(), self.settings.key_prefetch.clone());
@@ -295,12 +299,11 @@ impl Services {
     /// # Errors
     /// Those of [`Worker::submit`]; all is then as it was.
     pub(crate) fn take_over(&self, calls: &Calls, assembled: Assembled) -> Result<(), EngineError> {
-        let Assembled { serving, named_cps, codes } = assembled;
+        let Assembled { serving, codes } = assembled;
         let mut company = calls.company.lock();
         // The old company goes on until there is a new one.
         let new_company = self.start_company(&serving, &calls.worker)?;
         core::mem::replace(&mut *company, new_company).iter().for_each(CallHandle::cancel);
-        calls.worker.name_services(named_cps);
         if let Some(discoverer) = &calls.discoverer {
             discoverer.set_codes(codes);
         }
@@ -337,8 +340,8 @@ pub(crate) struct Calls {
     company: Mutex<Vec<CallHandle>>,
     /// Asks the sources that were loaded, if there are some.
     pub(crate) discoverer: Option<Arc<Discoverer>>,
-    pub(crate) place_deadline_ms: u64,
-    pub(crate) check_deadline_ms: u64,
+    place_deadline_ms: u64,
+    check_deadline_ms: u64,
     pub(crate) outcomes: Arc<Outcomes>,
 }
 
@@ -348,12 +351,14 @@ impl Calls {
         request: PlaceRequest,
         completion: impl FnOnce(PlaceOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        let authentication = self.serving().authentication.clone();
-        if authentication.credentials.is_empty() {
+        let serving = self.serving();
+        if serving.authentication.credentials.is_empty() {
             return Err(not_configured("no signing_key"));
         }
         let outcomes = self.outcomes.clone();
-        self.worker.submit(authentication.place(request), move |outcome| {
+        let request =
+            PlaceRequest { deadline_ms: or(request.deadline_ms, self.place_deadline_ms), ..request };
+        self.submit(&serving, serving.authentication.clone().place(request), move |outcome| {
             outcomes.count_placed(&outcome);
             completion(outcome);
         })
@@ -364,8 +369,10 @@ impl Calls {
         request: CheckRequest,
         completion: impl FnOnce(CheckOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        let outcomes = self.outcomes.clone();
-        self.worker.submit(self.verification()?.check(request), move |outcome| {
+        let (serving, outcomes) = (self.serving(), self.outcomes.clone());
+        let request =
+            CheckRequest { deadline_ms: or(request.deadline_ms, self.check_deadline_ms), ..request };
+        self.submit(&serving, serving.verification()?.check(request), move |outcome| {
             outcomes.count_checked(&outcome);
             completion(outcome);
         })
@@ -376,7 +383,53 @@ impl Calls {
         request: LookupRequest,
         completion: impl FnOnce(LookupOutcome) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        self.worker.submit(request.machine(self.serving().cps.clone()), completion)
+        let serving = self.serving();
+        let configured_ms = match request.side {
+            Side::Calling => self.place_deadline_ms,
+            Side::Called => self.check_deadline_ms,
+        };
+        let request = LookupRequest { deadline_ms: or(request.deadline_ms, configured_ms), ..request };
+        self.submit(&serving, request.machine(serving.cps.clone()), completion)
+    }
+
+    pub(crate) fn gateway_store(
+        &self,
+        sip: &[u8],
+        divert_to: Option<TelephoneNumber>,
+        judging: Judging,
+        deadline_ms: u64,
+        completion: impl FnOnce(GatewayStoreOutcome) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        let serving = self.serving();
+        let (verification, authentication) = (serving.verification()?, serving.authentication.clone());
+        let call = read_sip(sip, &verification)?;
+        let request =
+            GatewayStoreRequest { call, divert_to, deadline_ms: or(deadline_ms, self.place_deadline_ms) };
+        let gateway = Arc::new(GatewayService { verification, authentication, judging });
+        self.submit(&serving, gateway.store(request), completion)
+    }
+
+    pub(crate) fn gateway_fetch(
+        &self,
+        sip: &[u8],
+        deadline_ms: u64,
+        completion: impl FnOnce(GatewayFetchOutcome) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        let serving = self.serving();
+        let verification = serving.verification()?;
+        let call = read_sip(sip, &verification)?;
+        let request = GatewayFetchRequest { call, deadline_ms: or(deadline_ms, self.check_deadline_ms) };
+        self.submit(&serving, request.machine(verification), completion)
+    }
+
+    /// Whatever is read again meanwhile, a call goes on with what served when it began.
+    fn submit<M: Machine + 'static>(
+        &self,
+        serving: &Serving,
+        machine: M,
+        completion: impl FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
+    ) -> Result<CallHandle, EngineError> {
+        self.worker.submit_naming(serving.named_cps.clone(), machine, completion)
     }
 
     /// Keeps a chain that the host has, as what `url` serves.
@@ -388,24 +441,30 @@ impl Calls {
     ) -> Result<(), EngineError> {
         let chain =
             CertificateChain::from_pem(chain_pem).map_err(|fault| contradiction(fault.to_string()))?;
-        self.verification()?.chains.put(url, Arc::new(chain), millis(fresh), wall_clock());
+        self.serving().verification()?.chains.put(url, Arc::new(chain), millis(fresh), wall_clock());
         self.worker.keep(url, Fetched::Certificate, chain_pem.to_vec(), fresh.as_secs());
         Ok(())
     }
 
-    pub(crate) fn gateway(&self, judging: Judging) -> Result<Arc<GatewayService>, EngineError> {
-        let (verification, authentication) = (self.verification()?, self.serving().authentication.clone());
-        Ok(Arc::new(GatewayService { verification, authentication, judging }))
-    }
-
-    fn verification(&self) -> Result<Arc<VerificationService>, EngineError> {
-        self.serving().verification.clone().ok_or_else(|| not_configured("no roots"))
-    }
-
-    /// What serves a call that begins now.
+    /// What serves a call that begins now: to be asked once for each call.
     fn serving(&self) -> Arc<Serving> {
         self.serving.read().clone()
     }
+}
+
+impl Serving {
+    fn verification(&self) -> Result<Arc<VerificationService>, EngineError> {
+        self.verification.clone().ok_or_else(|| not_configured("no roots"))
+    }
+}
+
+/// The configured time, where a call says none.
+const fn or(given_ms: u64, configured_ms: u64) -> u64 {
+    if given_ms == 0 { configured_ms } else { given_ms }
+}
+
+fn read_sip(sip: &[u8], verification: &VerificationService) -> Result<GatewayCall, EngineError> {
+    GatewayCall::from_sip(sip, &verification.policy.sip).map_err(|fault| contradiction(fault.to_string()))
 }
 
 #[cold]

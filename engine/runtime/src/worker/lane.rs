@@ -18,7 +18,7 @@ use herald_stir::services::{Answer, Ask, Asked, CpsUri, IoFault, Moment, Ticket}
 use super::call::{Call, Progress, Step};
 use super::home::{HomeAsker, HomeQuestion};
 use super::store::Storing;
-use super::{CallId, Common};
+use super::{CallId, Common, NamedCps};
 use crate::cps::{self, CpsError};
 use crate::discovery::Wanted;
 use crate::error::EngineError;
@@ -34,7 +34,7 @@ use crate::wallet::Held;
 
 /// What other threads tell a lane.
 pub(super) enum Message {
-    Submit(CallId, Box<dyn Call>),
+    Submit(CallId, Box<dyn Call>, Arc<NamedCps>),
     Cancel(CallId),
     /// The answer to an ask, from wherever it was found.
     Answer(CallId, Ticket, Answer),
@@ -121,6 +121,8 @@ pub(super) struct Lane {
 /// A call under way on this lane.
 pub(super) struct Running {
     call: Box<dyn Call>,
+    /// As the operator had named them when it began.
+    named: Arc<NamedCps>,
     wake_at: Option<Timestamp>,
     exchanges: Vec<ExchangeId>,
     /// What its stores are authorised with.
@@ -128,8 +130,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    fn new(call: Box<dyn Call>) -> Self {
-        Self { call, wake_at: None, exchanges: Vec::new(), sessions: Held::new() }
+    fn new(call: Box<dyn Call>, named: Arc<NamedCps>) -> Self {
+        Self { call, named, wake_at: None, exchanges: Vec::new(), sessions: Held::new() }
     }
 }
 
@@ -209,8 +211,8 @@ impl Lane {
 
     fn obey(&mut self, message: Message) {
         match message {
-            Message::Submit(id, call) => {
-                self.calls.insert(id, Running::new(call));
+            Message::Submit(id, call, named) => {
+                self.calls.insert(id, Running::new(call, named));
                 self.advance(id, Step::Begin);
             }
             Message::Cancel(id) => self.advance(id, Step::Cancel),
@@ -274,8 +276,9 @@ impl Lane {
         &self.common
     }
 
-    pub(super) fn is_named(&self, cps: &CpsUri) -> bool {
-        self.common.is_named(cps)
+    /// Whether the operator had named the service when the call began.
+    pub(super) fn is_named(&self, id: CallId, cps: &CpsUri) -> bool {
+        self.calls.get(&id).is_some_and(|running| self.common.is_named(&running.named, cps))
     }
 
     fn wake_the_due(&mut self) {
@@ -397,11 +400,11 @@ impl Lane {
     }
 
     /// The way to a service elsewhere, and what its URIs begin with.
-    fn elsewhere(&mut self, cps: &CpsUri) -> Result<(Arc<Route>, Arc<str>), IoFault> {
+    fn elsewhere(&mut self, named: &NamedCps, cps: &CpsUri) -> Result<(Arc<Route>, Arc<str>), IoFault> {
         if let Some(home) = self.common.home.as_ref().filter(|home| home.is(cps)) {
             return Ok(home.way());
         }
-        let is_named = self.common.is_named(cps);
+        let is_named = self.common.is_named(named, cps);
         match cps {
             CpsUri::Local => unreachable!("the engine in process is asked without a detour"),
             CpsUri::Https(url) => {
@@ -433,7 +436,7 @@ impl Lane {
         request: impl FnOnce(&str) -> Result<Request<Bytes>, CpsError>,
         purpose: Purpose,
     ) -> Result<(), IoFault> {
-        let (route, base) = self.elsewhere(cps)?;
+        let (route, base) = self.elsewhere(&running.named, cps)?;
         let exchange = Exchange {
             route,
             request: request(&base)?,
@@ -522,8 +525,8 @@ impl Lane {
     fn end(mut self) {
         let left = self.inbox.close();
         for message in left {
-            if let Message::Submit(id, call) = message {
-                self.calls.insert(id, Running::new(call));
+            if let Message::Submit(id, call, named) = message {
+                self.calls.insert(id, Running::new(call, named));
             }
         }
         let ids: Vec<CallId> = self.calls.keys().copied().collect();

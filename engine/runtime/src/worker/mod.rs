@@ -21,7 +21,7 @@ use herald_core::{Clock, Timestamp};
 use herald_net::{AddressRule, Route, Surroundings};
 use herald_stir::services::{CpsUri, Fetched, Machine};
 use herald_stir::{CertificateReference, SigningKey};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use crate::clock::{SystemClock, wall_clock};
 use crate::discovery::Discoverer;
@@ -124,7 +124,8 @@ struct Common {
     /// The engine in process, if there is one.
     host: Option<Host>,
     https: Option<HttpsRoutes>,
-    named_cps: RwLock<NamedCps>,
+    /// For calls that name no others.
+    named_cps: Arc<NamedCps>,
     /// What stands in the place of the engine in process, if something does.
     home: Option<Home>,
     clock: Arc<dyn Clock>,
@@ -183,7 +184,7 @@ impl Worker {
             host,
             https,
             home,
-            named_cps: RwLock::new(config.named_cps),
+            named_cps: Arc::new(config.named_cps),
             clock: config.clock,
             wall: config.wall,
             is_stopping: AtomicBool::new(false),
@@ -249,10 +250,24 @@ impl Worker {
         M: Machine + 'static,
         F: FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
     {
+        self.submit_naming(self.common.named_cps.clone(), machine, completion)
+    }
+
+    /// As [`submit`](Self::submit), for a call to which other services than the configured ones count as named.
+    pub(crate) fn submit_naming<M, F>(
+        &self,
+        named: Arc<NamedCps>,
+        machine: M,
+        completion: F,
+    ) -> Result<CallHandle, EngineError>
+    where
+        M: Machine + 'static,
+        F: FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
+    {
         let counted = self.common.count_in()?;
         let id = CallId(self.next_call.fetch_add(1, Ordering::Relaxed));
         let mut work = Some(Box::new(Work::new(machine, completion, counted)));
-        match self.leave(id, || work.take().map(|work| Message::Submit(id, work))) {
+        match self.leave(id, || work.take().map(|work| Message::Submit(id, work, named.clone()))) {
             Ok(lane) => Ok(CallHandle { lane: lane.clone(), id }),
             Err(error) => {
                 work.expect("no lane has taken it").forget();
@@ -282,11 +297,6 @@ impl Worker {
     /// wait for it. Any thread.
     pub fn keep(&self, url: &str, kind: Fetched, body: Vec<u8>, fresh_s: u64) {
         self.common.fetcher.insert(url, kind, body, fresh_s, self.common.clock.now());
-    }
-
-    /// Has other services count as named by the operator from now on.
-    pub(crate) fn name_services(&self, named: NamedCps) {
-        *self.common.named_cps.write() = named;
     }
 
     /// Has its wallet, if there is one, ask for tokens as somebody else from now on.
@@ -362,12 +372,10 @@ impl Common {
         self.host.as_ref()?.discoverer.as_ref()
     }
 
-    /// Whether the operator has named the service.
-    fn is_named(&self, cps: &CpsUri) -> bool {
+    /// Whether the operator has named the service, for a call to which those of `named` are.
+    fn is_named(&self, named: &NamedCps, cps: &CpsUri) -> bool {
         let is_home = self.home.as_ref().is_some_and(|home| home.is(cps));
-        is_home
-            || self.named_cps.read().contains(cps)
-            || self.discoverer().is_some_and(|discoverer| discoverer.is_own(cps))
+        is_home || named.contains(cps) || self.discoverer().is_some_and(|discoverer| discoverer.is_own(cps))
     }
 
     /// The engine in process, if there is one.

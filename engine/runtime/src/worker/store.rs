@@ -104,7 +104,7 @@ impl Lane {
         answered: Answered,
     ) -> Option<Answer> {
         let settled = storing.payment.take().map(|payment| payment.settle(&answered));
-        let challenged = self.take_challenge(&storing.cps, &answered);
+        let challenged = self.take_challenge(id, &storing.cps, &answered);
         let is_refused = challenged.is_some() || !matches!(settled, None | Some(Settled::Done));
         storing.sent = match (storing.sent, settled) {
             _ if !is_refused => return Some(stored(answered)),
@@ -124,7 +124,7 @@ impl Lane {
     }
 
     /// Shows the wallet what a service wants. `None` if that is nothing.
-    fn take_challenge(&self, cps: &CpsUri, answered: &Answered) -> Option<Result<(), String>> {
+    fn take_challenge(&self, id: CallId, cps: &CpsUri, answered: &Answered) -> Option<Result<(), String>> {
         let (wallet, CpsUri::Https(service), Ok(response)) = (self.wallet()?, cps, answered) else {
             return None;
         };
@@ -132,7 +132,7 @@ impl Lane {
             return None;
         }
         let challenge = response.headers().get(WWW_AUTHENTICATE)?.to_str().ok()?;
-        Some(wallet.challenged(service, self.is_named(cps), challenge))
+        Some(wallet.challenged(service, self.is_named(id, cps), challenge))
     }
 
     fn wallet(&self) -> Option<&Arc<Wallet>> {
