@@ -377,7 +377,7 @@ fn bytes_that_are_no_answer_are_told_from_an_answer_that_has_not_arrived() {
 /// An item that says it has a body of `bytes`.
 fn put_item(answer: &mut Vec<u8>, bytes: usize, body: &[u8]) {
     answer.extend([9; 16]);
-    answer.extend(u16::try_from(bytes).unwrap().to_be_bytes());
+    answer.extend(u16::try_from(bytes).expect("a length").to_be_bytes());
     answer.extend(body);
 }
 
