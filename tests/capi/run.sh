@@ -173,6 +173,26 @@ ends_no_process() { # LIBRARY
         grep -qx pthread_create asked && ! grep -xE '_?_?exit|_Exit|quick_exit|puts|putchar|printf|vprintf|perror|sigaction|signal' asked
 }
 
+# Nor do they register what runs when it ends.
+registers_no_end() { # LIBRARY
+    nm -D --undefined-only "$1" | sed 's/@.*//' | awk '{ print $NF }' >asked &&
+        grep -qx __cxa_finalize asked && ! grep -xE '__cxa_atexit|atexit|on_exit' asked
+}
+
+# ends_well "WAY..." WRAPPER...: programs that end with a data folder in use, each run by WRAPPER; the next one finds what was
+# stored last.
+ends_well() {
+    local way ways
+    read -ra ways <<<"$1"
+    shift
+    mkdir -m 700 -p data
+    for way in "${ways[@]}"; do
+        rm -rf id data/* && "$@" "$work/ends" "$way" data || return 1
+        [ "$way" = never ] || "$work/ends" found data || return 1
+    done
+    echo 00000000000000000000000000000000 >id && ! "$work/ends" found data
+}
+
 leak_checked() { # PROGRAM ARGUMENTS...
     valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
         --suppressions="$here/valgrind.supp" --fair-sched=yes "$@"
@@ -290,6 +310,9 @@ step "the library's name, links and NODELETE" names_itself
 for library in "$work/stage/lib/libherald.so" "$target/$profile/libherald.so"; do
     step "it runs nothing when it is loaded: ${library#"$work/"}" runs_nothing_when_loaded "$library"
 done
+for library in "$work/stage/lib/libherald.so" "$target/$profile/libherald.so"; do
+    step "it registers nothing for the process's end: ${library#"$work/"}" registers_no_end "$library"
+done
 step "it does not exit, print or handle signals" ends_no_process "$work/stage/lib/libherald.so"
 step "it leaves the process that loads it as it is" hygiene
 step "a library that does not is noticed" an_intruder_is_noticed
@@ -351,6 +374,10 @@ step "compile fair.c" compile gcc fair.c fair -O2
 step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
 step "api.c with 1,000 forks" "$work/api" . 1000
 step "a daemon killed, hung and back; forks at 1,000 random moments" "$work/client" "$work/stage/bin/herald" 1000
+step "compile ends.cpp" compile g++ ends.cpp ends
+step "a data folder in use when the process ends" ends_well "static handler child never"
+step "a data folder in use when the process ends, under valgrind" ends_well handler valgrind -q --error-exitcode=99 \
+    --fair-sched=yes
 step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.1" 500
 step "one thread, one epoll: everybody is served" "$work/fair" 2
 sed 's/^/        /' "$work/output"

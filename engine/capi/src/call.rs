@@ -52,7 +52,11 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, 
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         // A payload may panic when dropped.
         core::mem::forget(payload);
-        let place = PANIC_PLACE.take().map_or(String::new(), |place| format!(" at {place}"));
+        let place = PANIC_PLACE
+            .try_with(Cell::take)
+            .ok()
+            .flatten()
+            .map_or(String::new(), |place| format!(" at {place}"));
         let message = format!("an invariant is broken{place}; if an engine took part, close it");
         Err(Failure::new(Status::Panic, message))
     })
@@ -77,7 +81,8 @@ fn in_callback() -> Failure {
 
 /// Remembers where a panic happened, instead of printing it on the host's standard error.
 pub(crate) fn remember_panic_place(place: String) {
-    PANIC_PLACE.set(Some(place));
+    // A thread that ends has no place for it any more.
+    let _ = PANIC_PLACE.try_with(|last| last.set(Some(place)));
 }
 
 /// Panics that tests ask for. The library has none of this.

@@ -58,17 +58,18 @@ impl Reporter {
 
 /// Runs `work`, which takes a lock and gives it back; what this thread reports meanwhile is told afterwards.
 pub(crate) fn without_lock<T>(reporter: &Reporter, work: impl FnOnce() -> T) -> T {
-    let is_outermost = WAITING.with_borrow_mut(|waiting| match waiting {
+    // Once a thread's values are gone, as they are where a program's statics are destroyed, nothing is kept waiting.
+    let is_outermost = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
         Some(_) => false,
-        None => {
+        waiting => {
             *waiting = Some(Vec::new());
             true
         }
     });
     // Caught only to be passed on: what came before a panic is told too, and nothing waits for ever.
     let result = catch_unwind(AssertUnwindSafe(work));
-    if is_outermost {
-        let waiting = WAITING.take().unwrap_or_default();
+    if is_outermost == Ok(true) {
+        let waiting = WAITING.try_with(RefCell::take).ok().flatten().unwrap_or_default();
         waiting.iter().for_each(|(level, text)| reporter.tell(*level, text));
     }
     result.unwrap_or_else(|payload| resume_unwind(payload))

@@ -4,9 +4,14 @@
 //! elsewhere, needs none of them, and one that loads a module wants none of them run before it has said a word. The
 //! shared library is linked with `late-init.ld`, which puts them into a table that no loader knows. In a program
 //! that is linked with the static library they run before `main`, as all of its own do, and there is no table.
+//!
+//! Nor is anything of RocksDB destroyed when the process ends: constructed late it would be destroyed early, before
+//! the host's own statics and handlers, which may close an engine or let its threads write until then.
 
 #![expect(unsafe_code, reason = "the boundary to C++: functions that the linker lists")]
 
+#[cfg(target_os = "linux")]
+use core::ffi::{c_int, c_void};
 use std::sync::Once;
 
 /// Runs the constructors of C++'s globals unless they ran. Before anything of RocksDB is called; not in a child that
@@ -19,6 +24,19 @@ pub(crate) fn construct_globals() {
         }
     });
 }
+
+/// What the shared library has for `__cxa_atexit`, with which C++ would register destructors: it registers none. They
+/// would free memory, of a library that is never unmapped, and end threads, of a process that ends.
+#[cfg(target_os = "linux")]
+#[unsafe(link_section = ".text.herald_at_exit")]
+extern "C" fn at_exit(_: *const c_void, _: *const c_void, _: *const c_void) -> c_int {
+    0
+}
+
+/// The linker alone looks for the function, by its section.
+#[cfg(target_os = "linux")]
+#[used]
+static AT_EXIT: extern "C" fn(*const c_void, *const c_void, *const c_void) -> c_int = at_exit;
 
 #[cfg(target_os = "linux")]
 mod table {
