@@ -247,7 +247,8 @@ struct item {
 /** A view of a text, for the options of a call. */
 inline herald_text text(std::string_view view) { return {view.data(), view.size()}; }
 
-/** A call on its way. To drop this leaves the call alone. */
+/** A call on its way. To drop this leaves the call alone. It holds nothing, and cannot cancel, if other threads took the last
+ *  handle while the call began. */
 class call {
 public:
     /** Wraps a handle that it then owns. */

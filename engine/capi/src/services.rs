@@ -76,7 +76,8 @@ static CALLS: Table<CallHandle> = Table::new(4, "call", CALLS_MAX);
 ///
 /// Returns at once. After HERALD_OK, done is called exactly once; after anything else never. options and what it points
 /// to is copied, but for user. *started, unless started is NULL, is written on success, which may be after done has run
-/// on its thread: who uses the handle in done waits for it first. Free it with herald_call_free.
+/// on its thread: who uses the handle in done waits for it first. Free it with herald_call_free. It is NULL if other
+/// threads took the last of the 65,536 handles meanwhile: the call goes on and cannot be cancelled.
 /// Only between herald_engine_start and herald_engine_close, and if the property signing_key is set.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_place(
