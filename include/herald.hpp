@@ -25,6 +25,14 @@
 
 namespace herald {
 
+// With exceptions and without, functions of one name would differ: a program may have both, but what one makes is of no type
+// that the other knows.
+#if defined(__cpp_exceptions)
+inline namespace with_exceptions {
+#else
+inline namespace without_exceptions {
+#endif
+
 using bytes = std::vector<std::uint8_t>;
 
 /** Why a call failed: its status and its words. */
@@ -729,6 +737,7 @@ inline result<std::optional<std::string>> open(std::string_view key, std::string
     return detail::unless(HERALD_DOES_NOT_OPEN, std::move(passport));
 }
 
+} // inline namespace
 } // namespace herald
 
 #endif /* HERALD_HPP */

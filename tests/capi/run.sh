@@ -105,6 +105,22 @@ results_are_looked_at() { # COMPILER
         ! result_of "$1" 'engine.start().value()' "${plain[@]}"
 }
 
+# shared_code COMPILER: what two files of one program have in common of herald.hpp, one compiled with exceptions and the other
+# with the flags given.
+shared_code() {
+    local compile=("$1" -std=c++17 "-I$work/stage/include" -c shared.cpp)
+    shift
+    printf '#include <herald.hpp>\nvoid f(herald::engine &engine) { static_cast<void>(engine.place({}, nullptr)); }\n' >shared.cpp
+    "${compile[@]}" -o thrown.o && "${compile[@]}" -o other.o "$@" &&
+        LC_ALL=C comm -12 <(nm thrown.o | sed -n 's/.* [uVW] //p' | LC_ALL=C sort) <(nm other.o | sed -n 's/.* [uVW] //p' | LC_ALL=C sort) |
+        c++filt | grep 'herald::'
+}
+
+# Of functions that differ the linker keeps one: those with exceptions have names of their own.
+both_modes_fit_one_program() { # COMPILER
+    ! shared_code "$1" "${plain[@]}" && shared_code "$1" >common && grep -q contained common
+}
+
 # symbols_as_listed LIST: the library exports what is listed, each with its version, and nothing else.
 symbols_as_listed() {
     sed -n "s/^\(herald_[a-z_]*\) \(.*\)$/\1@@HERALD_$(abi_version)_\2/p" "$1" | LC_ALL=C sort >listed
@@ -300,6 +316,7 @@ done
 for compiler in g++ clang++; do
     step "herald.h alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.h
     step "herald.hpp alone, C++17, $compiler" header_alone "$compiler" c++17 c++ herald.hpp
+    step "files with exceptions and without fit one program, $compiler" both_modes_fit_one_program "$compiler"
     step "herald.hpp has no result ignored, and none thrown without exceptions, $compiler" results_are_looked_at "$compiler"
 done
 step "exported symbols are those of include/symbols.txt" symbols_as_listed "$root/include/symbols.txt"
