@@ -49,6 +49,7 @@ fn a_whole_file_is_taken() {
         sealing_keys = ["bob.jwk", "bob-old.jwk"]
         roots = "roots.pem"
         crls = "revoked.pem"
+        crl_signers = "signers.pem"
         policy = ["freshness_s=30", "form=lenient"]
         directory = "directory.toml"
         discovery = ["discovery-static", "directory"]
