@@ -233,6 +233,35 @@ fn a_journal_that_breaks_down_leaves_nobody_waiting() {
     }
 }
 
+#[test]
+fn the_first_pass_after_a_failure_is_forced_to_the_disk_though_no_forced_write_is_due() {
+    let log = new_log();
+    let store = TestStore::default();
+    let commits = Arc::new(Commits::default());
+    let config =
+        JournalConfig { durability: Durability::Buffered, retention: Retention::DEFAULT, opened_at: START };
+    let journal = Journal::new(log.clone(), store.clone(), commits.clone(), config);
+    // It stands, so that after the first forced write none is due any more.
+    let clock = Arc::new(TestClock(Mutex::new(START)));
+    let thread = JournalThread::start(journal, commits.clone(), clock, |_| {}).unwrap();
+    let mut handle = log.handle().unwrap();
+    let mut commit = |index| {
+        append(&mut handle, index, START);
+        commits.wait(commits.ticket(), common::PATIENCE)
+    };
+    assert_eq!(commit(1), CommitState::Durable);
+    common::eventually("the first forced write", || store.0.lock().has_synced(1));
+    assert_eq!(commit(2), CommitState::Durable);
+    store.0.lock().calls_left = Some(0);
+    assert_eq!(commit(3), CommitState::Failed);
+    assert!(!store.0.lock().has_synced(2), "no forced write was due");
+    store.0.lock().calls_left = None;
+    common::eventually("the journal works again", || commit(4) == CommitState::Durable);
+    let has_all = || [2, 3, 4].iter().all(|&index| store.0.lock().has_synced(index));
+    common::eventually("what was stored before and in the failure is on the disk", has_all);
+    drop(thread);
+}
+
 /// Stores 60,000 placements (42 MB) with a disk that takes 1 MiB in 30 ms. Returns the most bytes that waited for the
 /// disk, and how many stores were slowed.
 fn race_a_slow_disk(heeds_pace: bool) -> (u64, u64) {
