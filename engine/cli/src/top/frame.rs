@@ -1,4 +1,5 @@
-//! One picture of `herald top`: lines of at most 80 columns, in columns that stay where they are.
+//! One picture of `herald top`: lines of at most 80 columns, in columns that stay where they are. With every part of it
+//! and two plugins it fits a terminal of 24 lines.
 
 use std::fmt::Write as _;
 
@@ -6,6 +7,8 @@ use super::scrape::Looks;
 
 /// Columns of a line. What is longer is cut.
 pub(super) const WIDTH: usize = 80;
+/// Lines of the lowest terminal.
+const HEIGHT: usize = 24;
 /// Signs of the bar that shows how full memory is.
 const BAR: usize = 30;
 
@@ -15,14 +18,22 @@ pub(super) fn frame(looks: &Looks<'_>, place: &str) -> String {
     frame.head(place);
     frame.service();
     frame.reasons();
-    frame.durations();
     frame.memory();
     frame.journal();
     frame.admission();
     frame.calls();
     frame.plugins();
     frame.sources();
-    frame.text
+    fitted(&frame.text)
+}
+
+/// `picture` without its empty lines, if those are what makes it higher than the lowest terminal. The second stays: a later
+/// look may have something to say there.
+fn fitted(picture: &str) -> String {
+    let is_too_high = picture.lines().count() > HEIGHT;
+    let lines = picture.lines().enumerate();
+    let kept = lines.filter(|(index, line)| !is_too_high || *index == 1 || !line.is_empty());
+    kept.flat_map(|(_, line)| [line, "\n"]).collect()
 }
 
 struct Frame<'a> {
@@ -63,8 +74,13 @@ impl Frame<'_> {
         self.line(silence);
     }
 
+    /// What is counted, and beside it how long requests took.
     fn service(&mut self) {
-        self.line(format!("{:<22}{:>14}{:>18}", "SERVICE", "per second", "in all"));
+        let mut beside = self.durations().into_iter();
+        let mut row = |title: &str, rate: &str, total: &str| {
+            format!("{title:<20}{rate:>12}{total:>17}  {}", beside.next().unwrap_or_default())
+        };
+        let mut rows = vec![row("SERVICE", "per second", "in all")];
         for (title, name, labels) in [
             ("stored", "herald_stored_total", &[][..]),
             ("not stored", "herald_not_stored_total", &[]),
@@ -76,10 +92,22 @@ impl Frame<'_> {
             ("  failed", "herald_tls_handshakes_total", &[("result", "failed")]),
         ] {
             let (rate, total) = (self.looks.rate(name, labels), self.sum(name, labels));
-            self.line(format!("{title:<22}{:>14}{:>18}", shown_rate(rate), shown_count(total)));
+            rows.push(row(title, &shown_rate(rate), &shown_count(total)));
         }
-        let open = self.sum("herald_connections", &[]);
-        self.line(format!("{:<22}{:>14}{:>18}", "connections open", "", shown_count(open)));
+        rows.push(row("connections open", "", &shown_count(self.sum("herald_connections", &[]))));
+        rows.iter().for_each(|row| self.line(row));
+    }
+
+    fn durations(&self) -> Vec<String> {
+        let quantile = |method, share| {
+            let name = "herald_http_request_duration_seconds";
+            shown_seconds(self.looks.quantile(name, &[("method", method)], share))
+        };
+        let mut rows = vec![format!("{:<9}{:>10}{:>10}", "HTTP TOOK", "GET", "POST")];
+        for (title, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
+            rows.push(format!("{title:<9}{:>10}{:>10}", quantile("GET", share), quantile("POST", share)));
+        }
+        rows
     }
 
     /// Why something was not stored or found: what happened in this time, else since the start.
@@ -99,19 +127,6 @@ impl Frame<'_> {
             if !text.is_empty() {
                 self.line(format!("{title:<24}{text}"));
             }
-        }
-    }
-
-    fn durations(&mut self) {
-        self.line("");
-        self.line(format!("{:<22}{:>14}{:>14}{:>14}", "HTTP TOOK", "p50", "p90", "p99"));
-        for (title, method) in [("GET", "GET"), ("POST", "POST")] {
-            let quantile = |share| {
-                let name = "herald_http_request_duration_seconds";
-                shown_seconds(self.looks.quantile(name, &[("method", method)], share))
-            };
-            let line = format!("{title:<22}{:>14}{:>14}{:>14}", quantile(0.5), quantile(0.9), quantile(0.99));
-            self.line(line);
         }
     }
 

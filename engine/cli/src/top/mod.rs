@@ -23,8 +23,7 @@ const EVERY_MAX_S: f64 = 3600.0;
 /// Begins a picture of its own without a cursor, and gives back what was on the screen.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
-/// Back to the upper left corner; to the end of a line, and of the screen, nothing.
-const HOME: &str = "\x1b[H";
+/// To the end of a line, and of the screen, nothing.
 const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_REST: &str = "\x1b[J";
 
@@ -86,8 +85,10 @@ impl Screen {
     }
 
     fn draw(&self, picture: &str) {
-        let lines = picture.replace('\n', &format!("{CLEAR_LINE}\r\n"));
-        put(&format!("{HOME}{lines}{CLEAR_REST}"));
+        // Each line goes to its place: what is too much for the terminal ends in its last line and scrolls nothing.
+        let lines = picture.trim_end().lines().zip(1..);
+        let lines: String = lines.map(|(line, row)| format!("\x1b[{row};1H{line}{CLEAR_LINE}")).collect();
+        put(&format!("{lines}{CLEAR_REST}"));
     }
 }
 

@@ -249,4 +249,25 @@ mod tests {
         assert!(!silent.contains("healthy"), "{silent}");
         assert_eq!(silent.lines().count(), answered.lines().count());
     }
+
+    #[test]
+    fn a_picture_of_all_there_is_fits_a_terminal_of_24_lines_and_80_columns() {
+        let now = scrape(
+            "herald_healthy 1\nherald_not_stored_total{reason=\"number_full\"} 2\nherald_not_found_total{reason=\"gone\"} 2\n\
+             herald_journal_lag_seconds 0.01\nherald_admission_sessions 3\nherald_calls_under_way 4\n\
+             herald_plugin_serving{plugin=\"one\"} 1\nherald_plugin_serving{plugin=\"two\"} 1\n\
+             herald_discovery_questions_total{source=\"one\",result=\"found\"} 5\n",
+            Instant::now(),
+        );
+        let picture = frame(&Looks { before: None, now: &now, silence: None }, "127.0.0.1:9464");
+        assert!(picture.lines().all(|line| line.chars().count() <= 80), "{picture}");
+        let heads = ["herald ?", "SERVICE", "MEMORY", "JOURNAL", "TOKENS", "CALLS", "PLUGIN", "SOURCE"];
+        for head in heads {
+            assert!(picture.lines().any(|line| line.starts_with(head)), "no {head} in\n{picture}");
+        }
+        assert!(picture.lines().count() <= 24, "{picture}");
+        let few = scrape("herald_healthy 1\n", Instant::now());
+        let picture = frame(&Looks { before: None, now: &few, silence: None }, "127.0.0.1:9464");
+        assert!(picture.contains("\n\nMEMORY"), "where there is room, parts stand apart\n{picture}");
+    }
 }
