@@ -68,12 +68,15 @@ def filter_case(ctx, case):
     schema. And what is no block because its count is no count may still be one number with separators in it
     ("12225550100-0.5"), which is answered as that number.
     """
-    number = unquote(str((case.path_parameters or {}).get("number", "")))
+    def parameter(name):
+        return unquote(str((case.path_parameters or {}).get(name, "")))
+
+    number = parameter("number")
     if NUMBER.fullmatch(number) and not PLAIN.fullmatch(number):
         return False
     if case.operation.definition.raw.get("operationId") != "listBlock":
         return True
-    first, count = (str(case.path_parameters.get(name, "")) for name in ("first", "count"))
+    first, count = parameter("first"), parameter("count")
     if re.fullmatch("[0-9]+", first) and re.fullmatch("[0-9]{1,4}", count):
         return int(first) + int(count) <= 10 ** len(first)
     return not NUMBER.fullmatch(f"{first}-{count}")
