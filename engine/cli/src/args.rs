@@ -169,6 +169,10 @@ pub(crate) struct Store {
     /// refused.
     #[arg(long, value_name = "LIST", conflicts_with_all = ["number", "file"])]
     pub batch: Option<PathBuf>,
+    /// What is stored is about a text message (RFC 9475), not a call: it lives as long as the service keeps messages.
+    /// Refused by one that keeps none.
+    #[arg(long)]
+    pub message: bool,
 }
 
 #[derive(Args)]

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
+use herald_runtime::core::PlacementClass;
 use herald_runtime::stir::CertificateReference;
 use herald_runtime::{CpsClient, RetrievedItem, limits};
 use serde_json::json;
@@ -13,13 +14,14 @@ use crate::output::{Failure, Output};
 use crate::store_batch::store_batch;
 
 pub(crate) fn store(store: &Store, output: &Output) -> Result<ExitCode, Failure> {
+    let class = if store.message { PlacementClass::Message } else { PlacementClass::Call };
     let (number, file) = match (&store.batch, store.number, &store.file) {
-        (Some(list), ..) => return store_batch(list, &open(&store.service)?, output),
+        (Some(list), ..) => return store_batch(list, class, &open(&store.service)?, output),
         (None, Some(number), Some(file)) => (number, file),
         (None, ..) => return Err(Failure::usage("give --number NUMBER and FILE, or --batch LIST")),
     };
     let sealed = read(file)?;
-    let location = open(&store.service)?.store(number, &sealed)?;
+    let location = open(&store.service)?.store_of(class, number, &sealed)?;
     output.answer(format!("stored {location}"), &json!({ "location": location }));
     Ok(ExitCode::SUCCESS)
 }

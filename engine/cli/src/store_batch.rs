@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use herald_runtime::CpsClient;
-use herald_runtime::core::TelephoneNumber;
+use herald_runtime::core::{PlacementClass, TelephoneNumber};
 use serde_json::json;
 
 use crate::calls::{named, read, read_text};
@@ -21,14 +21,19 @@ struct Line {
     file: PathBuf,
 }
 
-pub(crate) fn store_batch(list: &Path, service: &CpsClient, output: &Output) -> Result<ExitCode, Failure> {
+pub(crate) fn store_batch(
+    list: &Path,
+    class: PlacementClass,
+    service: &CpsClient,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let lines = read_list(list)?;
     let mut all_stored = true;
     for part in lines.chunks(PLACEMENTS_TOGETHER) {
         let bodies = part.iter().map(|line| read(&line.file)).collect::<Result<Vec<_>, _>>()?;
         let placements: Vec<_> =
             part.iter().zip(&bodies).map(|(line, body)| (line.number, body.as_slice())).collect();
-        for (Line { line, .. }, result) in part.iter().zip(service.store_batch(&placements)?) {
+        for (Line { line, .. }, result) in part.iter().zip(service.store_batch_of(class, &placements)?) {
             match result {
                 Ok(location) => output
                     .answer(format!("stored {location}"), &json!({ "line": line, "location": location })),

@@ -27,10 +27,11 @@ impl Drop for Served {
     }
 }
 
-fn serve(data: &Path) -> Served {
+fn serve(data: &Path, options: &[&str]) -> Served {
     let mut process = Command::new(env!("CARGO_BIN_EXE_herald"))
         .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--memory", "64MiB", "--data"])
         .arg(data)
+        .args(options)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -56,7 +57,7 @@ fn a_call_is_placed_and_checked_and_a_wrong_caller_is_not_verified() {
     assert_eq!(again.status.code(), Some(2), "keys are not overwritten");
     assert!(text(&again.stderr).contains("exists"), "{}", text(&again.stderr));
 
-    let served = serve(&folder.path().join("data"));
+    let served = serve(&folder.path().join("data"), &[]);
     let at = ["--cps", &served.url, "--ca", &served.ca];
     let with = |command: &str, rest: &[&str]| {
         let mut arguments = vec![command];
@@ -101,7 +102,7 @@ fn a_call_is_placed_and_checked_and_a_wrong_caller_is_not_verified() {
 fn a_list_of_placements_is_stored_in_one_go_and_says_of_each_what_came_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let served = serve(&folder.path().join("data"));
+    let served = serve(&folder.path().join("data"), &[]);
     let with = |rest: &[&str]| herald(&[&["store", "--cps", &served.url, "--ca", &served.ca], rest].concat());
     std::fs::write(path("good"), [7; 640]).unwrap();
     std::fs::write(path("odd"), [7; 641]).unwrap();
@@ -131,6 +132,30 @@ fn a_list_of_placements_is_stored_in_one_go_and_says_of_each_what_came_of_it() {
         let refused = with(&["--batch", &path("list")]);
         assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
         assert!(text(&refused.stderr).contains(expected), "{}", text(&refused.stderr));
+    }
+}
+
+#[test]
+fn a_message_is_stored_at_a_service_that_keeps_messages_and_refused_by_one_that_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("sealed"), [7; 640]).unwrap();
+    std::fs::write(path("list"), "12025550123 sealed\n").unwrap();
+    let file = path("sealed");
+    let list = path("list");
+    for (data, retention, code, said) in [
+        ("messages", &["--message-retention", "2h"][..], 0, "stored /cps/12025550123/ppts/"),
+        ("calls", &[], 2, "message_retention"),
+    ] {
+        let served = serve(&folder.path().join(data), retention);
+        let at = ["store", "--cps", &served.url, "--ca", &served.ca];
+        for what in [&["--number", "12025550123", &file][..], &["--batch", &list]] {
+            let stored = herald(&[&at, what, &["--message"]].concat());
+            let answer = text(&stored.stdout) + &text(&stored.stderr);
+            assert!(stored.status.code() == Some(code) && answer.contains(said), "{code}: {answer}");
+            let call = herald(&[&at, what].concat());
+            assert_eq!(call.status.code(), Some(0), "calls are kept by both: {}", text(&call.stderr));
+        }
     }
 }
 
@@ -183,7 +208,7 @@ fn what_is_wrong_on_the_command_line_is_said_in_a_sentence() {
 #[test]
 fn a_termination_signal_ends_the_service_cleanly() {
     let folder = tempfile::tempdir().unwrap();
-    let mut served = serve(folder.path());
+    let mut served = serve(folder.path(), &[]);
     let pid = served.process.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
     assert_eq!(served.process.wait().expect("it ends").code(), Some(0));

@@ -34,13 +34,26 @@ impl CpsClient {
         Ok(Self { http: http.answer_bytes_max(CLIENT_ANSWER_BYTES_MAX), base: base.to_owned() })
     }
 
-    /// Stores a sealed PASSporT under the called number. Returns the item's path.
+    /// Stores the sealed PASSporT of a call under the called number. Returns the item's path.
     ///
     /// # Errors
     /// [`CpsError`]; after [`CpsError::Unreachable`] it may have been stored.
     pub fn store(&self, number: TelephoneNumber, sealed: &[u8]) -> Result<String, CpsError> {
-        let request = cps::store_request(&self.base, number, Bytes::copy_from_slice(sealed), None)?;
-        cps::stored(&self.exchange(request)?)
+        self.store_of(PlacementClass::Call, number, sealed)
+    }
+
+    /// As [`store`](Self::store), of a sealed PASSporT of this class.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store); [`CpsError::Refused`] with status 415 if the service does not keep this class.
+    pub fn store_of(
+        &self,
+        class: PlacementClass,
+        number: TelephoneNumber,
+        sealed: &[u8],
+    ) -> Result<String, CpsError> {
+        let sealed = Bytes::copy_from_slice(sealed);
+        cps::stored(&self.exchange(cps::store_request(&self.base, class, number, sealed, None)?)?)
     }
 
     /// Everything under the called number, in one round trip.
@@ -67,7 +80,7 @@ impl CpsClient {
         cps::key_bundles(&self.exchange(cps::keys_request(&self.base, area)?)?)
     }
 
-    /// Stores each of `placements`, a called number and a sealed PASSporT, in one request of
+    /// Stores each of `placements`, a called number and the sealed PASSporT of a call, in one request of
     /// [`batch::MEDIA_TYPE`](herald_core::batch::MEDIA_TYPE). Returns for each its path, or why it was not stored.
     /// Request and answer are held in memory.
     ///
@@ -77,7 +90,19 @@ impl CpsClient {
         &self,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<String, Outcome>>, CpsError> {
-        let (request, sent) = cps::store_batch_request(&self.base, PlacementClass::Call, placements)?;
+        self.store_batch_of(PlacementClass::Call, placements)
+    }
+
+    /// As [`store_batch`](Self::store_batch), of sealed PASSporTs that are all of this class.
+    ///
+    /// # Errors
+    /// As [`store_batch`](Self::store_batch) and [`store_of`](Self::store_of).
+    pub fn store_batch_of(
+        &self,
+        class: PlacementClass,
+        placements: &[(TelephoneNumber, &[u8])],
+    ) -> Result<Vec<Result<String, Outcome>>, CpsError> {
+        let (request, sent) = cps::store_batch_request(&self.base, class, placements)?;
         let results = cps::stored_batch(&self.exchange(request)?, &sent)?;
         let path = |(result, &(number, _)): (Result<_, _>, &(TelephoneNumber, &[u8]))| {
             result.map(|id| cps::item_path(number, id))

@@ -31,6 +31,7 @@ pub struct RetrievedItem {
 /// Asks for a sealed PASSporT to be stored under the called number, with what it is authorised by, if anything.
 pub(crate) fn store_request(
     base: &str,
+    class: PlacementClass,
     number: TelephoneNumber,
     sealed: impl Into<Bytes>,
     authorization: Option<&str>,
@@ -38,7 +39,7 @@ pub(crate) fn store_request(
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(format!("{base}{}", list_path(number)))
-        .header(header::CONTENT_TYPE, "application/passport");
+        .header(header::CONTENT_TYPE, typed("application/passport", class));
     if let Some(value) = authorization {
         request = request.header(header::AUTHORIZATION, value);
     }

@@ -11,7 +11,7 @@ use herald_runtime::core::batch;
 use herald_runtime::core::{
     Clock, PlacementClass, PlacementId, Problem, Refusal, TelephoneNumber, Timestamp,
 };
-use herald_runtime::{Config, Engine, EngineErrorKind, Environment, Watched};
+use herald_runtime::{Config, CpsClient, CpsError, Engine, EngineErrorKind, Environment, Watched};
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -325,6 +325,32 @@ fn a_client_stores_messages_at_its_service() {
         client.stop().expect("a stop");
         service.stop().expect("a stop");
     }
+}
+
+#[test]
+fn a_client_without_an_engine_names_the_class_of_one_placement_and_of_a_batch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("herald.sock");
+    let listening = ("unix_socket", socket.to_str().expect("a plain path"));
+    let clock = HandClock::at(START_MS);
+    let client = CpsClient::open(&format!("unix:{}", socket.display()), b"").expect("a client");
+    let store = |class: PlacementClass| {
+        let one = client.store_of(class, number(1), &BODY)?;
+        let two = client.store_batch_of(class, &[(number(1), &BODY)])?.pop().expect("a result");
+        Ok([one, two.expect("there is room")])
+    };
+    let service = started(config(&[("durability", "memory"), MESSAGES, listening]), &clock);
+    let calls = store(PlacementClass::Call).expect("calls are kept");
+    let messages = store(PlacementClass::Message).expect("messages are kept");
+    clock.pass(HOUR_MS);
+    let items = client.retrieve(number(1)).expect("it retrieves");
+    let still_there = |path: &String| items.iter().any(|item| item.href == *path && item.body == BODY);
+    assert!(messages.iter().all(still_there) && !calls.iter().any(still_there));
+    service.stop().expect("a stop");
+    let _calls = started(config(&[("durability", "memory"), listening]), &clock);
+    store(PlacementClass::Call).expect("calls are kept");
+    let refused = store(PlacementClass::Message).expect_err("messages are not kept");
+    assert!(matches!(refused, CpsError::Refused { status: 415, .. }), "{refused}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_core::TelephoneNumber;
+use herald_core::{PlacementClass, TelephoneNumber};
 use herald_net::header::WWW_AUTHENTICATE;
 use herald_net::{Answered, Bytes};
 use herald_stir::services::{Answer, CpsUri, IoFault, Ticket};
@@ -61,7 +61,9 @@ impl Lane {
         }
         let (cps, number, body) = (storing.cps.clone(), storing.number, storing.body.clone());
         let authorization = storing.payment.as_ref().map(|payment| payment.header().to_owned());
-        let request = |base: &str| cps::store_request(base, number, body, authorization.as_deref());
+        let request = |base: &str| {
+            cps::store_request(base, PlacementClass::Call, number, body, authorization.as_deref())
+        };
         self.ask_elsewhere(running, &cps, request, Purpose::Store(id, ticket, storing))
             .err()
             .map(Answer::Failed)
