@@ -22,6 +22,8 @@ profile=${PROFILE:-debug}
 herald=$(realpath "$target")/$profile/herald
 
 work=$(mktemp -d)
+# The same folder, as the switches have it: every text that names a file of theirs is longer than 512 bytes.
+long_work=$work$(printf '/.%.0s' {1..300})
 processes=()
 finish() {
     local pid
@@ -102,16 +104,17 @@ for one in taken:
 PY
 )
 # switch SET ROLE FIRST [OPTION...]: starts a Kamailio with the example of this role; FIRST is the set's first port. With
-# onward=PORT the originating one sends its calls there instead of to the gateway, with attestation=TEXT it attests that.
+# onward=PORT the originating one sends its calls there instead of to the gateway, with attestation=TEXT it attests that;
+# change=COMMANDS are more of sed's.
 switch() {
     local role=$2 first=$3 folder=$work/$1/$2
     shift 3
     rm -rf "$folder"
     mkdir -p "$folder"
-    sed -e "s#/etc/herald#$work#g" -e "s#\"herald.so\"#\"$work/herald.so\"#" -e "s/:5060/:${ports[first]}/" \
+    sed -e "s#/etc/herald#$long_work#g" -e "s#\"herald.so\"#\"$work/herald.so\"#" -e "s/:5060/:${ports[first]}/" \
         -e "s/:5070/:${onward:-${ports[first + 1]}}/" -e "s/:5080/:${ports[first + 2]}/" -e "s/:5090/:${ports[0]}/" \
         -e "s/\"A\", \"PLACED\"/\"${attestation-A}\", \"PLACED\"/" \
-        -e '/"ctl.so"/a loadmodule "kex.so"' "$modules/examples/$role.cfg" >"$folder/cfg"
+        -e '/"ctl.so"/a loadmodule "kex.so"' -e "${change:-}" "$modules/examples/$role.cfg" >"$folder/cfg"
     kamailio -DD -E -f "$folder/cfg" -P "$folder/pid" -m 256 -M 16 -Y "$folder" "$@" >"$folder/log" 2>&1 &
     processes+=($!)
 }
@@ -298,11 +301,13 @@ mv "$work/directory.toml" "$work/directory.kept"
 echo '[[destination' >"$work/directory.toml"
 ask with/originating herald.reload >/dev/null
 expect originating not_reloaded 1
+grep -q "not reloaded: .*$long_work/directory.toml" "$work/with/originating/log" ||
+    fail "a reload does not say which table is wrong, or leaves the end of its text out"
 mv "$work/directory.kept" "$work/directory.toml"
 mv "$work/alice/signing.pem" "$work/signing.kept"
 ask with/terminating herald.reload >/dev/null
 expect terminating not_reloaded 1
-grep -q 'not reloaded: .*/signing.pem: No such file' "$work/with/terminating/log" ||
+grep -q "not reloaded: $long_work/alice/signing.pem: No such file" "$work/with/terminating/log" ||
     fail "a reload does not say which certificate could not be read"
 mv "$work/signing.kept" "$work/alice/signing.pem"
 ask with/terminating herald.reload >/dev/null
@@ -347,6 +352,32 @@ expect originating refused 5
 stop_switch with originating
 switch with originating 1
 answers with originating
+
+# ---- Header fields of more than Kamailio's own 8 KiB ----
+# Five PASSporTs of 2 KiB, since each names its certificate twice. The example's room for text takes them all.
+x5u=https://certs.example.net/$(printf 'x%.0s' {1..700})/alice.pem
+# found NAME NUMBER IDENTITY [COMMANDS]: a call to this number, which they wait for, is accepted, and what came with it
+# begins with IDENTITY; with the example changed by sed's COMMANDS.
+found() {
+    stop_switch with terminating
+    change="s#https://certs.example.net/alice.pem#$x5u#;${4:-}" switch with terminating 1
+    answers with terminating
+    for _ in $(seq 5); do
+        "$herald" place --cps "$(cat "$work/one.url")" --ca "$work/one.ca" --from 12025550100 --to "$2" \
+            --key "$work/alice/signing.key" --x5u "$x5u" --recipient "$work/bob/sealing.pub.jwk" >/dev/null
+    done
+    printf 'SEQUENTIAL\n12025550100;%s\n' "$2" >"$work/$1.csv"
+    phones caller "$1" "${ports[3]}" 1 1 accept "$1" || fail "a call with five PASSporTs was not accepted: $(why "$1")"
+    [ "$(count "accept identity=$3\$" "$1")" = 1 ] || fail "$1: with a call came $(cat "$work/$1.logs")"
+}
+found long 12225558000 eyJ
+found longer 12225558001 '' '/^pv_buffer_size=/d'
+grep -q ' 5 Identity header fields are left out' "$work/with/terminating/log" ||
+    fail "header fields that find no room are left out without a word"
+say "switch: 10 KiB of Identity header fields were in a call, and left out aloud without pv_buffer_size"
+stop_switch with terminating
+switch with terminating 1
+answers with terminating
 
 # ---- More calls than may wait ----
 # To numbers that nobody placed a PASSporT for: who waits is refused with 428, who cannot wait goes on at once.

@@ -5,12 +5,17 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 output=$(realpath "${1:?the folder that herald.so goes to}")
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/herald/kamailio
+
+# One at a time: they share the tree, and the module's place in it.
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
 
 # Prints a configured source tree of the installed version.
 source_tree() {
-    local version cache tree
+    local version tree
     version=$(dpkg-query -W -f '${source:Version}' kamailio)
-    cache=${XDG_CACHE_HOME:-$HOME/.cache}/herald/kamailio
     tree=$cache/${version//[:~]/_}
     if [ ! -e "$tree/configured" ]; then
         rm -rf "$tree"
