@@ -111,6 +111,27 @@ static void store_and_find(herald_engine *engine, const char *number)
     HOLDS(has_id(list, id));
 }
 
+/* Comes first: a child of a process that opened a folder may open none. */
+static void a_wrong_configuration_touches_no_folder_and_leaves_those_of_children_alone(void)
+{
+    const char *const wrong[] = {"data", "data", "plugins", "/nowhere/at/all.so", NULL};
+    const char *const right[] = {"data", "data", "memory", "16MiB", NULL};
+    herald_engine *engine = NULL;
+    int status = 1;
+    pid_t child;
+    IS(open_with(wrong, &engine, NULL), HERALD_BAD_VALUE);
+    HOLDS(access("data", F_OK) != 0);
+    fflush(NULL);
+    if ((child = fork()) == 0) {
+        is_child = true;
+        OK(open_with(right, &engine, NULL));
+        OK(herald_engine_close(engine));
+        _exit(checks_failed != 0);
+    }
+    HOLDS(waitpid(child, &status, 0) == child && status == 0);
+    HOLDS(access("data", F_OK) == 0);
+}
+
 static void a_client_does_what_an_engine_does(void)
 {
     const char *const twice[] = {"service", SERVICE, "unix_socket", "other.sock", NULL};
@@ -139,6 +160,9 @@ static void a_client_does_what_an_engine_does(void)
     OK(herald_store_batch(client, placements, 2, stored, NULL));
     IS(stored[0].status, HERALD_OK);
     IS(stored[1].status, HERALD_BAD_SIZE);
+    /* The daemon keeps no messages. */
+    IS(herald_store_messages(client, placements, 1, stored, &error), HERALD_BAD_VALUE);
+    HOLDS(strstr(message_of(error), "message") != NULL);
     OK(herald_retrieve_batch(client, numbers, 2, lists, NULL));
     HOLDS(strlen(stored[0].id) == 32 && has_id(lists[0], stored[0].id));
     HOLDS(!has_id(lists[1], stored[0].id));
@@ -309,6 +333,8 @@ int main(int argc, char **argv)
         return 2;
     program = argv[1];
     forks = argc > 2 ? atoi(argv[2]) : forks;
+    if (forks > 0)
+        a_wrong_configuration_touches_no_folder_and_leaves_those_of_children_alone();
     a_client_does_what_an_engine_does();
     a_daemon_that_is_killed_is_missed_at_once_and_found_when_it_is_back();
     a_daemon_that_hangs_costs_the_deadline_and_serves_when_it_goes_on();
