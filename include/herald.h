@@ -1265,7 +1265,8 @@ herald_status herald_store_batch(struct herald_engine *engine,
  * [any thread] Stores each of count sealed PASSporTs of messages (RFC 9475) under its called number. Since 0.1.
  *
  * As herald_store_batch, for what is kept as long as the property message_retention says, which calls are not;
- * HERALD_BAD_VALUE where that is none. Retrieving shows calls and messages in one list.
+ * HERALD_BAD_VALUE if that is not set, of a client at its service, and then none is stored. Retrieving shows calls and
+ * messages in one list.
  */
 herald_status herald_store_messages(struct herald_engine *engine,
                                     const struct herald_placement *placements,

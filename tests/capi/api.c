@@ -207,10 +207,17 @@ static void messages_are_stored_where_they_are_kept_and_found_like_calls(void)
     IS(herald_store_messages(calls, placements, 2, results, &error), HERALD_BAD_VALUE);
     HOLDS(strstr(message_of(error), "message_retention") != NULL);
     HOLDS(results[0].id[0] == 'u' && !is_stored(calls, body));
+    IS(herald_store_messages(calls, &placements[1], 1, results, NULL), HERALD_BAD_VALUE);
+    IS(herald_store_messages(calls, NULL, 0, NULL, NULL), HERALD_BAD_VALUE);
     OK(herald_engine_close(calls));
 
     OK(open_with(pairs, &engine, NULL));
+    IS(herald_store_messages(engine, &placements[1], 1, results, NULL), HERALD_WRONG_STATE);
+    IS(herald_store_batch(engine, NULL, 0, NULL, NULL), HERALD_WRONG_STATE);
+    IS(herald_retrieve_batch(engine, NULL, 0, NULL, NULL), HERALD_WRONG_STATE);
     OK(herald_engine_start(engine, NULL));
+    OK(herald_store_batch(engine, NULL, 0, NULL, NULL));
+    OK(herald_retrieve_batch(engine, NULL, 0, NULL, NULL));
     IS(herald_store_messages(engine, NULL, 1, results, NULL), HERALD_NULL_ARGUMENT);
     IS(herald_store_messages(engine, placements, 65537, results, NULL), HERALD_BAD_SIZE);
     HOLDS(!is_stored(engine, body));

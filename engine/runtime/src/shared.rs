@@ -359,6 +359,10 @@ impl Shared {
         class: PlacementClass,
         placements: &[(TelephoneNumber, &[u8])],
     ) -> Result<Vec<Result<PlacementId, Problem>>, EngineError> {
+        if placements.is_empty() {
+            // Nobody else asks whether the engine would take any.
+            self.storing_now(class, 0)?;
+        }
         let mut results = Vec::with_capacity(placements.len());
         let mut part_results = Vec::with_capacity(placements.len().min(BATCH_STORES_PER_TURN));
         let mut are_awaited = false;
@@ -424,6 +428,9 @@ impl Shared {
 
     /// As [`retrieve`](Self::retrieve), of many numbers, in parts.
     pub(crate) fn retrieve_batch(&self, numbers: &[TelephoneNumber]) -> Result<Vec<Vec<Item>>, EngineError> {
+        if numbers.is_empty() {
+            self.stage().serves()?;
+        }
         let mut lists = Vec::with_capacity(numbers.len());
         for part in numbers.chunks(BATCH_NUMBERS_PER_TURN) {
             let part = part.to_vec();
