@@ -188,7 +188,8 @@ typedef struct herald_property {
  * Hears what an operator should know: one plain line, UTF-8, without a line end, valid until the function
  * returns; never a secret nor a full telephone number. level is one of HERALD_LEVEL_*.
  *
- * It runs on a thread of the engine, or inside open, start and close on theirs, on several at once if it must.
+ * It runs on a thread of the engine, or on one of the host's inside a call, mostly one that opens, starts, reloads, stops or
+ * closes it; on several at once if it must.
  * It must not unwind. Of the functions that can fail only the _free functions do their work inside it, others answer
  * HERALD_IN_CALLBACK.
  */
@@ -934,9 +935,10 @@ herald_status herald_engine_address(struct herald_engine *engine,
  * Since 0.1.
  *
  * Requests and calls under way go on as they began. Of the files all are taken or none: one that is wrong keeps all of
- * them as they were; each plugin is replaced by itself. The error names what stays as it was. Not read again are the
- * configuration itself, cps_authorities and fetch_authorities. Blocks while files are read and plugins open.
- * HERALD_WRONG_STATE before the start and after the stop.
+ * them as they were; each plugin is replaced by itself. HERALD_BAD_VALUE if any stays as it was, for a fault of its own or
+ * because too many calls are under way; the error names it. Not read again are the configuration itself, cps_authorities
+ * and fetch_authorities. Blocks while files are read and plugins open. HERALD_WRONG_STATE before the start and after the
+ * stop.
  */
 herald_status herald_engine_reload(struct herald_engine *engine,
                                    struct herald_error **error);
@@ -946,12 +948,24 @@ herald_status herald_engine_reload(struct herald_engine *engine,
  * below. Since 0.1.
  *
  * No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have: it returns
- * when nothing of the network is left. With a loop thread the loop is held up as long; subscribers hear meanwhile, and later
- * in turns as before. A second drain does nothing.
+ * when no connection is left, but for those of metrics_listen, which goes on until the stop. With a loop thread the loop is
+ * held up as long (herald_engine_drain_begin does not); subscribers hear meanwhile, and later in turns as before. Before the
+ * start, of a client, and once the listeners have ended it does nothing.
  */
 herald_status herald_engine_drain(struct herald_engine *engine,
                                   uint32_t grace_ms,
                                   struct herald_error **error);
+
+/**
+ * [loop thread] Begins what herald_engine_drain waits for, and holds up the loop no longer than a turn. Since 0.1.
+ *
+ * No new connections from now on; turns go on serving the requests under way, and after grace_ms milliseconds close what is
+ * left. How many connections are left is the value herald_connections of herald_engine_stats; it is done when that is 0.
+ * Called again it sets grace_ms anew. HERALD_WRONG_STATE if no loop thread serves the engine.
+ */
+herald_status herald_engine_drain_begin(struct herald_engine *engine,
+                                        uint32_t grace_ms,
+                                        struct herald_error **error);
 
 /**
  * [any thread; loop thread if herald_engine_start_hosted was called] Stops an engine: all that herald_engine_close does,
@@ -967,8 +981,9 @@ herald_status herald_engine_stop(struct herald_engine *engine,
  * [any thread; loop thread if herald_engine_start_hosted was called] Closes an engine. NULL is fine. Since 0.1.
  *
  * No new calls and connections; requests under way may finish for drain_grace; then the disk's last write; subscribers
- * hear what waits for them and are closed; then the finalizers. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
- * HERALD_FORKED, which leave it as it is: what a parent process opened is the parent's to close.
+ * hear what waits for them and are closed; then the finalizers. Whatever it returns the engine is closed, except with
+ * HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and HERALD_FORKED, which leave it as it is: what a parent process opened is the
+ * parent's to close.
  */
 herald_status herald_engine_close(struct herald_engine *engine);
 

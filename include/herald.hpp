@@ -415,7 +415,7 @@ public:
         });
     }
 
-    /** Reads certificate, key and plugins again, while it serves. */
+    /** Reads again the files that the configuration names, and what plugins read, while it serves. */
     result<void> reload()
     {
         return detail::ask([&](auto **error) { return herald_engine_reload(handle_.get(), error); });
@@ -425,6 +425,12 @@ public:
     result<void> drain(std::uint32_t grace_ms)
     {
         return detail::ask([&](auto **error) { return herald_engine_drain(handle_.get(), grace_ms, error); });
+    }
+
+    /** Begins that on the loop thread and returns; turns do the rest. Over once herald_connections of `stats` is 0. */
+    result<void> drain_begin(std::uint32_t grace_ms)
+    {
+        return detail::ask([&](auto **error) { return herald_engine_drain_begin(handle_.get(), grace_ms, error); });
     }
 
     /** Stops: other threads get HERALD_WRONG_STATE from now on. */

@@ -321,6 +321,11 @@ static herald_status drain(struct call *call)
     return seldom(200) ? herald_engine_drain(any(ENGINE), 0, call->error) : HERALD_OK;
 }
 
+static herald_status drain_begin(struct call *call)
+{
+    return seldom(200) ? herald_engine_drain_begin(any(ENGINE), below(3), call->error) : HERALD_OK;
+}
+
 static herald_status reload(struct call *call)
 {
     return herald_engine_reload(any(ENGINE), call->error);

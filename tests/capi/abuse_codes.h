@@ -37,6 +37,7 @@ static const struct function functions[] = {
     {"herald_engine_turn", turn, {HANDLE, HERALD_WRONG_STATE, HERALD_WRONG_THREAD}},
     {"herald_engine_address", address, {HANDLE, HERALD_OUT_OF_RANGE, BUFFER}},
     {"herald_engine_drain", drain, {HANDLE, HERALD_WRONG_THREAD}},
+    {"herald_engine_drain_begin", drain_begin, {HANDLE, HERALD_WRONG_STATE, HERALD_WRONG_THREAD}},
     {"herald_engine_reload", reload, {HANDLE, HERALD_BAD_VALUE, HERALD_WRONG_STATE}},
     {"herald_engine_stop", stop, {HANDLE, HERALD_WRONG_THREAD}},
     {"herald_engine_close", close_one, {HANDLE, HERALD_WRONG_THREAD}},

@@ -238,6 +238,7 @@ void subscribers_hear_and_stats_count()
     HOLDS(needed(stats.find("herald_stored_total")) == 2.0 && !needed(stats.find("herald_sold_total")));
     HOLDS(needed(stats.size()) > 20 && !needed(stats.name(0)).empty());
     HOLDS(needed(stats.text()).find("herald_stored_total 2\n") != std::string::npos);
+    HOLDS(engine.drain_begin(0).status() == HERALD_WRONG_STATE);
     HOLDS(engine.drain(0));
     HOLDS(engine.stop());
     HOLDS(engine.retrieve("12025550123").status() == HERALD_WRONG_STATE);

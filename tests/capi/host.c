@@ -276,6 +276,58 @@ static void an_engine_drains_then_stops_then_closes(void)
     OK(herald_engine_close(engine));
 }
 
+/* Begins a store, of which the body is yet to come. */
+static int half_a_store(const char *path)
+{
+    const char *const head = "POST /cps/12025550123/ppts HTTP/1.1\r\nHost: h\r\nContent-Type: application/passport\r\n"
+                             "Content-Length: 640\r\n\r\n";
+    int peer = connect_to(path);
+    HOLDS(send(peer, head, strlen(head), MSG_NOSIGNAL) == (ssize_t)strlen(head));
+    return peer;
+}
+
+static void turn_until(herald_engine *engine, const char *name, double value)
+{
+    struct pollfd wait = {.fd = -1, .events = POLLIN};
+    OK(herald_engine_descriptor(engine, &wait.fd, NULL));
+    for (int turns = 0; turns < 1000 && stat(engine, name) != value; turns++) {
+        HOLDS(poll(&wait, 1, 10000) == 1);
+        OK(herald_engine_turn(engine, 0, NULL));
+    }
+    HOLDS(stat(engine, name) == value);
+}
+
+static void a_loop_that_drains_sees_what_is_left_and_serves_it_until_the_time_is_over(void)
+{
+    const char *const pairs[] = {"durability", "memory", "memory", "16MiB", "unix_socket", "begin.sock", NULL};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "begin.sock"};
+    herald_engine *engine = NULL;
+    char answer[1024] = "";
+    int other = socket(AF_UNIX, SOCK_STREAM, 0), ends, stays;
+    OK(open_with(pairs, &engine, NULL));
+    IS(herald_engine_drain_begin(engine, 0, NULL), HERALD_WRONG_STATE);
+    OK(herald_engine_start_hosted(engine, NULL));
+    ends = half_a_store("begin.sock");
+    stays = half_a_store("begin.sock");
+    turn_until(engine, "herald_http_requests_total", 2);
+
+    OK(herald_engine_drain_begin(engine, 60000, NULL)); /* More than this test is given. */
+    HOLDS(connect(other, (struct sockaddr *)&address, sizeof address) != 0);
+    HOLDS(stat(engine, "herald_connections") == 2);
+    HOLDS(send(ends, body, sizeof body, MSG_NOSIGNAL) == (ssize_t)sizeof body);
+    await_peer(engine, ends);
+    HOLDS(recv(ends, answer, sizeof answer - 1, 0) > 0 && strncmp(answer, "HTTP/1.1 201", 12) == 0);
+    turn_until(engine, "herald_connections", 1);
+    HOLDS(is_stored(engine, body));
+
+    OK(herald_engine_drain_begin(engine, 20, NULL));
+    turn_until(engine, "herald_connections", 0);
+    HOLDS(recv(stays, answer, sizeof answer, MSG_DONTWAIT) == 0);
+    OK(herald_engine_drain(engine, 60000, NULL)); /* Nothing to wait for. */
+    OK(herald_engine_close(engine));
+    close(other), close(ends), close(stays);
+}
+
 /* A host that holds a lock of its own while it hears reports, and while it calls. */
 static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -331,6 +383,7 @@ int main(int argc, char **argv)
     RUN(a_host_with_a_loop_hears_in_its_turns);
     RUN(stats_are_a_copy_of_one_moment);
     RUN(an_engine_drains_then_stops_then_closes);
+    RUN(a_loop_that_drains_sees_what_is_left_and_serves_it_until_the_time_is_over);
     RUN(reports_are_told_under_no_lock);
     return checks_failed != 0;
 }

@@ -242,9 +242,10 @@ pub extern "C" fn herald_engine_address(
 /// Since 0.1.
 ///
 /// Requests and calls under way go on as they began. Of the files all are taken or none: one that is wrong keeps all of
-/// them as they were; each plugin is replaced by itself. The error names what stays as it was. Not read again are the
-/// configuration itself, cps_authorities and fetch_authorities. Blocks while files are read and plugins open.
-/// HERALD_WRONG_STATE before the start and after the stop.
+/// them as they were; each plugin is replaced by itself. HERALD_BAD_VALUE if any stays as it was, for a fault of its own or
+/// because too many calls are under way; the error names it. Not read again are the configuration itself, cps_authorities
+/// and fetch_authorities. Blocks while files are read and plugins open. HERALD_WRONG_STATE before the start and after the
+/// stop.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_reload(engine: *mut Engine, error: *mut *mut Error) -> Status {
     call(error, |_| with(engine, |open| boundary::with_signals_blocked(|| Ok(open.engine.reload()?))))
@@ -254,8 +255,9 @@ pub extern "C" fn herald_engine_reload(engine: *mut Engine, error: *mut *mut Err
 /// below. Since 0.1.
 ///
 /// No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have: it returns
-/// when nothing of the network is left. With a loop thread the loop is held up as long; subscribers hear meanwhile, and later
-/// in turns as before. A second drain does nothing.
+/// when no connection is left, but for those of metrics_listen, which goes on until the stop. With a loop thread the loop is
+/// held up as long (herald_engine_drain_begin does not); subscribers hear meanwhile, and later in turns as before. Before the
+/// start, of a client, and once the listeners have ended it does nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error: *mut *mut Error) -> Status {
     call(error, |_| {
@@ -264,6 +266,27 @@ pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error:
             open.living(|| match open.is_hosted.load(Ordering::Acquire) {
                 true => with_hosted(open, |hosted| Ok(boundary::without_sigpipe(|| hosted.drain(grace))?)),
                 false => Ok(open.engine.drain(grace)?),
+            })
+        })
+    })
+}
+
+/// [loop thread] Begins what herald_engine_drain waits for, and holds up the loop no longer than a turn. Since 0.1.
+///
+/// No new connections from now on; turns go on serving the requests under way, and after grace_ms milliseconds close what is
+/// left. How many connections are left is the value herald_connections of herald_engine_stats; it is done when that is 0.
+/// Called again it sets grace_ms anew. HERALD_WRONG_STATE if no loop thread serves the engine.
+#[unsafe(no_mangle)]
+pub extern "C" fn herald_engine_drain_begin(
+    engine: *mut Engine,
+    grace_ms: u32,
+    error: *mut *mut Error,
+) -> Status {
+    call(error, |_| {
+        let grace = Duration::from_millis(grace_ms.into());
+        with(engine, |open| {
+            open.living(|| {
+                with_hosted(open, |hosted| Ok(boundary::without_sigpipe(|| hosted.begin_drain(grace))?))
             })
         })
     })
@@ -282,8 +305,9 @@ pub extern "C" fn herald_engine_stop(engine: *mut Engine, error: *mut *mut Error
 /// [any thread; loop thread if herald_engine_start_hosted was called] Closes an engine. NULL is fine. Since 0.1.
 ///
 /// No new calls and connections; requests under way may finish for drain_grace; then the disk's last write; subscribers
-/// hear what waits for them and are closed; then the finalizers. Whatever it returns the engine is closed, except with HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and
-/// HERALD_FORKED, which leave it as it is: what a parent process opened is the parent's to close.
+/// hear what waits for them and are closed; then the finalizers. Whatever it returns the engine is closed, except with
+/// HERALD_WRONG_THREAD, HERALD_IN_CALLBACK and HERALD_FORKED, which leave it as it is: what a parent process opened is the
+/// parent's to close.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_close(engine: *mut Engine) -> Status {
     if engine.is_null() {

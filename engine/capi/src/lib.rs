@@ -44,8 +44,8 @@ pub use client::herald_client_open;
 pub use discovery::{Discovered, herald_discover};
 pub use engine::{
     herald_engine_address, herald_engine_close, herald_engine_descriptor, herald_engine_drain,
-    herald_engine_open, herald_engine_reload, herald_engine_start, herald_engine_start_hosted,
-    herald_engine_stop, herald_engine_turn, herald_retrieve, herald_store,
+    herald_engine_drain_begin, herald_engine_open, herald_engine_reload, herald_engine_start,
+    herald_engine_start_hosted, herald_engine_stop, herald_engine_turn, herald_retrieve, herald_store,
 };
 pub use error::{herald_error_free, herald_error_message, herald_error_status};
 pub use gateway::{GatewayFetched, GatewayStored, herald_gateway_fetch, herald_gateway_store};

@@ -32,6 +32,7 @@ const EXPORTS: &[Export] = &[
     ("herald_engine_close", || herald_engine_close(wrong())),
     ("herald_engine_descriptor", || herald_engine_descriptor(wrong(), null_mut(), null_mut())),
     ("herald_engine_drain", || herald_engine_drain(wrong(), 0, null_mut())),
+    ("herald_engine_drain_begin", || herald_engine_drain_begin(wrong(), 0, null_mut())),
     ("herald_engine_open", || herald_engine_open(null(), null_mut(), null_mut())),
     ("herald_engine_reload", || herald_engine_reload(wrong(), null_mut())),
     ("herald_engine_start", || herald_engine_start(wrong(), null_mut())),
@@ -115,6 +116,7 @@ const USES: &[Use] = &[
         herald_engine_address(engine, 0, null_mut(), 0, null_mut(), null_mut())
     }),
     ("herald_engine_drain", |engine| herald_engine_drain(engine, 0, null_mut())),
+    ("herald_engine_drain_begin", |engine| herald_engine_drain_begin(engine, 0, null_mut())),
     ("herald_engine_stop", |engine| herald_engine_stop(engine, null_mut())),
     ("herald_engine_reload", |engine| herald_engine_reload(engine, null_mut())),
     ("herald_engine_stats", |engine| {

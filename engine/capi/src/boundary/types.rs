@@ -79,7 +79,8 @@ pub struct Stored {
 /// Hears what an operator should know: one plain line, UTF-8, without a line end, valid until the function
 /// returns; never a secret nor a full telephone number. level is one of HERALD_LEVEL_*.
 ///
-/// It runs on a thread of the engine, or inside open, start and close on theirs, on several at once if it must.
+/// It runs on a thread of the engine, or on one of the host's inside a call, mostly one that opens, starts, reloads, stops or
+/// closes it; on several at once if it must.
 /// It must not unwind. Of the functions that can fail only the _free functions do their work inside it, others answer
 /// HERALD_IN_CALLBACK.
 pub type ReportFn =

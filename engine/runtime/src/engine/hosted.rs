@@ -52,13 +52,27 @@ impl Hosted {
     /// [`EngineErrorKind::Network`](crate::EngineErrorKind::Network) if polling fails.
     pub fn drain(&mut self, grace: Duration) -> Result<(), EngineError> {
         let deadline = Instant::now() + grace;
-        self.reactor.handle().begin_drain(grace);
-        loop {
+        let mut report = self.begin(grace)?;
+        while !report.is_drained {
             let left = deadline.saturating_duration_since(Instant::now());
-            if self.turn_once(left.min(DRAIN_TURN))?.is_drained {
-                return Ok(());
-            }
+            report = self.turn_once(left.min(DRAIN_TURN))?;
         }
+        Ok(())
+    }
+
+    /// Begins what [`drain`](Self::drain) waits for, within one turn that waits for nothing. Afterwards nothing listens any
+    /// more; further turns serve what is left and close it when `grace` is over. It is done once `herald_connections` of
+    /// [`Engine::stats`](crate::Engine::stats) is 0. Called again it sets the grace anew.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    pub fn begin_drain(&mut self, grace: Duration) -> Result<(), EngineError> {
+        self.begin(grace).map(drop)
+    }
+
+    fn begin(&mut self, grace: Duration) -> Result<TurnReport, EngineError> {
+        self.reactor.handle().begin_drain(grace);
+        self.turn_once(Duration::ZERO)
     }
 }
 
