@@ -69,7 +69,7 @@ install: deps ## build a release; install program, library, manual, service and 
 	$(WITH_ROCKSDB) $(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald -p herald-capi
 	PROFILE="$(PROFILE)" $(foreach folder,$(INSTALL_FOLDERS),$(folder)="$($(folder))") scripts/install.sh
 
-deb: plugins ## build a release and make Debian packages of it, in target/packages
+deb: plugins ## build a release and make Debian packages of it, in target/packages, debug symbols in target/packages/debug
 	@scripts/rocksdb.sh build $(PROFILE)
 	$(WITH_ROCKSDB) $(CARGO) build $(if $(filter release,$(PROFILE)),--release) -p herald -p herald-capi
 	PROFILE="$(PROFILE)" scripts/deb.sh

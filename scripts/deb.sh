@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes Debian packages of what was built: libheraldN (N as in the library's name), libherald-dev, herald. Builds nothing,
-# needs no network.
+# Makes Debian packages of what was built: libheraldN (N as in the library's name), libherald-dev, herald; and in a folder
+# `debug` what debuggers read about their code, libheraldN-dbgsym and herald-dbgsym. Builds nothing, needs no network.
 #
 #   deb.sh [FOLDER]    where the packages go; the target folder's `packages` if not given
 #
@@ -21,7 +21,7 @@ architecture=$(dpkg-architecture -qDEB_HOST_ARCH)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 stage=$work/stage
-mkdir -p "$work/debian" "$packages"
+mkdir -p "$work/debian" "$packages/debug"
 # Of the last commit, so that the same sources make the same packages.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" -c safe.directory='*' log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
@@ -61,10 +61,28 @@ divide() {
     fi
 }
 
+# strip_code PACKAGE: what debuggers read goes to PACKAGE-dbgsym, where they find it by the code's build id.
+strip_code() {
+    local file id debug
+    while read -r -d '' file; do
+        id=$(readelf -n "$file" | sed -n 's/.*Build ID: //p')
+        if [ -z "$id" ]; then
+            complain "deb: $file has no build id; link it with --build-id"
+            return 1
+        fi
+        debug=$work/$1-dbgsym/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug
+        mkdir -p "$(dirname "$debug")"
+        objcopy --only-keep-debug --compress-debug-sections "$file" "$debug"
+        strip --strip-unneeded --remove-section=.comment "$file"
+        chmod 644 "$debug"
+    done < <(find "$work/$1" -type f \( -name '*.so*' -o -path '*/bin/*' \) -print0)
+}
+
 strip_all() {
     local file
-    find "$work" -name '*.so*' -type f -exec strip --strip-unneeded --remove-section=.comment {} + -exec chmod 644 {} +
-    strip --strip-unneeded --remove-section=.comment "$work/herald/usr/bin/herald"
+    strip_code "libherald$abi"
+    strip_code herald
+    find "$work" -name '*.so*' -type f -exec chmod 644 {} +
     # .llvmbc is the code once more, for rustc alone: more than half of the archive.
     for file in "$work"/libherald-dev/usr/lib/*/libherald.a; do
         strip --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd --enable-deterministic-archives "$file"
@@ -92,6 +110,15 @@ documented() {
     [ ! -d "$work/$1/usr/share/man" ] || find "$work/$1/usr/share/man" -type f -exec gzip -9n {} +
 }
 
+# put_together PACKAGE FOLDER: the package of what is there.
+put_together() {
+    local tree=$work/$1
+    (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
+    chmod 644 "$tree"/DEBIAN/md5sums
+    dpkg-deb --root-owner-group -Zxz -z"$compression" --build "$tree" "$2" >/dev/null
+    say "$2/${1}_${version}_$architecture.deb"
+}
+
 # packed PACKAGE: its control files, then the package.
 packed() {
     local tree=$work/$1 script
@@ -113,11 +140,22 @@ packed() {
     for script in postinst prerm postrm; do
         [ ! -e "$debian/$1.$script" ] || install -m 755 "$debian/$1.$script" "$tree/DEBIAN/$script"
     done
-    (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
-    chmod 644 "$tree"/DEBIAN/md5sums
     dpkg-gencontrol -p"$1" -P"$tree" -T"$work/debian/substvars" -f"$work/debian/files"
-    dpkg-deb --root-owner-group -Zxz -z"$compression" --build "$tree" "$packages" >/dev/null
-    say "$packages/${1}_${version}_$architecture.deb"
+    put_together "$1" "$packages"
+    [ ! -d "$tree-dbgsym" ] || packed_symbols "$1"
+}
+
+# packed_symbols PACKAGE: PACKAGE-dbgsym, with the control file that debhelper would give it.
+packed_symbols() {
+    local symbols=$1-dbgsym ids
+    local tree=$work/$symbols
+    mkdir -p "$tree/DEBIAN" "$tree/usr/share/doc"
+    ln -s "$1" "$tree/usr/share/doc/$symbols"
+    ids=$(cd "$tree/usr/lib/debug/.build-id" && find . -type f | LC_ALL=C sort | sed 's|^./\(..\)/\(.*\).debug$|\1\2|' | paste -sd ' ')
+    dpkg-gencontrol -p"$1" -P"$tree" -T"$work/debian/substvars" -f"$work/debian/files" -DPackage="$symbols" -DSection=debug \
+        -DDepends="$1 (= \${binary:Version})" -DDescription="debug symbols for $1" -DBuild-Ids="$ids" \
+        -DAuto-Built-Package=debug-symbols
+    put_together "$symbols" "$packages/debug"
 }
 
 # Nobody waits for packages of a trial build to be small.

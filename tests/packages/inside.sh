@@ -20,7 +20,7 @@ refused getent passwd herald
 ok "it is clean: no herald there"
 
 # Without a network: what the packages need beyond a compiler is there, or this fails.
-quietly dpkg -i /herald/packages/*.deb
+quietly dpkg -i /herald/packages/{,debug/}*.deb
 getent passwd herald >/dev/null || fail "no user was made"
 ok "the packages are installed"
 
@@ -90,8 +90,8 @@ kill -TERM "$service"
 wait "$service" || { cp serve.log output; fail "the service did not end well"; }
 ok "it stops well"
 
-# shellcheck disable=SC2046 # One word.
-quietly dpkg --purge herald libherald-dev $(dpkg-query -W -f '${Package}\n' 'libherald[0-9]*')
+# shellcheck disable=SC2046 # One word each.
+quietly dpkg --purge $(dpkg-query -W -f '${Package}\n' '*herald*')
 if find / -xdev \( -path /proc -o -path /tmp -o -path /herald -o -path /run/herald \) -prune -o -iname '*herald*' -print | grep . >output; then
     fail "something is left behind"
 fi

@@ -172,9 +172,30 @@ in_the_chroot() {
     as_root rm -rf --one-file-system "$chroot"
 }
 
+# symbols_of FILE: where the unpacked packages have what debuggers read about it.
+symbols_of() {
+    local id
+    id=$(readelf -n "$1" | sed -n 's/.*Build ID: //p')
+    printf '%s' "$work/unpacked/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug"
+}
+
+symbols_fit() {
+    local package program=$work/unpacked/usr/bin/herald library address
+    for package in "$work"/packages/{libherald[0-9],herald_}*.deb "$work"/packages/debug/*.deb; do
+        dpkg-deb -x "$package" "$work/unpacked"
+    done
+    library=$(find "$work/unpacked/usr/lib" -name 'libherald.so.*' -type f)
+    address=$(nm -D "$library" | sed -n 's/ T herald_engine_open@.*//p')
+    addr2line -e "$(symbols_of "$library")" "$address" | grep -q '/engine/capi/src/.*\.rs:[0-9]' ||
+        fail "the debug symbols do not say where herald_engine_open is"
+    [ -s "$(symbols_of "$program")" ] || fail "there are no debug symbols of this build of the program"
+    if addr2line -e "$library" "$address" | grep -q '\.rs:'; then fail "debug symbols are in the library's package too"; fi
+    ok "debug symbols: of the library and the program, in packages of their own"
+}
+
 lintian_finds_nothing() {
-    local packages=("$work"/packages/herald_*.deb "$work"/packages/libherald[0-9]*.deb)
-    [ "${LINTIAN:-}" != all ] || packages=("$work"/packages/*.deb)
+    local packages=("$work"/packages/herald_*.deb "$work"/packages/libherald[0-9]*.deb "$work"/packages/debug/*.deb)
+    [ "${LINTIAN:-}" != all ] || packages=("$work"/packages/{,debug/}*.deb)
     has lintian || apt_install lintian || { cannot "lintian cannot be installed"; return 0; }
     lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "${packages[@]}" || fail "lintian"
     ok "lintian has nothing to say about ${#packages[@]} packages"
@@ -184,7 +205,8 @@ packages() {
     if ! has dpkg-deb; then cannot "no Debian here, so no packages"; return 0; fi
     PROFILE=$profile "$root/scripts/deb.sh" "$work/packages" >"$work/output" 2>&1 ||
         { cat "$work/output"; fail "scripts/deb.sh"; }
-    ok "packages: $(cd "$work/packages" && echo *.deb)"
+    ok "packages: $(cd "$work/packages" && echo *.deb debug/*.deb)"
+    symbols_fit
     lintian_finds_nothing
     in_the_chroot
     bash "$here/booted.sh" "$work/packages"
