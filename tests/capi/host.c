@@ -91,7 +91,8 @@ static void an_engine_opens_from_a_file_that_properties_override(void)
     options.properties = &larger;
     options.property_count = 1;
     OK(herald_engine_open(&options, &engine, NULL));
-    HOLDS(stat(engine, "herald_arena_bytes") == 32 << 20);
+    /* As many segments as fit, so a little less than was asked for. */
+    HOLDS(stat(engine, "herald_arena_bytes") <= 32 << 20 && stat(engine, "herald_arena_bytes") > 31 << 20);
     OK(herald_engine_close(engine));
 
     file = fopen("host.toml", "a");

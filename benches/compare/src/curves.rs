@@ -173,9 +173,9 @@ fn memory_of_a_record(text: &mut String, quick: bool) -> Result<Series, Failure>
     let mut points = Vec::new();
     for body_bytes in BODY_SIZES {
         eprintln!("curves: memory of bodies of {body_bytes} bytes");
-        let (kept, resident_bytes) = memory_elsewhere(arena_bytes, body_bytes)?;
+        let Filled { kept, resident_bytes, mapped_bytes } = memory_elsewhere(arena_bytes, body_bytes)?;
         let (body, each) = (body_bytes as f64, |bytes: f64| bytes / kept);
-        let (resident, without_index) = (each(resident_bytes), each(arena_bytes as f64) - body);
+        let (resident, without_index) = (each(resident_bytes), each(mapped_bytes) - body);
         row(
             text,
             format_args!(
@@ -194,16 +194,27 @@ fn memory_of_a_record(text: &mut String, quick: bool) -> Result<Series, Failure>
     Ok(("index included", points))
 }
 
-/// What [`memory`] prints in a process of its own: records and bytes.
-fn memory_elsewhere(arena_bytes: usize, body_bytes: usize) -> Result<(f64, f64), Failure> {
+/// What [`memory`] prints of a log that was filled until it refused.
+struct Filled {
+    kept: f64,
+    /// Bytes the process holds more than before, as the kernel counts them.
+    resident_bytes: f64,
+    /// Bytes of the arena, whatever was asked for.
+    mapped_bytes: f64,
+}
+
+/// Runs [`memory`] in a process of its own.
+fn memory_elsewhere(arena_bytes: usize, body_bytes: usize) -> Result<Filled, Failure> {
     let program = std::env::current_exe().map_err(Failure::file("the program itself".as_ref()))?;
     let mut command = Command::new(&program);
     command.args(["memory", &arena_bytes.to_string(), &body_bytes.to_string()]).stderr(Stdio::inherit());
     let output = command.output().map_err(Failure::file(&program))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut words = text.split_whitespace().map(str::parse);
-    match (words.next(), words.next()) {
-        (Some(Ok(kept)), Some(Ok(bytes))) if output.status.success() => Ok((kept, bytes)),
+    match (words.next(), words.next(), words.next()) {
+        (Some(Ok(kept)), Some(Ok(resident_bytes)), Some(Ok(mapped_bytes))) if output.status.success() => {
+            Ok(Filled { kept, resident_bytes, mapped_bytes })
+        }
         _ => Err(Failure::Results(format!("`{command:?}` ended with {}", output.status))),
     }
 }
@@ -217,14 +228,15 @@ pub(crate) struct MemoryOptions {
     body_bytes: usize,
 }
 
-/// Fills a log until it refuses. Returns the records it kept and the bytes the process then holds more than before.
+/// Fills a log until it refuses. Returns the records it kept, the bytes the process then holds more than before, and the
+/// bytes of the arena that was mapped.
 pub(crate) fn memory(options: &MemoryOptions) -> Result<String, Failure> {
     let draws = Distribution::Uniform.draws();
     let workload = Workload::of_live(&draws, u64::MAX, options.body_bytes);
     let before = resident_bytes()?;
     let log = log_of(options.arena_bytes, SEGMENT_BYTES)?;
     let kept = Course::new(&workload, BEGIN).store_until_refused(&mut log.handle()?)?;
-    Ok(format!("{kept} {}\n", resident_bytes()? - before))
+    Ok(format!("{kept} {} {}\n", resident_bytes()? - before, log.stats().arena_bytes))
 }
 
 /// Numbers that are called ever more often and nothing that expires: a call centre's.

@@ -166,7 +166,7 @@ impl Beyond {
     /// Maps memory for the stubs; the error is the operating system's number.
     pub(crate) fn map(geometry: &Geometry, config: &BeyondConfig) -> Result<Self, i32> {
         let records_max = (geometry.arena_bytes.saturating_add(config.bytes)) / RECORD_BYTES_COMMON;
-        let stubs_max = records_max.max(2 * geometry.segment_bytes / LINE_BYTES);
+        let stubs_max = records_max.max(2 * geometry.segment_lines_max());
         let rounds = config.bytes.div_ceil(geometry.arena_bytes) + 1;
         let tables_per_segment = (2 * rounds).next_power_of_two();
         let tables = geometry.segment_count * tables_per_segment;

@@ -8,11 +8,11 @@ use crate::limits;
 #[derive(Clone)]
 pub struct LogConfig {
     /// Bytes of memory for placements: a multiple of `segment_bytes`, at least
-    /// [`limits::SEGMENTS_PER_HANDLE_MIN`] segments a handle, at most [`limits::ARENA_BYTES_MAX`]. The index
-    /// takes 4.5 % more.
+    /// [`limits::SEGMENTS_PER_HANDLE_MIN`] segments a handle, at most [`limits::ARENA_BYTES_MAX`]. What is left of it
+    /// behind the last whole segment is not mapped. The index takes 4.5 % more.
     pub arena_bytes: usize,
-    /// Bytes of a segment, the unit of reclamation: a power of two, [`limits::SEGMENT_BYTES_MIN`] ..=
-    /// [`limits::SEGMENT_BYTES_MAX`].
+    /// The most bytes a segment may have, the unit of reclamation: a power of two, [`limits::SEGMENT_BYTES_MIN`] ..=
+    /// [`limits::SEGMENT_BYTES_MAX`]. It has as many of them as records of [`limits::RECORD_BYTES_COMMON`] fill.
     pub segment_bytes: usize,
     /// Secret random bytes that decide which numbers share a bucket. SipHash takes the first 16.
     pub hash_key: [u8; 32],
@@ -109,11 +109,14 @@ impl core::error::Error for LogError {}
 /// The sizes of a log whose configuration has been checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
+    /// What is mapped: segments side by side and nothing else.
     pub(crate) arena_bytes: usize,
-    pub(crate) segment_bytes: usize,
+    /// Bytes that the records of a segment may take, and from its start to that of the next.
+    pub(crate) segment_room_bytes: usize,
     pub(crate) segment_count: usize,
     pub(crate) bucket_count: usize,
     pub(crate) handles_max: usize,
+    /// Bits of an address that tell the lines of a segment apart: of `LogConfig::segment_bytes`, so of more than it has.
     line_bits: u32,
     segment_bits: u32,
 }
@@ -146,11 +149,14 @@ impl Geometry {
         if beyond_bytes > limits::ARENA_BYTES_MAX {
             return Err(LogError::Beyond { beyond_bytes });
         }
-        let segment_count = arena_bytes / segment_bytes;
+        let segment_room_bytes = segment_room_bytes(segment_bytes);
+        // No more than the largest arena would have of whole powers of two: its addresses keep their generations.
+        let segment_count = (arena_bytes / segment_room_bytes).min(limits::ARENA_BYTES_MAX / segment_bytes);
+        let arena_bytes = segment_count * segment_room_bytes;
         let buckets = (arena_bytes + beyond_bytes) / limits::ARENA_BYTES_PER_BUCKET;
         Ok(Self {
             arena_bytes,
-            segment_bytes,
+            segment_room_bytes,
             segment_count,
             bucket_count: buckets.max(1),
             handles_max,
@@ -163,6 +169,11 @@ impl Geometry {
     pub(crate) const fn generation_max(&self) -> u64 {
         // A segment's state word has room for more.
         u64::MAX >> (u64::BITS - ADDRESS_BITS + self.line_bits + self.segment_bits)
+    }
+
+    /// Lines of a segment that addresses tell apart, at least as many as it has.
+    pub(crate) const fn segment_lines_max(&self) -> usize {
+        1 << self.line_bits
     }
 
     /// The address of a record. Offsets are in bytes, multiples of [`LINE_BYTES`].
@@ -187,8 +198,15 @@ impl Geometry {
     /// The offset in the arena, in bytes, of a place.
     #[inline]
     pub(crate) const fn arena_offset(&self, segment_index: usize, offset: usize) -> usize {
-        segment_index * self.segment_bytes + offset
+        segment_index * self.segment_room_bytes + offset
     }
+}
+
+/// The bytes that records may take of a segment of at most `segment_bytes`: as many whole ones of the common size as
+/// fit, which then leave no tail. All of them if the largest record would not fit otherwise.
+fn segment_room_bytes(segment_bytes: usize) -> usize {
+    let whole = segment_bytes - segment_bytes % limits::RECORD_BYTES_COMMON;
+    if whole < limits::RECORD_BYTES_MAX { segment_bytes } else { whole }
 }
 
 /// A place in the arena at one time.
@@ -225,12 +243,18 @@ mod tests {
 
     #[test]
     fn every_place_has_an_address_of_its_own_that_leads_back() {
-        for (arena_bytes, segment_bytes) in [(1 << 18, 1 << 14), (17 << 14, 1 << 14), (1 << 40, 1 << 20)] {
+        for (arena_bytes, segment_bytes) in
+            [(1 << 18, 1 << 14), (17 << 14, 1 << 14), (1 << 23, 1 << 14), (1 << 40, 1 << 20)]
+        {
             let geometry = geometry(arena_bytes, segment_bytes);
-            let last = geometry.segment_count - 1;
+            let (room_bytes, last) = (geometry.segment_room_bytes, geometry.segment_count - 1);
+            assert!(geometry.generation_max() >= (1 << 22) - 1, "as limits.rs says");
+            assert!(geometry.arena_offset(last, room_bytes) == geometry.arena_bytes);
+            assert!(geometry.arena_bytes <= arena_bytes && room_bytes <= segment_bytes);
             for generation in [1, 2, geometry.generation_max()] {
                 for segment_index in [0, 1, last] {
-                    for offset in [0, LINE_BYTES, segment_bytes - LINE_BYTES] {
+                    let last_named = geometry.segment_lines_max() * LINE_BYTES - LINE_BYTES;
+                    for offset in [0, LINE_BYTES, room_bytes - LINE_BYTES, last_named] {
                         let place = Place { generation, segment_index, offset };
                         let address = geometry.address(place);
                         assert_ne!(address, 0);
@@ -239,6 +263,15 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_segment_has_room_for_whole_common_records_unless_the_largest_would_not_fit() {
+        for (segment_bytes, room_bytes) in
+            [(1 << 20, 1489 * 704), (1 << 14, 23 * 704), (1 << 13, 1 << 13), (64, 64)]
+        {
+            assert_eq!(segment_room_bytes(segment_bytes), room_bytes, "{segment_bytes}");
         }
     }
 }

@@ -108,12 +108,12 @@ impl PlacementLog {
     pub fn restore_beyond(&self, records: &[BeyondRecord]) -> Result<usize, Refusal> {
         let beyond = self.beyond.as_ref().expect("only a log that goes beyond its memory restores so");
         let fitting = &records[..records.len().min(beyond.room())];
-        let mut parts = fitting.chunks(self.geometry.segment_bytes / LINE_BYTES);
+        let mut parts = fitting.chunks(self.geometry.segment_lines_max());
         parts.try_for_each(|part| self.restore_part(beyond, part))?;
         Ok(fitting.len())
     }
 
-    /// Puts back records that have room, no more than a segment has lines.
+    /// Puts back records that have room, no more than addresses tell apart in a segment.
     fn restore_part(&self, beyond: &Beyond, records: &[BeyondRecord]) -> Result<(), Refusal> {
         // Round and round, so that no segment has more tables than others.
         let next_index = narrow(self.segments.opened_count()) % self.segments.count();

@@ -135,7 +135,7 @@ impl LogHandle {
 
     #[inline]
     fn open_fits(&self, length: usize, source: Source) -> bool {
-        let room = self.log.geometry.segment_bytes;
+        let room = self.log.geometry.segment_room_bytes;
         self.open.as_ref().is_some_and(|open| open.source == source && open.used_bytes + length <= room)
     }
 
@@ -494,7 +494,7 @@ impl OpenSegment {
     #[inline]
     fn start(&self, log: &PlacementLog, offset: usize, length: usize) -> usize {
         let place = self.used_bytes + offset;
-        assert!(self.linked_bytes <= place && place + length <= log.geometry.segment_bytes);
+        assert!(self.linked_bytes <= place && place + length <= log.geometry.segment_room_bytes);
         log.geometry.arena_offset(self.claimed.index, self.used_bytes + offset)
     }
 
@@ -515,6 +515,6 @@ impl OpenSegment {
     /// Bytes that are left.
     #[inline]
     pub(crate) fn room(&self, log: &PlacementLog) -> usize {
-        log.geometry.segment_bytes - self.used_bytes
+        log.geometry.segment_room_bytes - self.used_bytes
     }
 }

@@ -24,7 +24,7 @@ pub const SEGMENT_BYTES_MAX: usize = 1 << 28;
 
 /// The largest arena, in bytes (1 TiB). It leaves 22 bits of an address to count how often a segment was
 /// reused: eight years at one reuse a minute, after which the segment is laid aside; an arena of 16 GiB has
-/// five centuries. More is refused at creation.
+/// two centuries. More is refused at creation.
 pub const ARENA_BYTES_MAX: usize = 1 << 40;
 
 /// Segments there must be for each handle. A slow writer opens a new segment eight times per retention

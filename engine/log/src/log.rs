@@ -36,7 +36,7 @@ pub struct PlacementLog {
 /// How full a log is, at about the moment of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogStats {
-    /// Bytes of memory for placements.
+    /// Bytes of memory for placements, as mapped: all segments, side by side.
     pub arena_bytes: usize,
     /// Segments in all.
     pub segments_total: usize,

@@ -184,8 +184,8 @@ fn what_a_journal_kept_is_restored_without_memory_for_bodies() {
 fn a_full_log_is_restored_with_the_youngest_in_memory() {
     // As many records beyond memory as the first log may have, and as many more as its memory holds.
     let in_memory = 16 * RECORDS_PER_SEGMENT;
-    let beyond = (ARENA_BYTES + 2 * ARENA_BYTES) as u64 / RECORD_BYTES as u64;
     let mut scene = Scene::new(2 * ARENA_BYTES);
+    let beyond = (scene.log.stats().arena_bytes + 2 * ARENA_BYTES) as u64 / RECORD_BYTES as u64;
     let all: Vec<_> = (0..beyond + in_memory)
         .map(|index| {
             let mut body = [0; 640];

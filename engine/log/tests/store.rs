@@ -10,9 +10,9 @@ use herald_core::{NewPlacement, PlacementId, PlacementStore, Refusal};
 use herald_log::{LogConfig, LogError, LogHandle, PlacementLog, limits};
 
 const SEGMENT_BYTES: usize = limits::SEGMENT_BYTES_MIN;
-/// A record of 1,024 bytes and its header: fifteen to a segment.
+/// A record of 1,024 bytes and its header: fourteen to a segment.
 const BODY_BYTES: usize = 1024;
-const RECORDS_PER_SEGMENT: u64 = 15;
+const RECORDS_PER_SEGMENT: u64 = 14;
 const SEGMENTS: u64 = 32;
 
 fn config() -> LogConfig {
@@ -202,6 +202,44 @@ fn restoring_more_than_fits_is_refused() {
     let new = placement(number(1), id(1, 1), 500, &mut body);
     let kept = (0..10_000).take_while(|_| handle.restore(&new) == Ok(())).count();
     assert_eq!(u64::try_from(kept), Ok(SEGMENTS * RECORDS_PER_SEGMENT));
+}
+
+#[test]
+fn a_full_log_holds_whole_records_of_the_common_size_and_nothing_else() {
+    for (segment_bytes, segments, body_bytes) in [
+        (1 << 14, 32, 640),
+        (1 << 14, 200, 640),
+        (1 << 15, 33, 640),
+        (1 << 20, 32, 640),
+        (1 << 14, 200, BODY_BYTES),
+        (1 << 15, 33, 8192),
+        (1 << 16, 40, 1),
+    ] {
+        let case = format!("{segments} segments of {segment_bytes} bytes, bodies of {body_bytes}");
+        let config = LogConfig { segment_bytes, arena_bytes: segments * segment_bytes, ..config() };
+        let log = PlacementLog::create(config.clone()).expect("a valid configuration");
+        let mut handle = log.handle().expect("one");
+        let mut body = vec![0; body_bytes];
+        let mut kept = 0;
+        for name in 0.. {
+            let new = placement(number(name), id(name, 0), 1000, &mut body);
+            if handle.append(&new, 1, at(0)).is_err() {
+                break;
+            }
+            kept += 1;
+        }
+        let (stats, record_bytes) = (log.stats(), limits::record_bytes(body_bytes));
+        let room_bytes = stats.arena_bytes / stats.segments_total;
+        assert_eq!(kept, stats.segments_total * (room_bytes / record_bytes), "{case}");
+        let tail_bytes = stats.arena_bytes - kept * record_bytes;
+        assert_eq!(tail_bytes == 0, room_bytes.is_multiple_of(record_bytes), "{case}: {tail_bytes} bytes");
+        assert_eq!(tail_bytes == 0, [640, 1].contains(&body_bytes), "{case}: {tail_bytes} bytes");
+        let left_bytes = config.arena_bytes - stats.arena_bytes;
+        assert!(left_bytes < room_bytes && stats.segments_free == 0, "{case}: {left_bytes} bytes");
+        for name in (0..kept as u64).step_by(7) {
+            assert_eq!(ids(&mut handle, name, 999), [id(name, 0)], "{case}");
+        }
+    }
 }
 
 #[test]

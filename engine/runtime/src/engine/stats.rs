@@ -209,7 +209,10 @@ fn labels_of(class: PlacementClass) -> &'static [(&'static str, &'static str)] {
 
 fn add_memory(stats: &mut Stats, shared: &Shared) {
     let logs: Vec<_> = shared.stacks().map(|(class, stack)| (labels_of(class), stack.log.stats())).collect();
-    stats.gauge("herald_arena_bytes", "Memory for placements.");
+    stats.gauge(
+        "herald_arena_bytes",
+        "Memory for placements, as mapped: whole segments, so a little less than was asked for.",
+    );
     for (labels, log) in &logs {
         stats.with(labels, size(log.arena_bytes));
     }
