@@ -203,9 +203,8 @@ impl Linking<'_> {
         let mut bits = word.load(link_order());
         loop {
             let head = Bucket::from_bits(bits);
-            let behind = self.log.unless_gone(head);
-            let live_max = self.live_with_one_more(placement.number, bucket, (head, behind))?;
-            header.previous = behind.newest();
+            let live_max = self.live_with_one_more(placement.number, bucket, head)?;
+            header.previous = head.newest();
             header.expires_at = self.log.expiry(placement.expires_at);
             open.write(self.log, offset, &header.to_bytes(), HEADER_BYTES);
             let ours = Bucket::new(address, live_max.records);
@@ -230,11 +229,11 @@ impl Linking<'_> {
         &mut self,
         number: TelephoneNumber,
         bucket: BucketIndex,
-        (head, behind): (Bucket, Bucket),
+        head: Bucket,
     ) -> Result<LiveMax, Refusal> {
         match self.quota {
-            Some(quota) if behind.live_max() >= quota.proven_max() => self.look(number, bucket, head, quota),
-            _ => Ok(LiveMax { records: behind.live_max() + 1, is_followed: false }),
+            Some(quota) if head.live_max() >= quota.proven_max() => self.look(number, bucket, head, quota),
+            _ => Ok(LiveMax { records: head.live_max() + 1, is_followed: false }),
         }
     }
 
@@ -320,48 +319,4 @@ pub(crate) fn checked_record_bytes(placement: &NewPlacement<'_>) -> usize {
         "a placement of {body_bytes} bytes; the service lets pass 1 to {BODY_BYTES_MAX}"
     );
     record_bytes(body_bytes)
-}
-
-#[cfg(all(test, not(any(loom, shuttle))))]
-mod tests {
-    use herald_core::{PlacementId, PlacementStore};
-
-    use super::*;
-    use crate::config::LogConfig;
-    use crate::limits::{SEGMENT_BYTES_MIN, SEGMENTS_PER_HANDLE_MIN};
-
-    fn number(text: &[u8]) -> TelephoneNumber {
-        TelephoneNumber::parse(text).expect("digits")
-    }
-
-    #[test]
-    fn a_bound_begins_again_where_memory_has_gone_round_and_goes_up_where_it_has_not() {
-        let log = PlacementLog::create(LogConfig {
-            arena_bytes: SEGMENT_BYTES_MIN * SEGMENTS_PER_HANDLE_MIN,
-            segment_bytes: SEGMENT_BYTES_MIN,
-            hash_key: [1; 32],
-            handles_max: 1,
-        })
-        .expect("a valid configuration");
-        let mut handle = log.handle().expect("one");
-        let (this, other) = (number(b"12225550100"), number(b"12225550101"));
-        let body = [7; BODY_BYTES_MAX];
-        let mut put = |number, now_ms| {
-            let now = Timestamp::from_millis(now_ms);
-            let id = PlacementId::from_bytes([1; 16]);
-            let placement = NewPlacement { number, id, expires_at: now.plus_millis(10), body: &body };
-            handle.append(&placement, 1000, now).expect("room");
-            let word = log.index.word(log.index.of(this));
-            Bucket::from_bits(word.load(Ordering::Acquire)).live_max()
-        };
-        assert_eq!(
-            [put(this, 1), put(this, 5), put(this, 12)],
-            [1, 2, 3],
-            "one has expired where others live"
-        );
-        for round in 0..64 {
-            put(other, 100 + 10 * round);
-        }
-        assert_eq!([put(this, 1000), put(this, 1001)], [1, 2]);
-    }
 }

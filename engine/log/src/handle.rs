@@ -354,15 +354,6 @@ impl PlacementLog {
         Bucket::from_bits(self.index.word(index).load(Ordering::Acquire))
     }
 
-    /// What `head` says, or that the bucket is empty if the segment of its newest record has been taken back: nothing of
-    /// the chain lives then, unless some have left memory alive.
-    #[inline]
-    pub(crate) fn unless_gone(&self, head: Bucket) -> Bucket {
-        let place = self.geometry.place(head.newest());
-        let is_taken_back = self.segments.is_taken_back(place.segment_index, place.generation);
-        head.unless(is_taken_back & self.beyond.as_ref().is_none_or(|beyond| beyond.stub_count() == 0))
-    }
-
     /// Has a record fetched that is as long as most are.
     #[inline]
     fn prefetch_record(&self, address: u64) {
@@ -371,12 +362,10 @@ impl PlacementLog {
         self.arena.prefetch::<{ RECORD_BYTES_COMMON / LINE_BYTES }>(offset);
     }
 
-    /// Has the header behind the newest record fetched, if that lives and the bucket may have two that do.
+    /// Has the header behind the newest record fetched, if that lives: often there is one, of this number or another.
     #[inline]
     fn prefetch_second(&self, pin: &Pin<'_>, bucket: Bucket, now: Timestamp) {
-        if bucket.live_at_most() > 1
-            && let Some(newest) = self.chain(pin, bucket.newest(), now).next()
-        {
+        if let Some(newest) = self.chain(pin, bucket.newest(), now).next() {
             let place = self.geometry.place(newest.header.previous);
             let offset = self.geometry.arena_offset(place.segment_index, place.offset);
             self.arena.prefetch::<1>(offset);
@@ -396,20 +385,14 @@ impl PlacementLog {
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
         let mut chain = self.chain(pin, bucket.newest(), now);
-        // No more live than the word says, which is here before the record is: where one lives, as mostly, the processor
-        // goes on with the next walk while it waits for this one's record.
-        let mut left = bucket.live_at_most();
         if later.is_empty() {
-            while left > 0
-                && let Some((Header { number_bits, id, expires_at, .. }, body)) = chain.next_here()
-            {
-                left -= 1;
+            while let Some((Header { number_bits, id, expires_at, .. }, body)) = chain.next_here() {
                 if number_bits == number.to_bits() {
                     visit(PlacementRef { id, expires_at, body: &body });
                 }
             }
         }
-        if left > 0 && self.beyond.is_some() {
+        if self.beyond.is_some() {
             note_later(chain, number, place, later);
         }
     }

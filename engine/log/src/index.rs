@@ -30,9 +30,8 @@ impl BucketIndex {
 
 /// What the word of a bucket says: where its newest record is, and how many of its records live at most.
 ///
-/// The bound saves an append the look at the chain, and a walk the look behind the last record that can live. It goes
-/// up by one with each record, begins again where the chain's newest segment has been taken back, and is counted
-/// anew, under a walk, only when it no longer proves that there is room.
+/// The bound saves an append the look at the chain: it goes up by one with each record, and is counted anew, under
+/// a walk, only when it no longer proves that there is room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bucket(u64);
 
@@ -83,23 +82,10 @@ impl Bucket {
         self.0
     }
 
-    /// The same, or nothing if `is_gone`; without a branch, since nobody can foresee which.
-    #[inline]
-    pub(crate) fn unless(self, is_gone: bool) -> Self {
-        Self(self.0 & u64::from(is_gone).wrapping_sub(1))
-    }
-
     /// The address of its newest record, 0 for none.
     #[inline]
     pub(crate) const fn newest(self) -> u64 {
         self.0 & ((1 << ADDRESS_BITS) - 1)
-    }
-
-    /// The same as a count: no bound if it is unknown.
-    #[inline]
-    pub(crate) fn live_at_most(self) -> u32 {
-        let live_max = self.live_max();
-        if live_max == Self::LIVE_UNKNOWN { u32::MAX } else { live_max }
     }
 
     /// How many of its records live at most, of all its numbers; [`LIVE_UNKNOWN`](Self::LIVE_UNKNOWN) or more

@@ -145,12 +145,6 @@ impl Segments {
         is_readable.then(|| tenure.generation())
     }
 
-    /// Whether addresses into the segment of this generation lead nowhere any more, as it has been taken back.
-    #[inline]
-    pub(crate) fn is_taken_back(&self, index: usize, generation: u64) -> bool {
-        self.tenure(index).generation() != generation
-    }
-
     /// Opens a free segment for the caller alone, who must not be pinned; looks from `first_index` on, round to
     /// the one before it. O(segments + handles), but all but one of them when nearly all are in use only.
     pub(crate) fn claim(&self, pins: &Pins, source: Source, first_index: usize) -> Option<Claimed> {

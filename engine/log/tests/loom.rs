@@ -309,25 +309,6 @@ fn leave_and_walk() {
     assert_eq!(names(&mut reader, 10), if written { vec![3] } else { vec![] });
 }
 
-/// A record leaves memory while another is linked before it, which must not take the chain behind it for gone.
-fn leave_and_append() {
-    let log = log_beyond(2, 2);
-    let mut first = handle(&log);
-    put(&mut first, 1, 9, 0, 10).expect("room");
-    // Its segment is sealed.
-    drop(first);
-    let (mut second, mut reader) = (handle(&log), handle(&log));
-    let mut cursor = DrainCursor::default();
-    drain(&log, &mut cursor);
-    let leaving = thread::spawn({
-        let log = Arc::clone(&log);
-        move || log.evict(&cursor, 2, at(5))
-    });
-    put(&mut second, 2, 9, 5, 15).expect("room");
-    assert_eq!(leaving.join().expect("no panic"), 1);
-    assert_eq!(names(&mut reader, 5), [2, 1]);
-}
-
 /// What has left memory expires, and its stub is written again, while a reader walks.
 fn stubs_go_and_walk() {
     let log = log_beyond(1, 2);
@@ -445,18 +426,6 @@ fn a_record_that_leaves_memory_is_found_all_the_time() {
 #[test]
 fn a_stub_is_not_written_while_somebody_reads_it() {
     loom::model(stubs_go_and_walk);
-}
-
-#[test]
-fn an_append_keeps_the_chain_of_what_leaves_memory() {
-    loom::model(leave_and_append);
-}
-
-#[test]
-#[should_panic(expected = "[2]")]
-fn an_append_that_sees_no_stubs_of_a_segment_taken_back_would_be_noticed() {
-    weakened(Weakening::Stubs);
-    loom::model(leave_and_append);
 }
 
 #[test]
