@@ -26,8 +26,8 @@ use crate::setup::{self, BODY_BYTES, HEADER_BYTES, handles, log_of, workload_of}
 #[cfg(target_arch = "x86_64")]
 use crate::stores::Streaming;
 use crate::stores::{
-    Batched, Cached, Chasing, Copying, Indexing, Mapped, Memcached, Raw, Redis, Retrieving, Served,
-    ServedBatched, Storing, Writes,
+    Batched, Cached, Chasing, Copying, Indexing, Listed, Lists, Mapped, Memcached, Raw, Redis, Retrieving,
+    Served, ServedBatched, Storing, Writes,
 };
 use crate::workload::{BEGIN, Distribution, Workload};
 
@@ -36,6 +36,7 @@ const SERVED_BODY_BYTES: usize = herald_core::limits::BODY_BUCKETS_BYTES[0];
 const INDEXED_COPY: &str = "memcpy, and one random word of an index";
 #[cfg(target_arch = "x86_64")]
 const STREAM: &str = "copy past the caches";
+const LISTS: &str = "lists of the same records, without a log";
 const LOG_BATCHED: &str = "log, batches of 64";
 const SERVICE_BATCHED: &str = "service over the log, batches of 64";
 const SERVICE: &str = "service over the log";
@@ -49,10 +50,11 @@ const ROCKS_SINGLE_LOGGED: &str = "RocksDB, a Put each, write-ahead log";
 const ROCKS_BATCHED_LOGGED: &str = "RocksDB, batches of 64, write-ahead log";
 
 /// Which rows of the targets are whose.
-pub(crate) const ROWS: [(&str, Mix, &str); 13] = [
+pub(crate) const ROWS: [(&str, Mix, &str); 14] = [
     (COPY, Mix::STORE, "memcpy"),
     (INDEXED_COPY, Mix::STORE, "indexed_copy"),
     (READS, Mix::RETRIEVE, "memory_read"),
+    (LISTS, Mix::RETRIEVE, "lists"),
     (LOG, Mix::STORE, "store"),
     (LOG, Mix::RETRIEVE, "retrieve"),
     (LOG_BATCHED, Mix::STORE, "store_batch"),
@@ -255,7 +257,8 @@ fn log_beside_memory(
     course: &Course<'_>,
     log: &Arc<PlacementLog>,
 ) -> Result<Vec<Figure>, Failure> {
-    let mut arena = copy_arena(plan)?;
+    let (mut arena, mut lists_arena) = (copy_arena(plan)?, copy_arena(plan)?);
+    let mut lists = Lists::new(&mut lists_arena);
     let index: Vec<AtomicU64> = (0..(plan.arena_bytes / record_bytes(BODY_BYTES)).next_power_of_two())
         .map(|_| AtomicU64::new(0))
         .collect();
@@ -289,6 +292,11 @@ fn log_beside_memory(
             }
             for mix in [Mix::STORE, Mix::RETRIEVE] {
                 let case = (Distribution::Uniform, mix);
+                if mix == Mix::RETRIEVE {
+                    course.keep_up(&mut lists);
+                    let mut listed: Vec<_> = (0..threads).map(|_| Listed(&lists)).collect();
+                    turn(LISTS, mix, sound(course.run_retrieves(&mut listed, plan.run)?, case.0)?);
+                }
                 turn(LOG, mix, run(plan, course, &mut handles, case)?);
                 turn(LOG_BATCHED, mix, run(plan, course, &mut in_batches(&mut handles), case)?);
             }

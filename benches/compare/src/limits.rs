@@ -3,8 +3,8 @@
 /// Bytes of the smallest arena: below it the live set fits the last-level cache and nothing is measured. A
 /// smaller one is refused.
 pub(crate) const ARENA_BYTES_MIN: usize = 256 << 20;
-/// Bytes of the largest arena. Twice as much is taken, for the log and for the copy it is compared with. A
-/// larger one is refused.
+/// Bytes of the largest arena. Three times as much is taken, for the log and for the copy and the plain lists it is
+/// compared with. A larger one is refused.
 pub(crate) const ARENA_BYTES_MAX: usize = 6 << 30;
 /// Bytes of a segment of the log: what the engine takes.
 pub(crate) const SEGMENT_BYTES: usize = 1 << 20;
@@ -37,6 +37,8 @@ pub(crate) const LIVE_PERCENT: usize = 60;
 /// A run of stores and retrieves ends when this share 1/n of all that is live has been stored in it, so that
 /// what was picked before it is still live.
 pub(crate) const MIXED_RUN_LIVE_SHARE: u64 = 3;
+/// Lists for each record that the plain lists hold: as many as the log has buckets.
+pub(crate) const LISTS_PER_RECORD: usize = 4;
 /// Distinct bodies. Together they fit the first-level cache, as a body just received would.
 pub(crate) const BODIES: usize = 32;
 

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use herald_core::Timestamp;
+use herald_core::{TelephoneNumber, Timestamp};
 
 use crate::failure::Failure;
 use crate::limits::{BLOCK_OPERATIONS, MIXED_RUN_LIVE_SHARE, PICKS, PROOFS};
-use crate::stores::{Chasing, Placement, Retrieving, Storing};
+use crate::stores::{Chasing, Lists, Placement, Retrieving, Storing};
 use crate::workload::{Sequence, Workload, narrow, wide};
 
 /// What is done: blocks of stores and blocks of retrieves by turns.
@@ -119,23 +119,60 @@ impl<'a> Course<'a> {
                     self.store_block(store, &mut counts)?;
                 }
                 for _ in 0..mix.retrieves {
-                    // Relaxed: only the value counts.
-                    let first = narrow(picked.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed)) % PICKS;
-                    let now = self.now();
-                    let mut copied = [0; herald_core::limits::BODY_BYTES_MAX];
-                    let mut bodies = 0;
-                    let show = &mut |body: &[u8]| {
-                        copied[..body.len()].copy_from_slice(body);
-                        bodies += 1;
-                    };
-                    counts.found += store.retrieve(&picks[first..][..BLOCK_OPERATIONS], now, show)?;
-                    counts.bodies += bodies;
-                    counts.retrieved += BLOCK_OPERATIONS;
-                    black_box(&copied);
+                    self.retrieve_block(store, (&picks, &picked), &mut counts)?;
                 }
                 Ok(counts)
             },
         )
+    }
+
+    /// Puts into the lists what has been stored since they were given something, off the clock.
+    pub(crate) fn keep_up(&self, lists: &mut Lists<'_>) {
+        for index in lists.wanted(self.end())..self.end() {
+            let (number, body) = (self.workload.number(index), self.workload.body(index));
+            lists.put(&Placement { index, number, body }, self.at(index));
+        }
+    }
+
+    /// Retrieves as [`run`](Self::run), from what stores nothing.
+    pub(crate) fn run_retrieves<S: Retrieving>(
+        &self,
+        stores: &mut [S],
+        run: Duration,
+    ) -> Result<Rate, Failure> {
+        let (picks, picked) = (self.workload.picks(self.end()), AtomicU64::new(0));
+        on_threads(
+            stores,
+            |began| began.elapsed() < run,
+            |store| {
+                let mut counts = Counts::default();
+                self.retrieve_block(store, (&picks, &picked), &mut counts)?;
+                Ok(counts)
+            },
+        )
+    }
+
+    #[inline]
+    fn retrieve_block<S: Retrieving>(
+        &self,
+        store: &mut S,
+        (picks, picked): (&[TelephoneNumber], &AtomicU64),
+        counts: &mut Counts,
+    ) -> Result<(), Failure> {
+        // Relaxed: only the value counts.
+        let first = narrow(picked.fetch_add(wide(BLOCK_OPERATIONS), Ordering::Relaxed)) % PICKS;
+        let now = self.now();
+        let mut copied = [0; herald_core::limits::BODY_BYTES_MAX];
+        let mut bodies = 0;
+        let show = &mut |body: &[u8]| {
+            copied[..body.len()].copy_from_slice(body);
+            bodies += 1;
+        };
+        counts.found += store.retrieve(&picks[first..][..BLOCK_OPERATIONS], now, show)?;
+        counts.bodies += bodies;
+        counts.retrieved += BLOCK_OPERATIONS;
+        black_box(&copied);
+        Ok(())
     }
 
     #[inline]

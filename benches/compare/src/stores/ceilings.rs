@@ -3,12 +3,14 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use herald_core::Timestamp;
+use herald_core::{TelephoneNumber, Timestamp};
 use herald_log::limits::record_bytes;
 
-use super::{Placement, Storing};
+use super::{Placement, Retrieving, Storing};
 use crate::failure::Failure;
-use crate::workload::narrow;
+use crate::limits::LISTS_PER_RECORD;
+use crate::setup::{BODY_BYTES, HEADER_BYTES};
+use crate::workload::{RETENTION_MS, narrow, wide};
 
 /// One thread's share of an arena that records are copied into and never found in: the ceiling of any store.
 pub(crate) struct Copying<'a> {
@@ -65,7 +67,7 @@ impl Storing for Indexing<'_> {
     fn store(&mut self, placements: &[Placement<'_>], _: Timestamp) -> Result<usize, Failure> {
         for placement in placements {
             self.copying.copy(placement);
-            let mixed = placement.number.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            let mixed = mixed(placement.number) >> 20;
             // Release, as whoever publishes a record must; nobody reads these.
             let before =
                 self.index[narrow(mixed) % self.index.len()].swap(placement.index, Ordering::Release);
@@ -97,4 +99,89 @@ impl<'a> Chasing<'a> {
         // The high bits of a product are the well-mixed ones.
         self.position = mixed ^ (mixed >> 29);
     }
+}
+
+/// Records in lists, one for each bucket of a table as large as the log's: a walk of them has the misses of a walk of
+/// the log, and the branches that no processor can foresee (whether there is another record, whether it lives, whose it
+/// is), and nothing else.
+pub(crate) struct Lists<'a> {
+    arena: &'a mut [u8],
+    /// One more than the index of the newest placement of each; 0 for none.
+    heads: Vec<u64>,
+    /// Placements that the arena holds; older ones have been written over.
+    capacity: u64,
+    end: u64,
+}
+
+/// One thread's walks.
+pub(crate) struct Listed<'a>(pub(crate) &'a Lists<'a>);
+
+impl<'a> Lists<'a> {
+    pub(crate) fn new(arena: &'a mut [u8]) -> Self {
+        let capacity = arena.len() / record_bytes(BODY_BYTES);
+        Self { arena, heads: vec![0; capacity * LISTS_PER_RECORD], capacity: wide(capacity), end: 0 }
+    }
+
+    /// The index from which on placements are wanted when they go up to `end`.
+    pub(crate) fn wanted(&self, end: u64) -> u64 {
+        self.end.max(end.saturating_sub(self.capacity))
+    }
+
+    /// Takes the next placement.
+    pub(crate) fn put(&mut self, placement: &Placement<'_>, now: Timestamp) {
+        let list = self.list(placement.number);
+        let head = core::mem::replace(&mut self.heads[list], placement.index + 1);
+        let place = self.place(placement.index);
+        let (header, body) = self.arena[place..].split_at_mut(HEADER_BYTES);
+        let expires_at = now.plus_millis(RETENTION_MS).as_millis();
+        for (field, value) in header.chunks_exact_mut(8).zip([head, placement.number.to_bits(), expires_at]) {
+            field.copy_from_slice(&value.to_le_bytes());
+        }
+        body[..BODY_BYTES].copy_from_slice(placement.body);
+        self.end = placement.index + 1;
+    }
+
+    fn list(&self, number: TelephoneNumber) -> usize {
+        let product = u128::from(mixed(number)) * self.heads.len() as u128;
+        narrow((product >> u64::BITS) as u64)
+    }
+
+    fn place(&self, index: u64) -> usize {
+        narrow(index % self.capacity) * record_bytes(BODY_BYTES)
+    }
+}
+
+impl Retrieving for Listed<'_> {
+    #[inline]
+    fn retrieve(
+        &mut self,
+        numbers: &[TelephoneNumber],
+        now: Timestamp,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, Failure> {
+        let lists = self.0;
+        let mut found = 0;
+        for number in numbers {
+            let (mut has_one, mut next) = (false, lists.heads[lists.list(*number)]);
+            while next != 0 && next + lists.capacity > lists.end {
+                let record = &lists.arena[lists.place(next - 1)..][..HEADER_BYTES + BODY_BYTES];
+                let field = |at: usize| u64::from_le_bytes(record[8 * at..][..8].try_into().expect("a word"));
+                if field(2) <= now.as_millis() {
+                    break;
+                }
+                if field(1) == number.to_bits() {
+                    show(&record[HEADER_BYTES..]);
+                    has_one = true;
+                }
+                next = field(0);
+            }
+            found += usize::from(has_one);
+        }
+        Ok(found)
+    }
+}
+
+/// The high bits are the well-mixed ones.
+fn mixed(number: TelephoneNumber) -> u64 {
+    number.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -12,7 +12,7 @@ use herald_core::{PlacementId, TelephoneNumber, Timestamp};
 
 use crate::failure::Failure;
 
-pub(crate) use ceilings::{Chasing, Copying, Indexing};
+pub(crate) use ceilings::{Chasing, Copying, Indexing, Listed, Lists};
 pub(crate) use log::{Batched, Served, ServedBatched, new_placement};
 pub(crate) use maps::{Cached, Mapped};
 pub(crate) use rocks::{Raw, Writes};
