@@ -7,8 +7,6 @@
 server_core=0
 load_core=0
 [ "$(nproc)" -lt 2 ] || load_core=1
-# A start maps and touches its memory first, which a loaded machine is slow to give.
-start_seconds_max=60
 
 scratch=$(mktemp -d)
 declare -A url ca pid_of
@@ -21,20 +19,13 @@ fail() {
 # start NAME COMMAND...: starts a server; its address, the authority to trust and its process are kept under the
 # name.
 start() {
-    local name=$1 line waited=0
+    local name=$1 line
     shift
     : >"$scratch/$name.out"
     taskset -c "$server_core" "$@" >"$scratch/$name.out" 2>"$scratch/$name.err" &
     pid_of[$name]=$!
-    until line=$(grep -m 1 '^listening http' "$scratch/$name.out"); do
-        if ! kill -0 "${pid_of[$name]}" 2>/dev/null || [ "$waited" -ge $((10 * start_seconds_max)) ]; then
-            cat "$scratch/$name.out" "$scratch/$name.err" >&2
-            fail "$name did not say that it listens"
-        fi
-        sleep 0.1
-        waited=$((waited + 1))
-    done
-    line=${line#listening }
+    line=$(said "$scratch/$name.out" 's/^listening \(http\)/\1/p' "${pid_of[$name]}") ||
+        fail "$name does not say that it listens: $(cat "$scratch/$name.out" "$scratch/$name.err")"
     url[$name]=${line%% *}
     ca[$name]=${line#* ca=}
 }

@@ -45,6 +45,22 @@ apt_install() {
 # elapsed SECONDS: as 3:07.
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
+# said FILE COMMAND PROCESS: prints the first line that COMMAND of sed makes of FILE, once there is one. Fails if PROCESS
+# ends before it, or after a minute: to start takes a second or two, a loaded machine is given more.
+said() {
+    local line
+    for _ in $(seq 600); do
+        line=$(sed -n "$2" "$1")
+        if [ -n "$line" ]; then
+            printf '%s\n' "${line%%$'\n'*}"
+            return
+        fi
+        kill -0 "$3" 2>/dev/null || return
+        sleep 0.1
+    done
+    return 1
+}
+
 # strict: whether what cannot be done here is a failure instead of being skipped aloud.
 strict() { [ "${STRICT:-0}" = 1 ] || [ -n "${CI:-}" ]; }
 

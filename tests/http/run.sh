@@ -5,24 +5,22 @@
 # The program must be built. Tools of Python go to a folder of their own in the user's cache, once.
 # HTTP_SECONDS: how long schemathesis may look, 60 if not set, and a quarter of that again where stores need tokens.
 set -euo pipefail
-
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-target=${CARGO_TARGET_DIR:-target}
+# shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+cd "$root"
 herald=$target/debug/herald
 # Plugins are named by their whole path.
 objects=$(realpath "$target")/debug/examples
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/herald/venv
 seconds=${HTTP_SECONDS:-60}
 tools=(schemathesis==4.32.5 openapi-spec-validator==0.9.0)
-# A start takes a second or two; a loaded machine is given more.
-start_seconds_max=60
 
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 # Nothing written beside the sources.
 export PYTHONDONTWRITEBYTECODE=1
 
 fail() {
-    printf 'tests/http: %s\n' "$*" >&2
+    complain "tests/http: $*"
     exit 1
 }
 
@@ -40,18 +38,12 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-install_venv() (
-    # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
-    . scripts/lib.sh
-    apt_install python3-venv
-)
-
 install_tools() {
     local stamp=$venv/installed
     if [ "$(cat "$stamp" 2>/dev/null)" != "${tools[*]}" ]; then
         printf 'installing %s\n' "${tools[*]}"
         # Debian keeps the module that makes such folders in a package of its own.
-        python3 -m venv "$venv" || { install_venv && python3 -m venv "$venv"; }
+        python3 -m venv "$venv" || { apt_install python3-venv && python3 -m venv "$venv"; }
         "$venv/bin/pip" install --quiet --disable-pip-version-check "${tools[@]}"
         printf '%s' "${tools[*]}" >"$stamp"
     fi
@@ -67,17 +59,10 @@ start_server() {
     "$herald" serve --dev --listen 127.0.0.1:0 --retention 3s --message-retention 1h --data "$scratch/$data" "$@" \
         >"$scratch/out" 2>"$scratch/err" &
     server=$!
-    local line waited=0
-    until line=$(grep -m 1 '^listening https://.* ca=' "$scratch/out"); do
-        if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge $((10 * start_seconds_max)) ]; then
-            cat "$scratch/out" "$scratch/err" >&2
-            fail "the program did not say that it listens"
-        fi
-        sleep 0.1
-        waited=$((waited + 1))
-    done
-    url=${line#listening }
-    url=${url%% ca=*}
+    local line
+    line=$(said "$scratch/out" 's/^listening \(https:.* ca=\)/\1/p' "$server") ||
+        fail "the program does not say that it listens: $(cat "$scratch/out" "$scratch/err")"
+    url=${line%% ca=*}
     ca=${line#* ca=}
     [ -r "$ca" ] || fail "the certificate $ca cannot be read"
 }

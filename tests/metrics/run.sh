@@ -10,8 +10,6 @@ set -euo pipefail
 cd "$root"
 herald=$target/debug/herald
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/herald/promtool
-# A start takes a second or two; a loaded machine is given more.
-start_seconds_max=60
 
 fail() {
     complain "tests/metrics: $*"
@@ -57,14 +55,8 @@ trap cleanup EXIT
 "$herald" serve --dev --listen 127.0.0.1:0 --unix-socket "$scratch/cps.sock" --metrics-listen 127.0.0.1:0 \
     --memory 16MiB --data "$scratch/data" >/dev/null 2>"$scratch/log" &
 server=$!
-url=
-for _ in $(seq $((start_seconds_max * 10))); do
-    url=$(sed -n 's/^info: metrics are served at //p' "$scratch/log")
-    [ -n "$url" ] && break
-    kill -0 "$server" 2>/dev/null || fail "the program ended: $(cat "$scratch/log")"
-    sleep 0.1
-done
-[ -n "$url" ] || fail "the program says no address of metrics"
+url=$(said "$scratch/log" 's/^info: metrics are served at //p' "$server") ||
+    fail "the program says no address of metrics: $(cat "$scratch/log")"
 
 head -c 640 /dev/zero >"$scratch/good"
 head -c 641 /dev/zero >"$scratch/odd"

@@ -102,12 +102,8 @@ calls_made() {
     strace -f -qq -o "$work/trace" "$herald" serve --config "$stage/etc/herald/herald.toml" --data "$work/data" \
         --unix-socket "$work/herald.sock" --memory 16MiB --journal-memory 8MiB >"$work/served" 2>"$work/serve.log" &
     traced=$!
-    for _ in $(seq 300); do
-        [ -s "$work/served" ] && break
-        kill -0 "$traced" 2>/dev/null || break
-        sleep 0.1
-    done
-    grep -q listening "$work/served" || fail "the service does not start: $(cat "$work/serve.log")"
+    said "$work/served" '/^listening/p' "$traced" >/dev/null ||
+        fail "the service does not start: $(cat "$work/serve.log")"
     head -c 640 /dev/urandom >"$work/sealed"
     "$herald" store --cps "unix:$work/herald.sock" --number 12025550123 "$work/sealed" >/dev/null
     "$herald" retrieve --cps "unix:$work/herald.sock" --number 12025550123 >/dev/null

@@ -64,19 +64,16 @@ for index in $(seq -w 0 19); do alices+=(--number "120255501$index"); done
 
 # serve NAME [OPTION...]: starts a service; its URL goes to $work/NAME.url, its authority to $work/NAME.ca.
 serve() {
-    local name=$1
+    local name=$1 line
     shift
     "$herald" serve --dev --memory 64MiB --durability memory --retention 5s "$@" \
         >"$work/$name.out" 2>"$work/$name.log" &
     processes+=($!)
     printf '%s' $! >"$work/$name.pid"
-    for _ in $(seq 200); do
-        [ -s "$work/$name.out" ] && break
-        sleep 0.05
-    done
-    [ -s "$work/$name.out" ] || fail "service $name does not start: $(cat "$work/$name.log")"
-    sed -n 's/.*\(https:[^ ]*\).*/\1/p;q' "$work/$name.out" >"$work/$name.url"
-    cp "$(sed -n 's/.*ca=\([^ ]*\).*/\1/p;q' "$work/$name.out")" "$work/$name.ca"
+    line=$(said "$work/$name.out" 's/^listening \(https:.* ca=\)/\1/p' $!) ||
+        fail "service $name does not start: $(cat "$work/$name.log")"
+    printf '%s' "${line%% ca=*}" >"$work/$name.url"
+    cp "${line#* ca=}" "$work/$name.ca"
 }
 serve one --listen 127.0.0.1:0 --data "$work/one"
 serve two --listen 127.0.0.1:0 --data "$work/two"
