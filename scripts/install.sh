@@ -58,13 +58,26 @@ filled() {
     chmod 644 "$destdir$2/$1"
 }
 
+# The static library, in which C++ registers for the end of the process with engine/capi/src/boundary/late.rs, as it does in
+# the shared one: so with nobody.
+install_archive() {
+    local own
+    own=$(objdump -t "$built/libherald.a" 2>/dev/null | awk '$3 == "F" && $4 == ".text.herald_at_exit" { print $NF }')
+    if [ -z "$own" ]; then
+        complain "install: $built/libherald.a lacks the function that late.rs has for the end of the process"
+        return 1
+    fi
+    objcopy "--globalize-symbol=$own" "--redefine-sym=__cxa_atexit=$own" "$built/libherald.a" "$destdir$libdir/libherald.a"
+    chmod 644 "$destdir$libdir/libherald.a"
+}
+
 install_library() {
     install -d "$destdir$libdir"
     "$root/scripts/link-shared.sh" "$built/libherald.a" "$destdir$libdir/$library"
     chmod 644 "$destdir$libdir/$library"
     ln -sf "$library" "$destdir$libdir/$soname"
     ln -sf "$soname" "$destdir$libdir/libherald.so"
-    install -m 644 "$built/libherald.a" "$destdir$libdir/libherald.a"
+    install_archive
     install -D -m 644 -t "$destdir$includedir" "$root"/include/*.h "$root"/include/*.hpp
     filled herald.pc "$pkgconfigdir"
     filled herald-config.cmake "$cmakedir"

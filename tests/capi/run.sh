@@ -195,18 +195,18 @@ registers_no_end() { # LIBRARY
         grep -qx __cxa_finalize asked && ! grep -xE '__cxa_atexit|atexit|on_exit' asked
 }
 
-# ends_well "WAY..." WRAPPER...: programs that end with a data folder in use, each run by WRAPPER; the next one finds what was
-# stored last.
+# ends_well PROGRAM "WAY..." WRAPPER...: programs that end with a data folder in use, each run by WRAPPER; the next one finds
+# what was stored last.
 ends_well() {
-    local way ways
-    read -ra ways <<<"$1"
-    shift
+    local program=$work/$1 way ways
+    read -ra ways <<<"$2"
+    shift 2
     mkdir -m 700 -p data
     for way in "${ways[@]}"; do
-        rm -rf id data/* && "$@" "$work/ends" "$way" data || return 1
-        [ "$way" = never ] || "$work/ends" found data || return 1
+        rm -rf id data/* && "$@" "$program" "$way" data || return 1
+        [ "$way" = never ] || "$program" found data || return 1
     done
-    echo 00000000000000000000000000000000 >id && ! "$work/ends" found data
+    echo 00000000000000000000000000000000 >id && ! "$program" found data
 }
 
 leak_checked() { # PROGRAM ARGUMENTS...
@@ -248,13 +248,15 @@ every_function_is_abused() {
     grep -q . listed && diff listed called
 }
 
-static_link() {
+# compile_static COMPILER SOURCE PROGRAM: with libherald.a, and no libherald.so beside it.
+compile_static() {
+    local warnings=("${c_warnings[@]}")
+    [[ $2 != *.cpp ]] || warnings=("${cxx_warnings[@]}")
     # shellcheck disable=SC2046 # Flags, one word each.
-    gcc "${c_warnings[@]}" "$here/quickstart.c" -o static $(pkg-config --cflags herald) \
+    "$1" "${warnings[@]}" "$here/$2" -o "$work/$3" $(pkg-config --cflags herald) \
         "-L$work/stage/lib" -Wl,-Bstatic -lherald -Wl,-Bdynamic \
         $(pkg-config --static --libs herald | sed 's/-lherald//') || return 1
-    if readelf -d static | grep libherald; then return 1; fi
-    quickstart_finds ./static
+    ! readelf -d "$work/$3" | grep libherald
 }
 
 # compile_example COMPILER NAME PACKAGE...: an example as its first lines say, warnings counted as errors.
@@ -392,8 +394,11 @@ step "compile without sanitizers: loaded.c" compile gcc loaded.c loaded -ldl
 step "api.c with 1,000 forks" "$work/api" . 1000
 step "a daemon killed, hung and back; forks at 1,000 random moments" "$work/client" "$work/stage/bin/herald" 1000
 step "compile ends.cpp" compile g++ ends.cpp ends
-step "a data folder in use when the process ends" ends_well "static handler child never"
-step "a data folder in use when the process ends, under valgrind" ends_well handler valgrind -q --error-exitcode=99 \
+step "compile ends.cpp, linked statically" compile_static g++ ends.cpp ends-static
+for program in ends ends-static; do
+    step "a data folder in use when the process ends: $program" ends_well "$program" "static handler child never"
+done
+step "a data folder in use when the process ends, under valgrind" ends_well ends handler valgrind -q --error-exitcode=99 \
     --fair-sched=yes
 step "loaded and unloaded 500 times, exit with an open engine" "$work/loaded" "$work/stage/lib/libherald.so.1" 500
 step "one thread, one epoll: everybody is served" "$work/fair" 2
@@ -409,7 +414,8 @@ step "supply.c under valgrind" leak_checked "$work/supply" "${parties[@]}"
 step "client.c under valgrind" leak_checked "$work/client" "$work/stage/bin/herald" 0
 step "host.c under valgrind" leak_checked "$work/host" .
 step "$leaky calls in random order under valgrind" leak_checked "$work/abuse-plain" "$seed" "$leaky" 2 "${parties[@]}"
-step "quickstart linked statically" static_link
+step "compile quickstart.c, linked statically" compile_static gcc quickstart.c quickstart-static
+step "quickstart, linked statically" quickstart_finds "$work/quickstart-static"
 
 pkg-config --exists sofia-sip-ua || { has_apt && apt_install libsofia-sip-ua-dev; } || complain "no sofia-sip: its example is skipped"
 for name in poll_loop threads workers; do

@@ -6,7 +6,8 @@
 //! that is linked with the static library they run before `main`, as all of its own do, and there is no table.
 //!
 //! Nor is anything of RocksDB destroyed when the process ends: constructed late it would be destroyed early, before
-//! the host's own statics and handlers, which may close an engine or let its threads write until then.
+//! the host's own statics and handlers, which may close an engine or let its threads write until then. In the static
+//! library `scripts/install.sh` sees to that.
 
 #![expect(unsafe_code, reason = "the boundary to C++: functions that the linker lists")]
 
@@ -25,15 +26,15 @@ pub(crate) fn construct_globals() {
     });
 }
 
-/// What the shared library has for `__cxa_atexit`, with which C++ would register destructors: it registers none. They
-/// would free memory, of a library that is never unmapped, and end threads, of a process that ends.
+/// What the libraries that are installed have for `__cxa_atexit`, with which C++ would register destructors: it registers
+/// none. They would free memory, of a library that is never unmapped, and end threads, of a process that ends.
 #[cfg(target_os = "linux")]
 #[unsafe(link_section = ".text.herald_at_exit")]
 extern "C" fn at_exit(_: *const c_void, _: *const c_void, _: *const c_void) -> c_int {
     0
 }
 
-/// The linker alone looks for the function, by its section.
+/// The linker and `scripts/install.sh` look for the function, by its section.
 #[cfg(target_os = "linux")]
 #[used]
 static AT_EXIT: extern "C" fn(*const c_void, *const c_void, *const c_void) -> c_int = at_exit;
