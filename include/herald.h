@@ -950,7 +950,7 @@ herald_status herald_engine_reload(struct herald_engine *engine,
  * No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have: it returns
  * when no connection is left, but for those of metrics_listen, which goes on until the stop. With a loop thread the loop is
  * held up as long (herald_engine_drain_begin does not); subscribers hear meanwhile, and later in turns as before. Before the
- * start, of a client, and once the listeners have ended it does nothing.
+ * start, and once the listeners have ended, it does nothing.
  */
 herald_status herald_engine_drain(struct herald_engine *engine,
                                   uint32_t grace_ms,
@@ -1024,8 +1024,9 @@ herald_status herald_retrieve(struct herald_engine *engine,
  * Store, retrieve and their batches wait for it, for the property service_deadline at most: HERALD_TIMED_OUT, or at once
  * HERALD_NETWORK if it is away or refuses; what was sent may have been stored then, and nothing is sent twice. The next
  * call connects again. A stop or close lets those that wait have their answers for the property drain_grace; those that
- * have none then get HERALD_CANCELLED, and may have been stored too. Calls are placed and checked here, on the client's own threads. There is nothing to listen on:
- * herald_engine_start_hosted is HERALD_BAD_VALUE.
+ * have none then get HERALD_CANCELLED, and may have been stored too. Calls are placed and checked here, on the client's own
+ * threads. There is nothing to listen on, and no placement to hear of: herald_engine_start_hosted and herald_subscribe are
+ * HERALD_BAD_VALUE, and herald_engine_drain does nothing.
  * options may be NULL: no more settings. herald_engine_open with the property service is the same. A forked child may
  * open its own. Over HTTPS the property cps_authorities must be set.
  */
@@ -1110,7 +1111,7 @@ herald_status herald_stats_free(struct herald_stats *stats);
 
 /**
  * [any thread] Has a function of the host hear of each placement that comes from now on: under one number, under a block
- * of numbers, or all. Since 0.1.
+ * of numbers, or all. Calls and messages are told alike. Since 0.1.
  *
  * options is copied. *subscription is written on success; close it with herald_subscription_close, or with its engine.
  * After HERALD_OK user is the engine's until then; after anything else it stays the caller's. Before the start it is

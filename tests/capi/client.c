@@ -132,8 +132,16 @@ static void a_wrong_configuration_touches_no_folder_and_leaves_those_of_children
     HOLDS(access("data", F_OK) == 0);
 }
 
+static void never_told(const herald_arrived *arrived, void *user)
+{
+    (void)arrived, (void)user;
+    HOLDS(!"a client is told of nothing");
+}
+
 static void a_client_does_what_an_engine_does(void)
 {
+    const herald_subscribe_options ears = {.struct_size = sizeof ears, .arrived = never_told};
+    herald_subscription *subscription = NULL;
     const char *const twice[] = {"service", SERVICE, "unix_socket", "other.sock", NULL};
     const herald_placement placements[2] = {{NUMBER, body, sizeof body}, {NUMBER, body, 1}};
     const herald_number numbers[2] = {{NUMBER}, {TEXT("12025550124")}};
@@ -154,7 +162,9 @@ static void a_client_does_what_an_engine_does(void)
     OK(herald_client_open(TEXT(SERVICE), NULL, &client, NULL));
     IS(store(client), HERALD_WRONG_STATE);
     IS(herald_engine_start_hosted(client, NULL), HERALD_BAD_VALUE);
+    IS(herald_subscribe(client, &ears, &subscription, NULL), HERALD_BAD_VALUE);
     OK(herald_engine_start(client, NULL));
+    OK(herald_engine_drain(client, 60000, NULL));
     IS(herald_engine_address(client, 0, text, sizeof text, NULL, NULL), HERALD_OUT_OF_RANGE);
     store_and_find(client, "12025550125");
     OK(herald_store_batch(client, placements, 2, stored, NULL));

@@ -20,8 +20,9 @@ use crate::status::Status;
 /// Store, retrieve and their batches wait for it, for the property service_deadline at most: HERALD_TIMED_OUT, or at once
 /// HERALD_NETWORK if it is away or refuses; what was sent may have been stored then, and nothing is sent twice. The next
 /// call connects again. A stop or close lets those that wait have their answers for the property drain_grace; those that
-/// have none then get HERALD_CANCELLED, and may have been stored too. Calls are placed and checked here, on the client's own threads. There is nothing to listen on:
-/// herald_engine_start_hosted is HERALD_BAD_VALUE.
+/// have none then get HERALD_CANCELLED, and may have been stored too. Calls are placed and checked here, on the client's own
+/// threads. There is nothing to listen on, and no placement to hear of: herald_engine_start_hosted and herald_subscribe are
+/// HERALD_BAD_VALUE, and herald_engine_drain does nothing.
 /// options may be NULL: no more settings. herald_engine_open with the property service is the same. A forked child may
 /// open its own. Over HTTPS the property cps_authorities must be set.
 #[unsafe(no_mangle)]

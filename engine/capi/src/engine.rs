@@ -257,7 +257,7 @@ pub extern "C" fn herald_engine_reload(engine: *mut Engine, error: *mut *mut Err
 /// No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have: it returns
 /// when no connection is left, but for those of metrics_listen, which goes on until the stop. With a loop thread the loop is
 /// held up as long (herald_engine_drain_begin does not); subscribers hear meanwhile, and later in turns as before. Before the
-/// start, of a client, and once the listeners have ended it does nothing.
+/// start, and once the listeners have ended, it does nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error: *mut *mut Error) -> Status {
     call(error, |_| {

@@ -54,7 +54,7 @@ pub(crate) struct Handle(usize);
 static SUBSCRIPTIONS: Table<Kept> = Table::new(6, "subscription", SUBSCRIPTIONS_MAX);
 
 /// [any thread] Has a function of the host hear of each placement that comes from now on: under one number, under a block
-/// of numbers, or all. Since 0.1.
+/// of numbers, or all. Calls and messages are told alike. Since 0.1.
 ///
 /// options is copied. *subscription is written on success; close it with herald_subscription_close, or with its engine.
 /// After HERALD_OK user is the engine's until then; after anything else it stays the caller's. Before the start it is
