@@ -199,6 +199,8 @@ const ROUND_MS: u64 = RETENTION_MS / 1000;
 const NUMBERS: u32 = 8192;
 /// Those among them that have many placements.
 const BUSY_NUMBERS: u32 = 64;
+/// Under it no two of the busy numbers share a bucket: each has the placements it was given, and no more to look at.
+const HASH_KEY: [u8; 32] = [8; 32];
 
 /// A log and the numbers that placements go to, made before anything is counted.
 struct Bed {
@@ -210,7 +212,7 @@ impl Bed {
     /// Nothing is stored.
     fn new(arena_bytes: usize) -> Self {
         let config =
-            LogConfig { arena_bytes, segment_bytes: SEGMENT_BYTES, hash_key: [7; 32], handles_max: 1 };
+            LogConfig { arena_bytes, segment_bytes: SEGMENT_BYTES, hash_key: HASH_KEY, handles_max: 1 };
         let log = PlacementLog::create(config).expect("a few MiB of memory");
         let number =
             |index| TelephoneNumber::parse(format!("1222{index:07}").as_bytes()).expect("eleven digits");

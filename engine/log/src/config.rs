@@ -14,7 +14,7 @@ pub struct LogConfig {
     /// The most bytes a segment may have, the unit of reclamation: a power of two, [`limits::SEGMENT_BYTES_MIN`] ..=
     /// [`limits::SEGMENT_BYTES_MAX`]. It has as many of them as records of [`limits::RECORD_BYTES_COMMON`] fill.
     pub segment_bytes: usize,
-    /// Secret random bytes that decide which numbers share a bucket. SipHash takes the first 16.
+    /// Secret random bytes that decide which numbers share a bucket. The first 16 are the key.
     pub hash_key: [u8; 32],
     /// Handles that may exist at once: 1 to [`limits::HANDLES_MAX`].
     pub handles_max: usize,

@@ -1,17 +1,17 @@
 //! From a telephone number to its bucket, and what the word of a bucket says.
 //!
-//! The hash is keyed with a secret, since numbers are chosen by attackers. Knows nothing of records.
+//! Knows nothing of records.
 
 use herald_core::TelephoneNumber;
-use herald_core::siphash::{SipKey, hash_word};
 
 use crate::arena::Words;
 use crate::config::ADDRESS_BITS;
+use crate::hash::NumberHash;
 use crate::sync::AtomicU64;
 
 /// The buckets of a log.
 pub(crate) struct Index {
-    key: SipKey,
+    hash: NumberHash,
     words: Words,
     count: usize,
 }
@@ -37,15 +37,15 @@ pub(crate) struct Bucket(u64);
 
 impl Index {
     /// `bucket_count` empty buckets, at least one; the error is the operating system's number.
-    pub(crate) fn map(bucket_count: usize, key: SipKey) -> Result<Self, i32> {
-        Ok(Self { key, words: Words::map(bucket_count)?, count: bucket_count })
+    pub(crate) fn map(bucket_count: usize, hash: NumberHash) -> Result<Self, i32> {
+        Ok(Self { hash, words: Words::map(bucket_count)?, count: bucket_count })
     }
 
     /// The bucket of `number`. Touches no memory of the index.
     #[inline]
     pub(crate) fn of(&self, number: TelephoneNumber) -> BucketIndex {
         // The hash as a share of all there can be, and that share of the buckets: no count need be a power of two.
-        let product = u128::from(hash_word(self.key, number.to_bits())) * (self.count as u128);
+        let product = u128::from(self.hash.of(number)) * (self.count as u128);
         BucketIndex((product >> u64::BITS) as usize)
     }
 

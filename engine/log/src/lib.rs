@@ -74,6 +74,7 @@ mod drain;
 mod evict;
 mod full;
 mod handle;
+mod hash;
 mod index;
 pub mod limits;
 mod log;

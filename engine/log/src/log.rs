@@ -5,12 +5,12 @@ use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use herald_core::Timestamp;
-use herald_core::siphash::SipKey;
 
 use crate::arena::Arena;
 use crate::beyond::{Beyond, BeyondConfig};
 use crate::config::{Geometry, LogConfig, LogError};
 use crate::handle::LogHandle;
+use crate::hash::NumberHash;
 use crate::index::Index;
 use crate::pins::Pins;
 use crate::segments::Segments;
@@ -73,7 +73,7 @@ impl PlacementLog {
         let geometry = Geometry::new(config, beyond.map_or(0, |beyond| beyond.bytes))?;
         let arena_bytes = geometry.arena_bytes;
         let no_memory = |os_error| LogError::Map { arena_bytes, os_error };
-        let index = Index::map(geometry.bucket_count, SipKey::from_secret(&config.hash_key));
+        let index = Index::map(geometry.bucket_count, NumberHash::keyed(&config.hash_key));
         let pins = Pins::new(geometry.handles_max + 1);
         let beyond = beyond.map(|beyond| Beyond::map(&geometry, beyond)).transpose().map_err(no_memory)?;
         Ok(Arc::new(Self {
