@@ -98,7 +98,7 @@ impl Parts {
 fn add_calls(stats: &mut Stats, calls: Option<&Calls>) {
     let worker = calls.map(|calls| &calls.worker);
     stats.gauge("herald_calls_under_way", "Calls that are being placed, checked or looked up.");
-    worker.map(|worker| stats.only(size(worker.calls_count())));
+    calls.map(|calls| stats.only(size(calls.under_way())));
     stats.counter("herald_call_panics_total", "Machines and completions of calls that broke an invariant.");
     worker.map(|worker| stats.only(size(worker.panics_count())));
     let outcomes = calls.map(|calls| &*calls.outcomes);

@@ -237,13 +237,15 @@ impl Services {
         let tokens = asker.map(|(key, certificate)| (self.settings.wallet, key, certificate));
         let worker = start(config, Helpers { discoverer: discoverer.clone(), tokens })?;
         let company = self.start_company(&parts.serving, &worker)?;
-        if parts.serving.verification.is_some() {
+        let renews = parts.serving.verification.is_some();
+        if renews {
             worker.submit(Renewal::of(self.chains.clone()), |_| ())?;
         }
         Ok(Calls {
             worker,
             serving: RwLock::new(Arc::new(parts.serving)),
             company: Mutex::new(company),
+            renewals_count: usize::from(renews),
             discoverer,
             place_deadline_ms: millis(self.settings.place_deadline),
             check_deadline_ms: millis(self.settings.check_deadline),
@@ -338,6 +340,8 @@ pub(crate) struct Calls {
     serving: RwLock<Arc<Serving>>,
     /// Machines that run until the files are read again.
     company: Mutex<Vec<CallHandle>>,
+    /// Machines that renew certificates, until the worker stops.
+    renewals_count: usize,
     /// Asks the sources that were loaded, if there are some.
     pub(crate) discoverer: Option<Arc<Discoverer>>,
     place_deadline_ms: u64,
@@ -346,6 +350,12 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
+    /// Calls that are being placed, checked or looked up. What runs beside them is none, nor, but for a moment, what ran
+    /// beside them until a reload.
+    pub(crate) fn under_way(&self) -> usize {
+        self.worker.calls_count().saturating_sub(self.company.lock().len() + self.renewals_count)
+    }
+
     pub(crate) fn place(
         &self,
         request: PlaceRequest,
