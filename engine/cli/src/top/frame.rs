@@ -11,6 +11,9 @@ pub(super) const WIDTH: usize = 80;
 const HEIGHT: usize = 24;
 /// Signs of the bar that shows how full memory is.
 const BAR: usize = 30;
+/// Values that are of one class of placements have the class of messages as a label, or none.
+const OF_CALLS: (&str, &str) = ("class", "");
+const OF_MESSAGES: (&str, &str) = ("class", "message");
 
 /// What the engine at `place` does.
 pub(super) fn frame(looks: &Looks<'_>, place: &str) -> String {
@@ -74,9 +77,9 @@ impl Frame<'_> {
         self.line(silence);
     }
 
-    /// What is counted, and beside it how long requests took.
+    /// What is counted, and beside it how long requests took and how messages are.
     fn service(&mut self) {
-        let mut beside = self.durations().into_iter();
+        let mut beside = self.durations().into_iter().chain(self.messages());
         let mut row = |title: &str, rate: &str, total: &str| {
             format!("{title:<20}{rate:>12}{total:>17}  {}", beside.next().unwrap_or_default())
         };
@@ -110,6 +113,42 @@ impl Frame<'_> {
         rows
     }
 
+    /// Memory and journal of messages, where they are kept.
+    fn messages(&self) -> Vec<String> {
+        let Some(healthy) = self.sum("herald_messages_healthy", &[]) else { return Vec::new() };
+        let state = if healthy == 1.0 { "healthy" } else { "UNHEALTHY" };
+        let (share, bytes) = self.arena(OF_MESSAGES);
+        let mut rows = vec![
+            String::new(),
+            format!("{:<9}{state:>20}", "MESSAGES"),
+            format!("{:<9}{:>20}", "memory", format!("{:.0} % of {bytes}", 100.0 * share)),
+        ];
+        rows.push(match self.sum("herald_journal_lag_seconds", &[OF_MESSAGES]) {
+            None => format!("{:<9}{:>20}", "journal", "none"),
+            Some(lag_s) => {
+                let state =
+                    format!("{}, lag {}", self.journal_state(OF_MESSAGES), shown_seconds(Some(lag_s)));
+                format!("{:<9}{state:>20}", "journal")
+            }
+        });
+        let beyond = self.sum("herald_placements_beyond_memory", &[OF_MESSAGES]).filter(|count| *count > 0.0);
+        rows.extend(beyond.map(|count| format!("{:<9}{:>20}", "beyond", grouped(count))));
+        rows
+    }
+
+    /// Which share of the memory of a class is used, and of how many bytes.
+    fn arena(&self, class: (&str, &str)) -> (f64, String) {
+        let segments = |state| self.sum("herald_arena_segments", &[("state", state), class]).unwrap_or(0.0);
+        let (used, free) = (segments("used"), segments("free"));
+        let share = if used + free > 0.0 { used / (used + free) } else { 0.0 };
+        (share, shown_bytes(self.sum("herald_arena_bytes", &[class])))
+    }
+
+    fn journal_state(&self, class: (&str, &str)) -> &'static str {
+        let is_failing = self.sum("herald_journal_failing", &[class]) == Some(1.0);
+        if is_failing { "FAILING" } else { "writing" }
+    }
+
     /// Why something was not stored or found: what happened in this time, else since the start.
     fn reasons(&mut self) {
         for (title, name) in [
@@ -131,11 +170,8 @@ impl Frame<'_> {
     }
 
     fn memory(&mut self) {
-        let segments = |state| self.sum("herald_arena_segments", &[("state", state)]).unwrap_or(0.0);
-        let (used, free) = (segments("used"), segments("free"));
-        let share = if used + free > 0.0 { used / (used + free) } else { 0.0 };
-        let bytes = shown_bytes(self.sum("herald_arena_bytes", &[]));
-        let beyond = self.sum("herald_placements_beyond_memory", &[]).unwrap_or(0.0);
+        let (share, bytes) = self.arena(OF_CALLS);
+        let beyond = self.sum("herald_placements_beyond_memory", &[OF_CALLS]).unwrap_or(0.0);
         let beyond =
             if beyond > 0.0 { format!("  {} beyond", shown_count(Some(beyond))) } else { String::new() };
         self.line("");
@@ -143,20 +179,20 @@ impl Frame<'_> {
     }
 
     fn journal(&mut self) {
-        let Some(lag_s) = self.sum("herald_journal_lag_seconds", &[]) else {
+        let Some(lag_s) = self.sum("herald_journal_lag_seconds", &[OF_CALLS]) else {
             return self.line(format!("{:<10}none: a restart loses all", "JOURNAL"));
         };
-        let passes = self.looks.rate("herald_journal_passes_total", &[]);
-        let busy = self.looks.rate("herald_journal_pass_seconds_total", &[]);
+        let passes = self.looks.rate("herald_journal_passes_total", &[OF_CALLS]);
+        let busy = self.looks.rate("herald_journal_pass_seconds_total", &[OF_CALLS]);
         let each = passes.zip(busy).map(|(passes, busy)| busy / passes);
-        let state = if self.is("herald_journal_failing") { "FAILING" } else { "writing" };
+        let state = self.journal_state(OF_CALLS);
         self.line(format!(
             "{:<10}{state}  lag {:>7}  {:>6} passes/s of {:>7}  {:>10}/s",
             "JOURNAL",
             shown_seconds(Some(lag_s)),
             shown_rate(passes),
             shown_seconds(each),
-            shown_bytes(self.looks.rate("herald_journal_written_bytes_total", &[])),
+            shown_bytes(self.looks.rate("herald_journal_written_bytes_total", &[OF_CALLS])),
         ));
     }
 

@@ -80,7 +80,8 @@ impl Scrape {
         }
     }
 
-    /// The sum of the values of this name that have all these labels; `None` if there are none.
+    /// The sum of the values of this name that have all these labels, of which an empty one stands for none; `None` if there
+    /// are no such values.
     pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let found = self.of(name, labels);
         (!found.is_empty()).then(|| found.iter().map(|(_, value)| *value).sum())
@@ -105,7 +106,8 @@ impl Scrape {
 
     fn of(&self, name: &str, labels: &[(&str, &str)]) -> Vec<&(Labels, f64)> {
         let values = self.values.get(name).map_or(&[][..], Vec::as_slice);
-        let has = |of: &Labels, (name, value): &(&str, &str)| value_of(of, name) == Some(*value);
+        let has =
+            |of: &Labels, (name, value): &(&str, &str)| value_of(of, name).unwrap_or_default() == *value;
         values.iter().filter(|(of, _)| labels.iter().all(|label| has(of, label))).collect()
     }
 }
@@ -248,6 +250,31 @@ mod tests {
         assert!(silent.contains("NO ANSWER") && silent.contains("connection refused"), "{silent}");
         assert!(!silent.contains("healthy"), "{silent}");
         assert_eq!(silent.lines().count(), answered.lines().count());
+    }
+
+    #[test]
+    fn messages_are_beside_calls_and_not_among_them() {
+        let of_calls = "herald_healthy 1\nherald_arena_bytes 1048576\nherald_arena_segments{state=\"free\"} 3\n\
+             herald_arena_segments{state=\"used\"} 1\nherald_journal_lag_seconds 0.01\nherald_journal_failing 1\n\
+             herald_placements_beyond_memory 5\n";
+        let of_messages = "herald_messages_healthy 0\nherald_arena_bytes{class=\"message\"} 2097152\n\
+             herald_arena_segments{state=\"free\",class=\"message\"} 1\n\
+             herald_arena_segments{state=\"used\",class=\"message\"} 3\n\
+             herald_placements_beyond_memory{class=\"message\"} 7\n\
+             herald_journal_lag_seconds{class=\"message\"} 0.02\nherald_journal_failing{class=\"message\"} 1\n";
+        let now = Instant::now();
+        let picture = |text: &str| frame(&Looks { before: None, now: &scrape(text, now), silence: None }, "");
+        let (calls, both) = (picture(of_calls), picture(&format!("{of_calls}{of_messages}")));
+        for part in ["  25 % of 1 MiB  5 beyond", "FAILING  lag 10.0 ms"] {
+            assert!(calls.contains(part) && both.contains(part), "no {part} in\n{calls}{both}");
+        }
+        let parts =
+            ["UNHEALTHY", "75 % of 2 MiB", "beyond                      7", "journal  FAILING, lag 20.0 ms"];
+        for part in ["MESSAGES"].iter().chain(&parts) {
+            assert!(both.contains(part) && !calls.contains(part), "{part} in\n{calls}{both}");
+        }
+        assert!(both.lines().all(|line| line.chars().count() <= 80), "{both}");
+        assert_eq!(both.lines().count(), calls.lines().count());
     }
 
     #[test]
