@@ -138,26 +138,46 @@ mod aes {
 mod tests {
     use super::*;
 
+    const BUCKETS: u64 = 1024;
+    const KINDS: [fn(&[u8; 32]) -> NumberHash; 2] =
+        [NumberHash::keyed, |secret| NumberHash::Sip(SipKey::from_secret(secret))];
+
+    fn number(index: u64) -> TelephoneNumber {
+        TelephoneNumber::parse(format!("1222{index:07}").as_bytes()).expect("eleven digits")
+    }
+
+    fn bucket(hash: &NumberHash, number: TelephoneNumber) -> u64 {
+        hash.of(number) / (u64::MAX / BUCKETS + 1)
+    }
+
+    /// Numbers in the fullest bucket.
+    fn longest(hash: &NumberHash, numbers: &[TelephoneNumber]) -> usize {
+        let in_bucket = |wanted| numbers.iter().filter(|&&of| bucket(hash, of) == wanted).count();
+        (0..BUCKETS).map(in_bucket).max().expect("a bucket")
+    }
+
     #[test]
-    fn each_bit_of_a_number_and_of_the_key_turns_about_half_of_the_hash() {
-        let number = |text| TelephoneNumber::parse(text).expect("digits");
-        let base = number(b"12225550100");
-        let others = [b"12225550101", b"12225550110", b"22225550100"];
-        let kinds: [fn(&[u8; 32]) -> NumberHash; 2] =
-            [NumberHash::keyed, |secret| NumberHash::Sip(SipKey::from_secret(secret))];
-        for keyed in kinds {
-            let hash = keyed(&[7; 32]).of(base);
-            let turned = |other: u64| (hash ^ other).count_ones();
-            for other in others {
-                assert!(
-                    (12..=52).contains(&turned(keyed(&[7; 32]).of(number(other)))),
-                    "{base:?} and another"
-                );
-            }
+    fn numbers_chosen_to_share_a_bucket_under_one_key_are_spread_under_another_as_any_are() {
+        for keyed in KINDS {
+            let (known, secret) = (keyed(&[1; 32]), keyed(&[2; 32]));
+            let chosen: Vec<_> =
+                (0..1_000_000).map(number).filter(|&number| bucket(&known, number) == 0).collect();
+            let any: Vec<_> = (0..chosen.len() as u64).map(number).collect();
+            assert!((500..2000).contains(&chosen.len()), "{} of a million", chosen.len());
+            assert_eq!(longest(&known, &chosen), chosen.len(), "the control");
+            assert!(longest(&secret, &chosen) <= 2 * longest(&secret, &any));
+        }
+    }
+
+    #[test]
+    fn each_byte_of_the_key_counts() {
+        for keyed in KINDS {
+            let hash = keyed(&[7; 32]).of(number(100));
             for index in 0..16 {
                 let mut secret = [7; 32];
                 secret[index] ^= 1;
-                assert!((12..=52).contains(&turned(keyed(&secret).of(base))), "byte {index} of the key");
+                let turned = (keyed(&secret).of(number(100)) ^ hash).count_ones();
+                assert!((12..=52).contains(&turned), "byte {index} turns {turned} of 64 bits");
             }
         }
     }
