@@ -19,8 +19,8 @@ seconds=${BENCH_SECONDS:-2}
 herald=$target/release/herald
 constant=$target/release/examples/constant
 load=$target/release/herald-load
-# What is stored within one retention fits, at a million stores a second of the program's turns, every other one.
-memory=3GiB
+# What is stored within one retention fits, at two million stores a second of the program's turns, every other one.
+memory=5GiB
 retention=5s
 connections=32
 pipelined=16

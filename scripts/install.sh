@@ -62,9 +62,14 @@ filled() {
 # the shared one: so with nobody.
 install_archive() {
     local own
-    own=$(objdump -t "$built/libherald.a" 2>/dev/null | awk '$3 == "F" && $4 == ".text.herald_at_exit" { print $NF }')
-    if [ -z "$own" ]; then
-        complain "install: $built/libherald.a lacks the function that late.rs has for the end of the process"
+    if ! has objdump || ! has objcopy; then
+        complain "install: objdump and objcopy are needed (Debian's binutils)"
+        return 1
+    fi
+    # It knows nothing of some members, which are Rust's own notes.
+    own=$(objdump -t "$built/libherald.a" 2>/dev/null | awk '$3 == "F" && $4 == ".text.herald_at_exit" { print $NF }') || true
+    if [ "$(wc -w <<<"$own")" -ne 1 ]; then
+        complain "install: $built/libherald.a has not the one function that late.rs has for the end of the process: ${own:-none}"
         return 1
     fi
     objcopy "--globalize-symbol=$own" "--redefine-sym=__cxa_atexit=$own" "$built/libherald.a" "$destdir$libdir/libherald.a"

@@ -46,7 +46,8 @@ apt_install() {
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
 # said FILE COMMAND PROCESS: prints the first line that COMMAND of sed makes of FILE, once there is one. Fails if PROCESS
-# ends before it, or after a minute: to start takes a second or two, a loaded machine is given more.
+# ends before it, or after a minute: to start takes a second or two, a loaded machine is given more. FILE must be empty before
+# PROCESS is started, or what another said is taken for its word.
 said() {
     local line
     for _ in $(seq 600); do

@@ -52,6 +52,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
+: >"$scratch/log"
 "$herald" serve --dev --listen 127.0.0.1:0 --unix-socket "$scratch/cps.sock" --metrics-listen 127.0.0.1:0 \
     --memory 16MiB --data "$scratch/data" >/dev/null 2>"$scratch/log" &
 server=$!

@@ -99,6 +99,7 @@ calls_allowed() {
 # Runs the service through a start, a request, a reload and a stop, and lists the system calls it made.
 calls_made() {
     local herald=$stage/usr/bin/herald traced service
+    : >"$work/served"
     strace -f -qq -o "$work/trace" "$herald" serve --config "$stage/etc/herald/herald.toml" --data "$work/data" \
         --unix-socket "$work/herald.sock" --memory 16MiB --journal-memory 8MiB >"$work/served" 2>"$work/serve.log" &
     traced=$!
@@ -184,7 +185,7 @@ symbols_fit() {
     address=$(nm -D "$library" | sed -n 's/ T herald_engine_open@.*//p')
     addr2line -e "$(symbols_of "$library")" "$address" | grep -q '/engine/capi/src/.*\.rs:[0-9]' ||
         fail "the debug symbols do not say where herald_engine_open is"
-    [ -s "$(symbols_of "$program")" ] || fail "there are no debug symbols of this build of the program"
+    readelf -S "$(symbols_of "$program")" | grep -qF .debug_line || fail "the debug symbols of the program know no lines"
     if addr2line -e "$library" "$address" | grep -q '\.rs:'; then fail "debug symbols are in the library's package too"; fi
     ok "debug symbols: of the library and the program, in packages of their own"
 }

@@ -66,6 +66,7 @@ for index in $(seq -w 0 19); do alices+=(--number "120255501$index"); done
 serve() {
     local name=$1 line
     shift
+    : >"$work/$name.out"
     "$herald" serve --dev --memory 64MiB --durability memory --retention 5s "$@" \
         >"$work/$name.out" 2>"$work/$name.log" &
     processes+=($!)

@@ -81,7 +81,7 @@ const CASES: [(Distribution, Mix); 7] = [
 /// The options of `stores`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Memory of the log, in MiB; the copy takes as much again, the map up to twice.
+    /// Memory of the log, in MiB; the copy and the lists take as much again each, the map up to twice.
     #[arg(long, default_value_t = 4096)]
     arena_mib: usize,
     /// Runs of each measurement; the tables show their median.

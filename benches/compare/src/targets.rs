@@ -14,7 +14,7 @@ struct Target {
     ceiling: Option<Ceiling>,
 }
 
-/// A figure that nothing of the kind can pass, and what makes it so.
+/// What the least that must be done takes, and what that is.
 struct Ceiling {
     figure: Figure,
     what: &'static str,

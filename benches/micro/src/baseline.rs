@@ -21,23 +21,28 @@ pub(crate) struct Baseline {
 pub(crate) struct Setting(String);
 
 impl Setting {
-    /// This compiler and the processor that valgrind shows: one of two, with AVX2 or without.
+    /// This compiler and what decides between ways of doing the same: which instructions the processor has.
     pub(crate) fn here() -> Result<Self, Failure> {
         let output = Command::new("rustc").arg("-V").output();
         let output = output.map_err(|error| Failure(format!("rustc does not start: {error}")))?;
         let version = String::from_utf8_lossy(&output.stdout);
         let version: Vec<_> = version.split_whitespace().take(2).collect();
-        Ok(Self(format!("{}, {}{}", version.join(" "), std::env::consts::ARCH, vectors())))
+        Ok(Self(format!("{}, {}{}", version.join(" "), std::env::consts::ARCH, instructions())))
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn vectors() -> &'static str {
-    if std::arch::is_x86_feature_detected!("avx2") { " with AVX2" } else { "" }
+fn instructions() -> &'static str {
+    match (std::arch::is_x86_feature_detected!("avx2"), std::arch::is_x86_feature_detected!("aes")) {
+        (true, true) => " with AVX2 and AES",
+        (true, false) => " with AVX2",
+        (false, true) => " with AES",
+        (false, false) => "",
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn vectors() -> &'static str {
+fn instructions() -> &'static str {
     ""
 }
 

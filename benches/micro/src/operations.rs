@@ -199,7 +199,8 @@ const ROUND_MS: u64 = RETENTION_MS / 1000;
 const NUMBERS: u32 = 8192;
 /// Those among them that have many placements.
 const BUSY_NUMBERS: u32 = 64;
-/// Under it no two of the busy numbers share a bucket: each has the placements it was given, and no more to look at.
+/// Under it no two of the busy numbers share a bucket where the processor computes AES, as in the baseline: each has the
+/// placements it was given, and no more to look at.
 const HASH_KEY: [u8; 32] = [8; 32];
 
 /// A log and the numbers that placements go to, made before anything is counted.

@@ -35,7 +35,8 @@ pub extern "C" fn herald_store_batch(
 /// [any thread] Stores each of count sealed PASSporTs of messages (RFC 9475) under its called number. Since 0.1.
 ///
 /// As herald_store_batch, for what is kept as long as the property message_retention says, which calls are not;
-/// HERALD_BAD_VALUE if that is not set, of a client at its service, and then none is stored. Retrieving shows calls and
+/// HERALD_BAD_VALUE if that is not set, of a client at its service, which is asked if there is anything to store, and then
+/// none is stored. Retrieving shows calls and
 /// messages in one list.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_store_messages(

@@ -257,7 +257,7 @@ pub extern "C" fn herald_engine_reload(engine: *mut Engine, error: *mut *mut Err
 /// No new connections; requests under way may finish for grace_ms milliseconds, and this blocks until they have: it returns
 /// when no connection is left, but for those of metrics_listen, which goes on until the stop. With a loop thread the loop is
 /// held up as long (herald_engine_drain_begin does not); subscribers hear meanwhile, and later in turns as before. Before the
-/// start, and once the listeners have ended, it does nothing.
+/// start, and once no connection is left, it does nothing. Without a loop thread it waits for a drain that is under way.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error: *mut *mut Error) -> Status {
     call(error, |_| {
@@ -273,7 +273,7 @@ pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error:
 
 /// [loop thread] Begins what herald_engine_drain waits for, and holds up the loop no longer than a turn. Since 0.1.
 ///
-/// No new connections from now on; turns go on serving the requests under way, and after grace_ms milliseconds close what is
+/// It takes a turn that waits for nothing, in which subscribers hear as in any. No new connections from now on; turns go on serving the requests under way, and after grace_ms milliseconds close what is
 /// left. How many connections are left is the value herald_connections of herald_engine_stats; it is done when that is 0.
 /// Called again it sets grace_ms anew. HERALD_WRONG_STATE if no loop thread serves the engine.
 #[unsafe(no_mangle)]
@@ -285,9 +285,7 @@ pub extern "C" fn herald_engine_drain_begin(
     call(error, |_| {
         let grace = Duration::from_millis(grace_ms.into());
         with(engine, |open| {
-            open.living(|| {
-                with_hosted(open, |hosted| Ok(boundary::without_sigpipe(|| hosted.begin_drain(grace))?))
-            })
+            with_hosted(open, |hosted| Ok(boundary::without_sigpipe(|| hosted.begin_drain(grace))?))
         })
     })
 }

@@ -9,7 +9,7 @@ use crate::limits;
 pub struct LogConfig {
     /// Bytes of memory for placements: a multiple of `segment_bytes`, at least
     /// [`limits::SEGMENTS_PER_HANDLE_MIN`] segments a handle, at most [`limits::ARENA_BYTES_MAX`]. What is left of it
-    /// behind the last whole segment is not mapped. The index takes 4.5 % more.
+    /// behind the last whole segment, or behind as many as addresses tell apart, is not mapped. The index takes 4.5 % more.
     pub arena_bytes: usize,
     /// The most bytes a segment may have, the unit of reclamation: a power of two, [`limits::SEGMENT_BYTES_MIN`] ..=
     /// [`limits::SEGMENT_BYTES_MAX`]. It has as many of them as records of [`limits::RECORD_BYTES_COMMON`] fill.

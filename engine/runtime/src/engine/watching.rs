@@ -37,7 +37,7 @@ impl Engine {
 
     /// Ends the listeners: no new connections, up to `grace` for requests under way. Calls in process go on. Blocks for at
     /// most `grace` and a turn. Listeners served by the host are the host's to [drain](super::Hosted::drain). A second
-    /// drain does nothing.
+    /// drain that comes meanwhile returns at once.
     ///
     /// # Errors
     /// If a reactor had failed before; the listeners are gone nevertheless.

@@ -237,15 +237,14 @@ impl Services {
         let tokens = asker.map(|(key, certificate)| (self.settings.wallet, key, certificate));
         let worker = start(config, Helpers { discoverer: discoverer.clone(), tokens })?;
         let company = self.start_company(&parts.serving, &worker)?;
-        let renews = parts.serving.verification.is_some();
-        if renews {
+        if parts.serving.verification.is_some() {
             worker.submit(Renewal::of(self.chains.clone()), |_| ())?;
         }
         Ok(Calls {
             worker,
             serving: RwLock::new(Arc::new(parts.serving)),
             company: Mutex::new(company),
-            renewals_count: usize::from(renews),
+            under_way: Arc::default(),
             discoverer,
             place_deadline_ms: millis(self.settings.place_deadline),
             check_deadline_ms: millis(self.settings.check_deadline),
@@ -340,8 +339,7 @@ pub(crate) struct Calls {
     serving: RwLock<Arc<Serving>>,
     /// Machines that run until the files are read again.
     company: Mutex<Vec<CallHandle>>,
-    /// Machines that renew certificates, until the worker stops.
-    renewals_count: usize,
+    under_way: Arc<AtomicUsize>,
     /// Asks the sources that were loaded, if there are some.
     pub(crate) discoverer: Option<Arc<Discoverer>>,
     place_deadline_ms: u64,
@@ -350,10 +348,11 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Calls that are being placed, checked or looked up. What runs beside them is none, nor, but for a moment, what ran
-    /// beside them until a reload.
+    /// Calls that are being placed, checked or looked up, until their completion begins. What the worker runs beside them is
+    /// none.
     pub(crate) fn under_way(&self) -> usize {
-        self.worker.calls_count().saturating_sub(self.company.lock().len() + self.renewals_count)
+        // Relaxed: a figure.
+        self.under_way.load(Ordering::Relaxed)
     }
 
     pub(crate) fn place(
@@ -439,7 +438,12 @@ impl Calls {
         machine: M,
         completion: impl FnOnce(Result<M::Outcome, CallLost>) + Send + 'static,
     ) -> Result<CallHandle, EngineError> {
-        self.worker.submit_naming(serving.named_cps.clone(), machine, completion)
+        let counted = UnderWay::begin(&self.under_way);
+        self.worker.submit_naming(serving.named_cps.clone(), machine, move |outcome| {
+            // Before it is told, as in the worker: whoever hears it may look.
+            drop(counted);
+            completion(outcome);
+        })
     }
 
     /// Keeps a chain that the host has, as what `url` serves.
@@ -459,6 +463,23 @@ impl Calls {
     /// What serves a call that begins now: to be asked once for each call.
     fn serving(&self) -> Arc<Serving> {
         self.serving.read().clone()
+    }
+}
+
+/// A call is counted while this lives, however it ends.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        // Relaxed, as in the drop: a figure.
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
