@@ -97,10 +97,13 @@ mod aes {
     #[target_feature(enable = "aes")]
     fn encrypt(keys: &[__m128i; ROUNDS + 1], block: [u64; 2]) -> [u64; 2] {
         let [first, between @ .., last] = keys;
-        let begun = _mm_xor_si128(of_halves(block), *first);
-        let done = between.iter().fold(begun, |state, key| _mm_aesenc_si128(state, *key));
-        let done = _mm_aesenclast_si128(done, *last);
-        [low(done), low(_mm_unpackhi_epi64(done, done))]
+        let mut state = _mm_xor_si128(of_halves(block), *first);
+        // No closure: what is given one is compiled for any processor, and would call it for each round.
+        for key in between {
+            state = _mm_aesenc_si128(state, *key);
+        }
+        state = _mm_aesenclast_si128(state, *last);
+        [low(state), low(_mm_unpackhi_epi64(state, state))]
     }
 
     #[inline]
