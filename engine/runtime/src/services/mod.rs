@@ -9,6 +9,7 @@ mod settings;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use herald_core::{Random, TelephoneNumber};
