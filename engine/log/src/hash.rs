@@ -1,7 +1,7 @@
 //! From a number to 64 bits that nobody can foresee without the key.
 //!
 //! Numbers are chosen by attackers; which of them share a bucket is secret. A pseudorandom function is asked of each
-//! operation before it knows which memory it needs, so the processor's own is taken where it has one: AES-128, 56
+//! operation before it knows which memory it needs, so the processor's own is taken where it has one: AES-128, 63
 //! instructions fewer than SipHash-1-3. Knows nothing of buckets.
 #![cfg_attr(
     target_arch = "x86_64",
