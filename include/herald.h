@@ -289,10 +289,10 @@ typedef struct herald_arrived {
  * Hears of one placement, once retrievals can find it; with durability synced that is before it is acknowledged.
  *
  * It runs on a thread of the engine, or in herald_engine_turn, herald_engine_drain and herald_engine_drain_begin on the loop
- * thread if herald_engine_start_hosted was called, and in herald_engine_stop and herald_engine_close, which tell what waits; of one
- * subscription one at a time, in order. So it must not take a lock that a thread holds while it drains, stops or closes the
- * engine. It may block: up to
- * queue_len placements wait for it, and then the oldest makes room. The other rules of herald_placed_fn hold.
+ * thread if herald_engine_start_hosted was called, and in herald_engine_stop and herald_engine_close, which tell what waits;
+ * of one subscription one at a time, in order. So it must not take a lock that a thread holds while it drains, stops or
+ * closes the engine. It may block: up to queue_len placements wait for it, and then the oldest makes room. The other rules
+ * of herald_placed_fn hold.
  */
 typedef void (*herald_arrived_fn)(const struct herald_arrived *arrived, void *user);
 
@@ -959,9 +959,10 @@ herald_status herald_engine_drain(struct herald_engine *engine,
 /**
  * [loop thread] Begins what herald_engine_drain waits for, and holds up the loop no longer than a turn. Since 0.1.
  *
- * It takes a turn that waits for nothing, in which subscribers hear as in any. No new connections from now on; turns go on serving the requests under way, and after grace_ms milliseconds close what is
- * left. How many connections are left is the value herald_connections of herald_engine_stats; it is done when that is 0.
- * Called again it sets grace_ms anew. HERALD_WRONG_STATE if no loop thread serves the engine.
+ * It takes a turn that waits for nothing, in which subscribers hear as in any. No new connections from now on; turns go on
+ * serving the requests under way, and after grace_ms milliseconds close what is left. How many connections are left is the
+ * value herald_connections of herald_engine_stats; it is done when that is 0. Called again it sets grace_ms anew.
+ * HERALD_WRONG_STATE if no loop thread serves the engine.
  */
 herald_status herald_engine_drain_begin(struct herald_engine *engine,
                                         uint32_t grace_ms,
@@ -1282,8 +1283,7 @@ herald_status herald_store_batch(struct herald_engine *engine,
  *
  * As herald_store_batch, for what is kept as long as the property message_retention says, which calls are not;
  * HERALD_BAD_VALUE if that is not set, of a client at its service, which is asked if there is anything to store, and then
- * none is stored. Retrieving shows calls and
- * messages in one list.
+ * none is stored. Retrieving shows calls and messages in one list.
  */
 herald_status herald_store_messages(struct herald_engine *engine,
                                     const struct herald_placement *placements,

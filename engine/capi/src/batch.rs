@@ -36,8 +36,7 @@ pub extern "C" fn herald_store_batch(
 ///
 /// As herald_store_batch, for what is kept as long as the property message_retention says, which calls are not;
 /// HERALD_BAD_VALUE if that is not set, of a client at its service, which is asked if there is anything to store, and then
-/// none is stored. Retrieving shows calls and
-/// messages in one list.
+/// none is stored. Retrieving shows calls and messages in one list.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_store_messages(
     engine: *mut Engine,

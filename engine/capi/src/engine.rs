@@ -273,9 +273,10 @@ pub extern "C" fn herald_engine_drain(engine: *mut Engine, grace_ms: u32, error:
 
 /// [loop thread] Begins what herald_engine_drain waits for, and holds up the loop no longer than a turn. Since 0.1.
 ///
-/// It takes a turn that waits for nothing, in which subscribers hear as in any. No new connections from now on; turns go on serving the requests under way, and after grace_ms milliseconds close what is
-/// left. How many connections are left is the value herald_connections of herald_engine_stats; it is done when that is 0.
-/// Called again it sets grace_ms anew. HERALD_WRONG_STATE if no loop thread serves the engine.
+/// It takes a turn that waits for nothing, in which subscribers hear as in any. No new connections from now on; turns go on
+/// serving the requests under way, and after grace_ms milliseconds close what is left. How many connections are left is the
+/// value herald_connections of herald_engine_stats; it is done when that is 0. Called again it sets grace_ms anew.
+/// HERALD_WRONG_STATE if no loop thread serves the engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn herald_engine_drain_begin(
     engine: *mut Engine,

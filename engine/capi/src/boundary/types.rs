@@ -266,10 +266,10 @@ pub struct DiscoverOptions {
 /// Hears of one placement, once retrievals can find it; with durability synced that is before it is acknowledged.
 ///
 /// It runs on a thread of the engine, or in herald_engine_turn, herald_engine_drain and herald_engine_drain_begin on the loop
-/// thread if herald_engine_start_hosted was called, and in herald_engine_stop and herald_engine_close, which tell what waits; of one
-/// subscription one at a time, in order. So it must not take a lock that a thread holds while it drains, stops or closes the
-/// engine. It may block: up to
-/// queue_len placements wait for it, and then the oldest makes room. The other rules of herald_placed_fn hold.
+/// thread if herald_engine_start_hosted was called, and in herald_engine_stop and herald_engine_close, which tell what waits;
+/// of one subscription one at a time, in order. So it must not take a lock that a thread holds while it drains, stops or
+/// closes the engine. It may block: up to queue_len placements wait for it, and then the oldest makes room. The other rules
+/// of herald_placed_fn hold.
 pub type ArrivedFn = Option<unsafe extern "C" fn(arrived: *const Arrived, user: *mut c_void)>;
 
 /// A subscription to be made. Set all of it to zero, then what is needed. Since 0.1.
