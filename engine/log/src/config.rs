@@ -118,7 +118,12 @@ pub(crate) struct Geometry {
     pub(crate) handles_max: usize,
     /// Bits of an address that tell the lines of a segment apart: of `LogConfig::segment_bytes`, so of more than it has.
     line_bits: u32,
-    segment_bits: u32,
+    /// Bits of an address below its generation.
+    place_bits: u32,
+    /// What an address has of its line, for walks, which take one apart at every step.
+    line_mask: u64,
+    /// What it has of its segment, behind that.
+    segment_mask: u64,
 }
 
 /// The unit in which loom watches the arena, in bytes.
@@ -154,21 +159,25 @@ impl Geometry {
         let segment_count = (arena_bytes / segment_room_bytes).min(limits::ARENA_BYTES_MAX / segment_bytes);
         let arena_bytes = segment_count * segment_room_bytes;
         let buckets = (arena_bytes + beyond_bytes) / limits::ARENA_BYTES_PER_BUCKET;
+        let line_bits = (segment_bytes / LINE_BYTES).ilog2();
+        let segment_bits = segment_count.next_power_of_two().ilog2();
         Ok(Self {
             arena_bytes,
             segment_room_bytes,
             segment_count,
             bucket_count: buckets.max(1),
             handles_max,
-            line_bits: (segment_bytes / LINE_BYTES).ilog2(),
-            segment_bits: segment_count.next_power_of_two().ilog2(),
+            line_bits,
+            place_bits: line_bits + segment_bits,
+            line_mask: (1 << line_bits) - 1,
+            segment_mask: (1 << segment_bits) - 1,
         })
     }
 
     /// The last generation a segment may have; then its addresses are used up.
     pub(crate) const fn generation_max(&self) -> u64 {
         // A segment's state word has room for more.
-        u64::MAX >> (u64::BITS - ADDRESS_BITS + self.line_bits + self.segment_bits)
+        u64::MAX >> (u64::BITS - ADDRESS_BITS + self.place_bits)
     }
 
     /// Lines of a segment that addresses tell apart, at least as many as it has.
@@ -179,7 +188,7 @@ impl Geometry {
     /// The address of a record. Offsets are in bytes, multiples of [`LINE_BYTES`].
     #[inline]
     pub(crate) fn address(&self, place: Place) -> u64 {
-        (place.generation << (self.segment_bits + self.line_bits))
+        (place.generation << self.place_bits)
             | (wide(place.segment_index) << self.line_bits)
             | wide(place.offset / LINE_BYTES)
     }
@@ -187,11 +196,10 @@ impl Geometry {
     /// Where the record of `address` is, or was.
     #[inline]
     pub(crate) fn place(&self, address: u64) -> Place {
-        let mask = |bits: u32| (1u64 << bits) - 1;
         Place {
-            generation: address >> (self.segment_bits + self.line_bits),
-            segment_index: narrow((address >> self.line_bits) & mask(self.segment_bits)),
-            offset: narrow(address & mask(self.line_bits)) * LINE_BYTES,
+            generation: address >> self.place_bits,
+            segment_index: narrow((address >> self.line_bits) & self.segment_mask),
+            offset: narrow(address & self.line_mask) * LINE_BYTES,
         }
     }
 

@@ -56,7 +56,7 @@ impl PlacementLog {
         stubs.clear();
         {
             let pin = self.pins.pin(self.geometry.handles_max);
-            if self.segments.readable_generation(full.index, &pin, now) != Some(full.generation) {
+            if !self.segments.is_readable(full.index, full.generation, &pin) {
                 // It has expired meanwhile and was taken back.
                 return Added::Done;
             }
@@ -120,6 +120,8 @@ impl PlacementLog {
         let claimed = self.segments.claim(&self.pins, Source::Restored, next_index);
         let claimed = claimed.ok_or(Refusal::StoreFull)?;
         self.segments.seal(claimed, Source::Restored);
+        // Before any address leads there: nothing was written to it, so nobody may read it.
+        self.segments.give_up(claimed.index, claimed.generation, Source::Restored, &self.pins);
         let place = |line: usize| Place {
             generation: claimed.generation,
             segment_index: claimed.index,
@@ -136,7 +138,6 @@ impl PlacementLog {
             generation: claimed.generation,
             sequence: 0,
         });
-        self.segments.give_up(claimed.index, claimed.generation, Source::Restored, &self.pins);
         if added == Added::Done { Ok(()) } else { Err(Refusal::StoreFull) }
     }
 

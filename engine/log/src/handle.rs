@@ -49,6 +49,8 @@ pub struct LogHandle {
     leaves_out: bool,
     /// Whether one was.
     left_out: bool,
+    /// Bytes of the last body that a walk showed in place: what the next is guessed to have.
+    body_bytes_guess: usize,
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -83,6 +85,7 @@ impl LogHandle {
             retire_next: 0,
             leaves_out: false,
             left_out: false,
+            body_bytes_guess: 0,
             not_sync: PhantomData,
         }
     }
@@ -230,18 +233,21 @@ impl PlacementStore for LogHandle {
         visit: &mut dyn FnMut(PlacementRef<'_>),
     ) {
         self.forget(now);
-        let index = self.log.index.of(number);
-        self.log.index.prefetch(index);
-        let mut later = Vec::new();
-        {
-            let pin = self.log.pins.pin(self.pin_slot);
-            let bucket = self.log.bucket(index);
-            self.log.prefetch_record(bucket.newest());
-            self.log.visit_live(&pin, bucket, number, now, (0, &mut later), visit);
-        }
-        if !later.is_empty() {
-            self.left_out |=
-                self.log.visit_later(&later, self.leaves_out, &mut |_, placement| visit(placement));
+        let log = &*self.log;
+        let index = log.index.of(number);
+        let pin = log.pins.pin(self.pin_slot);
+        let newest = log.bucket(index).newest();
+        log.prefetch_record(newest);
+        let mut chain = log.chain(&pin, newest, now);
+        visit_here(&mut chain, number, &mut self.body_bytes_guess, visit);
+        if log.beyond.is_some() {
+            let mut later = Vec::new();
+            note_later(chain, number, 0, &mut later);
+            drop(pin);
+            if !later.is_empty() {
+                let visit = &mut |_, placement: PlacementRef<'_>| visit(placement);
+                self.left_out |= log.visit_later(&later, self.leaves_out, visit);
+            }
         }
     }
 
@@ -314,8 +320,15 @@ impl PlacementStore for LogHandle {
             }
             for (place, (&number, bucket)) in numbers.iter().zip(buckets).enumerate() {
                 let place = part * BATCH_PART + place;
-                let visit = &mut |placement: PlacementRef<'_>| visit(place, placement);
-                log.visit_live(&pin, bucket, number, now, (place, &mut later), visit);
+                let mut chain = log.chain(&pin, bucket.newest(), now);
+                // What has been put off comes first.
+                if later.is_empty() {
+                    let visit = &mut |placement: PlacementRef<'_>| visit(place, placement);
+                    visit_here(&mut chain, number, &mut self.body_bytes_guess, visit);
+                }
+                if log.beyond.is_some() {
+                    note_later(chain, number, place, &mut later);
+                }
             }
             drop(pin);
             if !later.is_empty() {
@@ -372,32 +385,7 @@ impl PlacementLog {
         }
     }
 
-    /// Visits the records of `number` in its bucket that are live at `now`, up to the first that has left memory. That
-    /// one and what is behind it are added to `later` under a place, as is everything if something is there already.
-    #[inline]
-    fn visit_live(
-        &self,
-        pin: &Pin<'_>,
-        bucket: Bucket,
-        number: TelephoneNumber,
-        now: Timestamp,
-        (place, later): (usize, &mut Vec<(usize, Later)>),
-        visit: &mut dyn FnMut(PlacementRef<'_>),
-    ) {
-        let mut chain = self.chain(pin, bucket.newest(), now);
-        if later.is_empty() {
-            while let Some((Header { number_bits, id, expires_at, .. }, body)) = chain.next_here() {
-                if number_bits == number.to_bits() {
-                    visit(PlacementRef { id, expires_at, body: &body });
-                }
-            }
-        }
-        if self.beyond.is_some() {
-            note_later(chain, number, place, later);
-        }
-    }
-
-    /// Visits what `visit_live` left, each with its place. The caller holds no pin: to read may take a disk. If it is
+    /// Visits what `note_later` noted, each with its place. The caller holds no pin: to read may take a disk. If it is
     /// not to be read but left out, returns whether anything was.
     #[cold]
     fn visit_later(
@@ -424,7 +412,24 @@ impl PlacementLog {
     }
 }
 
-/// Adds the records of `number` in a chain to `later`.
+/// Visits the records of `number` in a chain, up to the first that has left memory.
+#[inline]
+fn visit_here(
+    chain: &mut Chain<'_>,
+    number: TelephoneNumber,
+    body_bytes_guess: &mut usize,
+    visit: &mut dyn FnMut(PlacementRef<'_>),
+) {
+    while let Some(here) = chain.next_here() {
+        if here.header().number_bits == number.to_bits() {
+            let body = here.guessed_body(body_bytes_guess);
+            let Header { id, expires_at, .. } = here.header();
+            visit(PlacementRef { id, expires_at, body: &body });
+        }
+    }
+}
+
+/// Adds the records of `number` in what is left of a chain to `later`, under a place.
 fn note_later(chain: Chain<'_>, number: TelephoneNumber, place: usize, later: &mut Vec<(usize, Later)>) {
     for Record { header, body } in chain {
         if header.number_bits == number.to_bits() {

@@ -7,6 +7,7 @@
 //! Only the thread that won the step into `Held`, or the handle that has the segment open, may change it
 //! further. Knows nothing of records, chains or memory.
 
+use core::ops::RangeInclusive;
 use core::sync::atomic::Ordering;
 
 use herald_core::Timestamp;
@@ -49,6 +50,9 @@ impl Tenure {
         State::Sealed(Source::Restored),
     ];
 
+    /// The codes of those in which a segment may be read: their places in `STATES`.
+    const READABLE: RangeInclusive<u64> = 2..=5;
+
     fn new(generation: u64, state: State) -> Self {
         let code = Self::STATES.iter().position(|&each| each == state).expect("all states are listed");
         Self((generation << STATE_BITS) | wide(code))
@@ -56,6 +60,12 @@ impl Tenure {
 
     fn generation(self) -> u64 {
         self.0 >> STATE_BITS
+    }
+
+    /// Whether it is this generation, open or sealed.
+    #[inline]
+    fn is_readable(self, generation: u64) -> bool {
+        Self::READABLE.contains(&(self.0 ^ (generation << STATE_BITS)))
     }
 
     fn state(self) -> State {
@@ -130,19 +140,12 @@ impl Segments {
         }
     }
 
-    /// The generation whose addresses into the segment are good, if any are that may lead to what lives at `now`.
+    /// Whether addresses of this generation into the segment are good.
     ///
-    /// While the pin lasts, what such addresses lead to is not written.
+    /// If so, what they lead to is not written while the pin lasts.
     #[inline]
-    pub(crate) fn readable_generation(&self, index: usize, _pin: &Pin<'_>, now: Timestamp) -> Option<u64> {
-        let tenure = self.tenure(index);
-        let is_readable = match tenure.state() {
-            State::Open(_) => true,
-            // Relaxed: belongs to the sealed tenure just acquired, and stands still under the pin.
-            State::Sealed(_) => self.segments[index].0.expires_max.load(Ordering::Relaxed) > now.as_millis(),
-            State::Free | State::Held => false,
-        };
-        is_readable.then(|| tenure.generation())
+    pub(crate) fn is_readable(&self, index: usize, generation: u64, _pin: &Pin<'_>) -> bool {
+        self.tenure(index).is_readable(generation)
     }
 
     /// Opens a free segment for the caller alone, who must not be pinned; looks from `first_index` on, round to
@@ -335,6 +338,9 @@ mod tests {
             for generation in [1, 2, u64::MAX >> STATE_BITS] {
                 let tenure = Tenure::new(generation, state);
                 assert_eq!((tenure.generation(), tenure.state()), (generation, state));
+                let may_be_read = matches!(state, State::Open(_) | State::Sealed(_));
+                assert_eq!(tenure.is_readable(generation), may_be_read, "{state:?}");
+                assert!(!tenure.is_readable(generation - 1) && !tenure.is_readable(generation ^ (1 << 60)));
             }
         }
     }
@@ -355,15 +361,14 @@ mod tests {
     #[test]
     fn a_segment_given_up_under_a_pin_is_free_only_when_the_pin_is_gone() {
         let (pins, segments) = (Pins::new(1), Segments::new(1, 100));
-        let (before, end) = (Timestamp::from_millis(9), Timestamp::from_millis(10));
+        let end = Timestamp::from_millis(10);
         let claimed = segments.claim(&pins, Source::Appended, 0).expect("one segment is free");
         segments.offer(0, 64, end);
         segments.seal(claimed, Source::Appended);
         let pin = pins.pin(0);
-        assert_eq!(segments.readable_generation(0, &pin, before), Some(1));
-        assert_eq!(segments.readable_generation(0, &pin, end), None, "nothing in it lives");
+        assert!(segments.is_readable(0, 1, &pin));
         segments.retire_expired(&pins, 0, 1, end);
-        assert_eq!(segments.readable_generation(0, &pin, before), None, "given up");
+        assert!(!segments.is_readable(0, 1, &pin), "given up");
         assert!(segments.claim(&pins, Source::Appended, 0).is_none());
         drop(pin);
         assert_eq!(segments.claim(&pins, Source::Appended, 0).map(|claimed| claimed.generation), Some(2));

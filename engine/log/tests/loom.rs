@@ -184,13 +184,22 @@ fn two_numbers_at_their_bounds() {
 
 /// A writer takes back and overwrites what a reader may be reading.
 fn reclaim_and_walk() {
+    walk_beside_reclaim(9);
+}
+
+/// As `reclaim_and_walk`, with a reader whose clock says that all has expired: it reads the headers for that.
+fn reclaim_and_walk_past_the_expiry() {
+    walk_beside_reclaim(10);
+}
+
+fn walk_beside_reclaim(reader_ms: u64) {
     let log = log(1, 2);
     // Two handles, one segment: made for this scene only.
     let (mut writer, mut reader) = (handle(&log), handle(&log));
     put(&mut writer, 1, 9, 0, 10).expect("room");
     let writing = thread::spawn(move || put(&mut writer, 2, 9, 10, 20));
-    let seen = names(&mut reader, 9);
-    assert!(seen.len() <= 1, "{seen:?}");
+    let seen = names(&mut reader, reader_ms);
+    assert!(seen.len() <= 1 && (reader_ms < 10 || seen != [1]), "{seen:?}");
     let written = writing.join().expect("no panic");
     let now = names(&mut reader, 10);
     assert_eq!(now, if written.is_ok() { vec![2] } else { vec![] });
@@ -386,6 +395,11 @@ fn numbers_that_share_a_bucket_have_each_its_own_bound() {
 #[test]
 fn a_segment_is_not_written_while_somebody_reads_it() {
     loom::model(reclaim_and_walk);
+}
+
+#[test]
+fn a_reader_past_the_expiry_reads_headers_that_nobody_overwrites_meanwhile() {
+    loom::model(reclaim_and_walk_past_the_expiry);
 }
 
 #[test]

@@ -55,6 +55,33 @@ fn a_placement_is_seen_by_every_handle_until_it_expires_and_by_no_other_number()
 }
 
 #[test]
+fn a_walk_shows_each_body_whole_whatever_the_length_of_the_one_before() {
+    const SIZES: [usize; 9] = [640, 640, 1, 8192, 8192, 63, 640, 64, 1];
+    let log = log();
+    let (mut writer, mut reader) = (log.handle().expect("one"), log.handle().expect("two"));
+    let mut expected = Vec::new();
+    for (name, &size) in (0..).zip(&SIZES) {
+        for to in [1, 2] {
+            let mut body = vec![0; size];
+            let new = placement(number(to), id(name, to), 1000, &mut body);
+            writer.append(&new, 1000, at(0)).expect("room");
+            expected.push((to, id(name, to), body));
+        }
+    }
+    let of = |to: u64| expected.iter().rev().filter(move |(of, ..)| *of == to).cloned();
+    for to in [1, 2, 1] {
+        let mut seen = Vec::new();
+        reader.for_each_live(number(to), at(0), &mut |item| seen.push((to, item.id, item.body.to_vec())));
+        assert!(seen.iter().cloned().eq(of(to)), "one by one");
+    }
+    let (names, mut seen) = ([2, 1, 2], Vec::new());
+    reader.for_each_live_batch(&names.map(number), at(0), &mut |place, item| {
+        seen.push((names[place], item.id, item.body.to_vec()));
+    });
+    assert!(seen.iter().cloned().eq(of(2).chain(of(1)).chain(of(2))), "in a batch");
+}
+
+#[test]
 fn the_store_refuses_when_full_of_live_placements_and_has_room_again_after_they_expired() {
     let log = log();
     let mut handle = log.handle().expect("one");

@@ -46,20 +46,25 @@ pub(crate) fn id_words(id: PlacementId) -> (u64, u64) {
     (word(0), word(8))
 }
 
-/// Fills `body` with a pattern that only this number and id have.
-pub(crate) fn fill(body: &mut [u8], number: TelephoneNumber, id: PlacementId) {
+/// The words of the pattern that only a body of this length, number and id has.
+fn pattern(body: &[u8], number: TelephoneNumber, id: PlacementId) -> Random {
     let (first, second) = id_words(id);
-    let mut random = Random(number.to_bits() ^ mix(first) ^ mix(second).rotate_left(1));
+    let length = u64::try_from(body.len()).expect("a length");
+    Random(number.to_bits() ^ mix(first) ^ mix(second).rotate_left(1) ^ mix(length).rotate_left(2))
+}
+
+/// Fills `body` with its pattern.
+pub(crate) fn fill(body: &mut [u8], number: TelephoneNumber, id: PlacementId) {
+    let mut random = pattern(body, number, id);
     for chunk in body.chunks_mut(8) {
         let word = random.next().to_le_bytes();
         chunk.copy_from_slice(&word[..chunk.len()]);
     }
 }
 
-/// Whether `body` is what [`fill`] made for this number and id.
+/// Whether `body` is what [`fill`] made for this number and id, and not shorter.
 pub(crate) fn is_filled(body: &[u8], number: TelephoneNumber, id: PlacementId) -> bool {
-    let (first, second) = id_words(id);
-    let mut random = Random(number.to_bits() ^ mix(first) ^ mix(second).rotate_left(1));
+    let mut random = pattern(body, number, id);
     body.chunks(8).all(|chunk| chunk == &random.next().to_le_bytes()[..chunk.len()])
 }
 
