@@ -36,12 +36,16 @@ pub(crate) struct Figure {
     processor_share: f64,
     kept_share: f64,
     bodies_per_retrieve: f64,
+    /// Bodies shown per second, one a run, in ascending order.
+    bodies_rates: Vec<f64>,
 }
 
 impl Figure {
     pub(crate) fn new(case: Case, body_bytes: usize, runs: &[Rate]) -> Self {
         let mut rates: Vec<f64> = runs.iter().map(|run| run.per_s).collect();
         rates.sort_by(f64::total_cmp);
+        let mut bodies_rates: Vec<f64> = runs.iter().map(|run| run.per_s * run.bodies_per_retrieve).collect();
+        bodies_rates.sort_by(f64::total_cmp);
         let mean = |of: fn(&Rate) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
         Self {
             case,
@@ -50,6 +54,7 @@ impl Figure {
             processor_share: mean(|run| run.processor_share),
             kept_share: mean(|run| run.kept_share),
             bodies_per_retrieve: mean(|run| run.bodies_per_retrieve),
+            bodies_rates,
         }
     }
 
@@ -63,6 +68,12 @@ impl Figure {
 
     pub(crate) fn most(&self) -> f64 {
         self.rates[self.rates.len() - 1]
+    }
+
+    /// Bodies that retrieves alone showed per second: the least, the median and the most of all runs.
+    fn bodies_per_s(&self) -> [f64; 3] {
+        let count = self.bodies_rates.len();
+        [0, count / 2, count - 1].map(|place| self.bodies_rates[place])
     }
 
     /// How many times the rate of another store in the same case.
@@ -173,6 +184,10 @@ pub(crate) fn record(figures: &[Figure], rows: &[(&'static str, Mix, &str)]) -> 
                 let [median, least, most] =
                     [figure.median(), figure.least(), figure.most()].map(|it| it / 1e6);
                 results::record(&row, median, "M/s", least, most)?;
+                if *mix == Mix::RETRIEVE && *store == LOG {
+                    let [least, median, most] = figure.bodies_per_s().map(|it| it / 1e6);
+                    results::record(&format!("{row}_bodies"), median, "M/s", least, most)?;
+                }
             }
         }
     }

@@ -50,7 +50,7 @@ impl Target {
 const NOT_HELD: &str = "**no**";
 
 /// All of them, in the order of the table.
-const TARGETS: [Target; 45] = [
+const TARGETS: [Target; 47] = [
     target("store, one thread", Row("store_1t"), AtLeast(7.0), "M/s"),
     target("store in batches, one thread", Row("store_batch_1t"), AtLeast(8.5), "M/s"),
     target("store over DashMap of Vec", Ratio("store_1t", "dashmap_store_1t"), AtLeast(6.0), ""),
@@ -64,6 +64,8 @@ const TARGETS: [Target; 45] = [
         .under(Row("lists_1t"), "lists of the same records, without a log"),
     target("retrieve, two threads", Row("retrieve_2t"), AtLeast(5.5), "M/s")
         .under(Row("lists_2t"), "lists of the same records, without a log"),
+    target("live records that those retrieves showed, one thread", Row("retrieve_1t_bodies"), Beside, "M/s"),
+    target("live records that those retrieves showed, two threads", Row("retrieve_2t_bodies"), Beside, "M/s"),
     target("retrieve in batches, one thread", Row("retrieve_batch_1t"), AtLeast(4.0), "M/s"),
     target("retrieve in batches, two threads", Row("retrieve_batch_2t"), AtLeast(7.0), "M/s"),
     target("store while the oldest expire over store before", Row("expiry_ratio"), AtLeast(0.9), ""),
@@ -229,6 +231,8 @@ mod tests {
     use super::*;
     use crate::comparison::ROWS;
     use crate::limits::THREADS_MAX;
+    use crate::measure::Mix;
+    use crate::report::LOG;
 
     fn check(results: &str, what: &str, expected: &str) {
         let table = judge(results).expect("lines of five cells");
@@ -286,7 +290,7 @@ mod tests {
             assert!(is_measured(row), "nothing in benches/ measures {row:?}");
         }
         // The controls: a row of nobody, and parts of rows.
-        for row in ["no_such_row", "store_3t", "idle_hello", "expiry_rat"] {
+        for row in ["no_such_row", "store_3t", "store_1t_bodies", "idle_hello", "expiry_rat"] {
             assert!(!is_measured(row), "{row}");
         }
     }
@@ -318,7 +322,10 @@ mod tests {
     /// Whether the comparison of stores has it: its rows are put together from a name and the threads.
     fn is_of_a_store(row: &str) -> bool {
         let rows = |name| (1..=THREADS_MAX).map(move |threads| format!("{name}_{threads}t"));
-        ROWS.iter().any(|(_, _, name)| rows(name).any(|of_store| of_store == row))
+        ROWS.iter().any(|(store, mix, name)| {
+            let shows_bodies = *mix == Mix::RETRIEVE && *store == LOG;
+            rows(name).any(|of| of == row || shows_bodies && format!("{of}_bodies") == row)
+        })
     }
 
     #[test]
