@@ -45,6 +45,28 @@ apt_install() {
 # elapsed SECONDS: as 3:07.
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
+# within SECONDS COMMAND...: runs a program or a function, errexit off, and ends it with all that it started, at 143, if it
+# takes longer: what waits for ever is then a failure that has a name. What it says of that goes to standard error.
+within() {
+    local limit=$1 began=$SECONDS job watcher code=0
+    shift
+    # Process groups of their own, so that nothing of them stays behind.
+    set -m
+    (set +e && "$@") &
+    job=$!
+    (sleep "$limit" && kill -- -"$job" && sleep 10 && kill -KILL -- -"$job") >/dev/null 2>&1 &
+    watcher=$!
+    set +m
+    # shellcheck disable=SC2064 # The processes are known now.
+    trap "kill -- -$job -$watcher 2>/dev/null; exit 130" INT TERM
+    wait "$job" || code=$?
+    trap - INT TERM
+    kill -- -"$watcher" 2>/dev/null || true
+    wait "$watcher" 2>/dev/null || true
+    [ $((SECONDS - began)) -lt "$limit" ] || complain "ended after $(elapsed "$limit"), which is all it may take"
+    return "$code"
+}
+
 # said FILE COMMAND PROCESS: prints the first line that COMMAND of sed makes of FILE, once there is one. Fails if PROCESS
 # ends before it, or after a minute: to start takes a second or two, a loaded machine is given more. FILE must be empty before
 # PROCESS is started, or what another said is taken for its word.

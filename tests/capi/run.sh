@@ -15,6 +15,9 @@ abused=100000 leaky=1000 seed=1 is_campaign=false
 if [ "${1:-}" = --campaign ]; then
     abused=500000 leaky=10000 seed=${2:-1} is_campaign=true
 fi
+# The most a step may take: a lock that is never let go of must not hold up all the others.
+step_s=600
+! $is_campaign || step_s=3600
 
 passed=0
 failed=0
@@ -26,7 +29,7 @@ step() {
     local name=$1 began=$SECONDS folder=$work/run-$((passed + failed))
     shift
     mkdir -p "$folder"
-    if (cd "$folder" && "$@") >"$work/output" 2>&1 </dev/null; then
+    if within "$step_s" in_folder "$folder" "$@" >"$work/output" 2>&1 </dev/null; then
         passed=$((passed + 1))
         printf 'ok      %-58s %s\n' "$name" "$(elapsed $((SECONDS - began)))"
     else
@@ -35,6 +38,8 @@ step() {
         sed 's/^/        /' "$work/output" | tail -n 60
     fi
 }
+
+in_folder() { cd "$1" && "${@:2}"; }
 
 need_tools() {
     local packages=() package tool
@@ -340,13 +345,18 @@ for compiler in gcc clang; do
     step "compile quickstart.c with sanitizers, $compiler" compile "$compiler" quickstart.c "quickstart-$compiler" "${sanitizers[@]}"
     step "quickstart, sanitized, $compiler" quickstart_finds "$work/quickstart-$compiler"
     step "compile api.c with sanitizers, $compiler" compile "$compiler" api.c "api-$compiler" "${sanitizers[@]}"
-    step "api.c, sanitized, $compiler" "$work/api-$compiler" . 50
+    # Without forks: a sanitizer's own locks may be held at one, by a thread that the child does not have.
+    step "api.c, sanitized, $compiler" "$work/api-$compiler" . 0
 done
 step "keys and certificates for calls" make_parties
 parties=("$work/alice" "$work/bob" "$work/authority" "$work/bob/directory.toml")
 for program in calls services gateway supply host; do
     step "compile $program.c with sanitizers" compile clang "$program.c" "$program-clang" "${sanitizers[@]}"
-    case $program in host) arguments=(.) ;; *) arguments=("${parties[@]}") ;; esac
+    case $program in
+    host) arguments=(.) ;;
+    services) arguments=("${parties[@]}" without-forks) ;;
+    *) arguments=("${parties[@]}") ;;
+    esac
     step "$program.c, sanitized" "$work/$program-clang" "${arguments[@]}"
 done
 step "compile calls.cpp with sanitizers" compile clang++ calls.cpp callsxx "${sanitizers[@]}"
@@ -359,7 +369,7 @@ for compiler in g++ clang++; do
     step "api.cpp without exceptions and RTTI, $compiler" "$work/plainxx-$compiler" .
 done
 step "compile client.c with sanitizers" compile clang client.c client-clang "${sanitizers[@]}"
-# Without forks: this sanitizer's own locks may be held at one.
+# Without forks, as above.
 step "client.c, sanitized" "$work/client-clang" "$work/stage/bin/herald" 0
 step "every function is abused" every_function_is_abused
 step "compile abuse.c with sanitizers" compile clang abuse.c abuse "${sanitizers[@]}"
