@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use herald_runtime::core::batch;
 use herald_runtime::core::{
-    Clock, PlacementClass, PlacementId, Problem, Refusal, TelephoneNumber, Timestamp,
+    Clock, Item, PlacementClass, PlacementId, Problem, Refusal, TelephoneNumber, Timestamp,
 };
 use herald_runtime::{Config, CpsClient, CpsError, Engine, EngineErrorKind, Environment, Watched};
 
@@ -108,6 +108,9 @@ fn the_memory_of_calls_is_used_again_while_messages_live_on_and_the_other_way_ro
     engine.stop().expect("a stop");
 }
 
+/// Numbers under which nothing is stored.
+const NOBODYS: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 9];
+
 #[test]
 fn messages_and_their_cover_are_there_after_a_restart_when_calls_are_long_over() {
     for more in [[MESSAGES; 2], [MESSAGES, ("message_beyond_memory", "16MiB")]] {
@@ -116,15 +119,20 @@ fn messages_and_their_cover_are_there_after_a_restart_when_calls_are_long_over()
         let engine = started(on_disk(folder.path(), &more), &clock);
         let (call, message) = (store(&engine, PlacementClass::Call), store(&engine, PlacementClass::Message));
         assert!(has(&engine, call) && has(&engine, message));
-        let before = engine.retrieve(number(2)).expect("it retrieves");
+        let shown =
+            |engine: &Engine| NOBODYS.map(|index| engine.retrieve(number(index)).expect("it retrieves"));
+        let before = shown(&engine);
         engine.stop().expect("a stop");
         drop(engine);
 
         clock.pass(2 * HOUR_MS);
         let engine = started(on_disk(folder.path(), &more), &clock);
         assert!(has(&engine, message) && !has(&engine, call));
-        let after = engine.retrieve(number(2)).expect("it retrieves");
-        assert!(before.iter().any(|item| after.contains(item)), "nobody's number shows cover that lives on");
+        let after = shown(&engine);
+        // Of one number all may have been in their last two hours.
+        let lives_on = |before: &[Item], after: &[Item]| before.iter().any(|item| after.contains(item));
+        let living = before.iter().zip(&after).filter(|(before, after)| lives_on(before, after)).count();
+        assert!(living > NOBODYS.len() / 2, "{living} numbers that are nobody's show cover that lives on");
         engine.stop().expect("a stop");
         drop(engine);
 
