@@ -7,10 +7,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-# A compiler cache where the distribution put one in front of the compilers.
-ifneq ($(wildcard /usr/lib/ccache),)
+# A compiler cache where the distribution puts one in front of the compilers: `make deps` may be about to install it.
 export PATH := /usr/lib/ccache:$(PATH)
-endif
 
 # Evaluated when a recipe runs, since `make rocksdb` may have installed the library it finds.
 WITH_ROCKSDB = env $$(scripts/rocksdb.sh env)

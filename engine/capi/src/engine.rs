@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use herald_runtime::core::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX};
@@ -25,7 +25,7 @@ use crate::boundary::{self, Callback, Engine, EngineOptions, Error, Items, Scope
 use crate::call::{call, caught, remember_panic_place};
 use crate::failure::Failure;
 use crate::gate::Gate;
-use crate::handle::Table;
+use crate::handle::{Shared, Table};
 use crate::items;
 use crate::limits::{CONFIG_FILE_BYTES_MAX, ENGINES_MAX, PROPERTY_VALUE_BYTES_MAX};
 use crate::reports::{Reporter, without_lock};
@@ -36,7 +36,7 @@ use crate::subscriptions;
 /// Bytes of an id with its NUL.
 const ID_TEXT_BYTES: usize = 32;
 
-/// Each call of every thread looks here.
+/// A thread looks here for an engine that is not the one it had last.
 static ENGINES: Table<OpenEngine, 16> = Table::new(1, "engine", ENGINES_MAX);
 
 pub(crate) struct OpenEngine {
@@ -48,6 +48,8 @@ pub(crate) struct OpenEngine {
     life: Mutex<()>,
     /// A call panicked: only closing is left.
     is_failed: AtomicBool,
+    /// It was taken out of the table; calls that are inside go on.
+    is_closed: AtomicBool,
     /// Whether a thread of the host serves it; false again once that thread has ended.
     is_hosted: AtomicBool,
     /// What the host polls; -1 while there is none.
@@ -73,8 +75,43 @@ impl Drop for LoopEnd {
     }
 }
 
+/// The engine that a thread had last: found again without the table and its lock, and not kept alive.
+struct LastHad {
+    handle: *const Engine,
+    /// Of the process that had it.
+    generation: usize,
+    engine: Weak<Arc<OpenEngine>>,
+}
+
 thread_local! {
     static LOOP_ENDS: RefCell<Vec<LoopEnd>> = const { RefCell::new(Vec::new()) };
+    static LAST_HAD: RefCell<LastHad> =
+        const { RefCell::new(LastHad { handle: core::ptr::null(), generation: 0, engine: Weak::new() }) };
+}
+
+impl LastHad {
+    fn get(&self, handle: *const Engine) -> Option<Shared<OpenEngine>> {
+        let is_it = self.handle == handle && self.generation == boundary::generation();
+        if is_it { self.engine.upgrade() } else { None }
+    }
+}
+
+/// What the handle stands for.
+fn find(handle: *const Engine) -> Result<Shared<OpenEngine>, Failure> {
+    match LAST_HAD.try_with(|last| last.borrow().get(handle)) {
+        // Relaxed: who was told that it is closed sees that it is.
+        Ok(Some(open)) if !open.is_closed.load(Ordering::Relaxed) => Ok(open),
+        // Also on a thread that ends, which has had none any more.
+        _ => find_anew(handle),
+    }
+}
+
+#[cold]
+fn find_anew(handle: *const Engine) -> Result<Shared<OpenEngine>, Failure> {
+    let open = ENGINES.get(handle)?;
+    let last = LastHad { handle, generation: boundary::generation(), engine: Arc::downgrade(&open) };
+    let _ = LAST_HAD.try_with(|had| had.replace(last));
+    Ok(open)
 }
 
 /// [any thread] Opens an engine and recovers what its data folder holds. Binds nothing, starts no thread. Since 0.1.
@@ -117,6 +154,7 @@ pub(crate) fn open(config: Config, options: &EngineOptions) -> Result<*mut Engin
         supplier: OnceLock::new(),
         life: Mutex::new(()),
         is_failed: AtomicBool::new(false),
+        is_closed: AtomicBool::new(false),
         is_hosted: AtomicBool::new(false),
         descriptor: AtomicI32::new(-1),
     };
@@ -313,10 +351,11 @@ pub extern "C" fn herald_engine_close(engine: *mut Engine) -> Status {
         return Status::Ok;
     }
     call(core::ptr::null_mut(), |_| {
-        let open = ENGINES.get(engine)?;
+        let open = find(engine)?;
         let stopped = open.living(|| {
             let end = take_loop_end(&open)?;
             ENGINES.remove(engine)?;
+            open.is_closed.store(true, Ordering::Relaxed);
             // Whatever becomes of it, the engine is closed.
             Ok::<_, Failure>(shut_down(&open, end))
         })?;
@@ -400,7 +439,7 @@ pub(crate) fn sealed_body(scope: &Scope, body: *const u8, body_len: usize) -> Re
 
 /// An open engine, for who has it for longer than a call.
 pub(crate) fn kept(engine: *mut Engine) -> Result<Arc<OpenEngine>, Failure> {
-    ENGINES.get(engine).map(|open| Arc::clone(&*open))
+    find(engine).map(|open| Arc::clone(&*open))
 }
 
 impl OpenEngine {
@@ -419,7 +458,7 @@ pub(crate) fn with<T>(
     engine: *mut Engine,
     work: impl FnOnce(&OpenEngine) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let open = ENGINES.get(engine)?;
+    let open = find(engine)?;
     if open.is_failed.load(Ordering::Relaxed) {
         return Err(Failure::new(Status::Failed, "the engine failed; close it and open another"));
     }
@@ -551,6 +590,20 @@ pub(crate) mod tests {
     fn retrieve(engine: *mut Engine) -> Status {
         let (number, mut items) = ("12025550123", ptr::null_mut());
         herald_retrieve(engine, number.as_ptr().cast(), number.len(), &raw mut items, ptr::null_mut())
+    }
+
+    #[test]
+    fn an_engine_that_is_closed_is_not_found_again_by_a_thread_that_is_still_inside() {
+        let engine = started();
+        let handle = engine.addr();
+        with(engine, |_| {
+            let closer = std::thread::spawn(move || herald_engine_close(ptr::without_provenance_mut(handle)));
+            assert_eq!(closer.join().expect("no panic"), Status::Ok);
+            assert_eq!(retrieve(engine), Status::Closed);
+            Ok(())
+        })
+        .expect("it was open at the beginning");
+        assert_eq!(retrieve(engine), Status::Closed);
     }
 
     #[test]
