@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use herald_core::limits::{BODY_BUCKETS_BYTES, RECORDS_PER_NUMBER_MAX};
+use herald_core::limits::{BODY_BUCKETS_BYTES, BODY_BYTES_MAX, RECORDS_PER_NUMBER_MAX};
 use herald_core::{
     CoverSchedule, CoverSecret, NewPlacement, PlacementId, PlacementStore, Random, Retention, Service,
     TelephoneNumber, Timestamp, X25519Suite,
@@ -34,13 +34,14 @@ impl Operation {
 }
 
 /// All of them, in the order of the baseline.
-pub(crate) const OPERATIONS: [Operation; 13] = [
+pub(crate) const OPERATIONS: [Operation; 14] = [
     Operation::new("log: append, number without placements", 8192, 1, append_to_empty),
     Operation::new("log: append, number with 100 placements", 4096, 1, append_to_busy),
     Operation::new("log: append, memory going round", 16384, 1, append_going_round),
     Operation::new("log: append in batches", 1024, TOGETHER, append_batch),
     Operation::new("log: walk of 1 placement", 8192, 1, walk_one),
     Operation::new("log: walk of 16 placements", 4096, 1, walk_sixteen),
+    Operation::new("log: walk of 16 placements of changing sizes", 4096, 1, walk_changing),
     Operation::new("log: walks in batches, 1 placement each", 512, TOGETHER, walk_batch),
     Operation::new("service: store", 4096, 1, service_store),
     Operation::new("service: store in batches", 512, TOGETHER, service_store_batch),
@@ -109,11 +110,20 @@ fn walk_sixteen(counted: Counted) {
     counted.run(|index| bed.walk(index % BUSY_NUMBERS));
 }
 
+/// A walk reaches ahead for as much as the last body had.
+fn walk_changing(counted: Counted) {
+    let mut bed = Bed::new(ARENA_BYTES);
+    for bytes in BODY_BUCKETS_BYTES.into_iter().cycle().take(16) {
+        (0..BUSY_NUMBERS).for_each(|index| bed.append_body(index, &BYTES[..bytes], NOW));
+    }
+    counted.run(|index| bed.walk(index % BUSY_NUMBERS));
+}
+
 fn service_store(counted: Counted) {
     let (mut service, mut bed) = (service(), Bed::new(ARENA_BYTES));
     counted.run(|index| {
         let number = bed.number(index);
-        black_box(service.store(&mut bed.log, number, &BODY, NOW)).expect("there is room");
+        black_box(service.store(&mut bed.log, number, BODY, NOW)).expect("there is room");
     });
 }
 
@@ -140,7 +150,7 @@ fn walk_batch(counted: Counted) {
 
 fn service_store_batch(counted: Counted) {
     let (mut service, mut bed) = (service(), Bed::new(ARENA_BYTES));
-    let placements: Vec<(_, &[u8])> = bed.numbers.iter().map(|number| (*number, &BODY[..])).collect();
+    let placements: Vec<(_, &[u8])> = bed.numbers.iter().map(|number| (*number, BODY)).collect();
     let mut results = Vec::new();
     counted.run(|index| {
         service.store_batch(&mut bed.log, part(&placements, index), NOW, &mut results);
@@ -185,7 +195,8 @@ fn passport_sign(counted: Counted) {
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_001_812_345);
 const RETENTION_MS: u64 = 60_000;
-static BODY: [u8; BODY_BUCKETS_BYTES[0]] = [0x5a; BODY_BUCKETS_BYTES[0]];
+static BYTES: [u8; BODY_BYTES_MAX] = [0x5a; BODY_BYTES_MAX];
+static BODY: &[u8] = BYTES.split_at(BODY_BUCKETS_BYTES[0]).0;
 /// Placements or numbers of a batch.
 const TOGETHER: u32 = 16;
 const SEGMENT_BYTES: usize = 64 << 10;
@@ -232,16 +243,24 @@ impl Bed {
     }
 
     fn placement(&self, index: u32, now: Timestamp) -> NewPlacement<'static> {
+        self.placement_of(index, BODY, now)
+    }
+
+    fn placement_of(&self, index: u32, body: &'static [u8], now: Timestamp) -> NewPlacement<'static> {
         NewPlacement {
             number: self.number(index),
             id: PlacementId::from_bytes(u128::from(index).to_le_bytes()),
             expires_at: now.plus_millis(RETENTION_MS),
-            body: &BODY,
+            body,
         }
     }
 
     fn append(&mut self, index: u32, now: Timestamp) {
-        let placement = self.placement(index, now);
+        self.append_body(index, BODY, now);
+    }
+
+    fn append_body(&mut self, index: u32, body: &'static [u8], now: Timestamp) {
+        let placement = self.placement_of(index, body, now);
         black_box(self.log.append(&placement, RECORDS_PER_NUMBER_MAX, now)).expect("there is room");
     }
 
