@@ -35,6 +35,10 @@ impl TelephoneNumber {
     /// # Errors
     /// [`NumberError`], with the position of the fault in `text`.
     pub fn parse(text: &[u8]) -> Result<Self, NumberError> {
+        // As switches write it: no sign has to be looked at twice.
+        if let Some(number) = Self::from_signs(text) {
+            return Ok(number);
+        }
         if text.len() > NUMBER_TEXT_BYTES_MAX {
             return Err(NumberError::at(NUMBER_TEXT_BYTES_MAX, NumberFault::TextTooLong));
         }

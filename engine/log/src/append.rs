@@ -140,6 +140,8 @@ impl LogHandle {
         let bucket = log.index.of(placement.number);
         log.index.prefetch(bucket);
         let length = record_bytes(placement.body.len());
+        // For the next one: to publish is to wait until all lines of the record may be written.
+        open.prefetch(log, length);
         open.write(log, HEADER_BYTES, placement.body, length - HEADER_BYTES);
         let mut linking = Linking { log, pin_slot: self.pin_slot, quota, full: &mut self.full };
         let expires_at = linking.link(open, 0, placement, bucket)?;

@@ -371,7 +371,12 @@ impl PlacementLog {
     #[inline]
     fn prefetch_record(&self, address: u64) {
         let place = self.geometry.place(address);
-        let offset = self.geometry.arena_offset(place.segment_index, place.offset);
+        self.prefetch_common(self.geometry.arena_offset(place.segment_index, place.offset));
+    }
+
+    /// Has the bytes of the arena fetched that a record from `offset` on has if it is as long as most are.
+    #[inline]
+    fn prefetch_common(&self, offset: usize) {
         self.arena.prefetch::<{ RECORD_BYTES_COMMON / LINE_BYTES }>(offset);
     }
 
@@ -484,6 +489,12 @@ impl OpenSegment {
         let place = self.used_bytes + offset;
         assert!(self.linked_bytes <= place && place + length <= log.geometry.segment_room_bytes);
         log.geometry.arena_offset(self.claimed.index, self.used_bytes + offset)
+    }
+
+    /// Has the place fetched that a record of the common length would take `offset` bytes from the end of what is used.
+    #[inline]
+    pub(crate) fn prefetch(&self, log: &PlacementLog, offset: usize) {
+        log.prefetch_common(log.geometry.arena_offset(self.claimed.index, self.used_bytes + offset));
     }
 
     /// Lets nobody write any more up to `offset` bytes from the end of what is used: it has been linked.

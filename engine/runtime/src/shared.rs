@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ impl Shared {
 
     /// Where the engine is in its life.
     pub(crate) fn stage(&self) -> Stage {
-        // Relaxed: whoever needs more than a hint puts a fence before it, see `with_session`.
+        // Relaxed: whoever needs more than a hint has a session, see `with_session`.
         Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed))]
     }
 
@@ -175,8 +175,6 @@ impl Shared {
     /// Waits for the host's threads that are inside, at most `patience` but for the moment a call takes, then makes
     /// the journal write what is left. The stage must have gone on before, so that nobody comes in.
     pub(crate) fn wind_up(&self, patience: Duration) {
-        // SeqCst: pairs with the fence in `with_session`. A thread either sees the stage or is waited for.
-        fence(Ordering::SeqCst);
         self.sessions.close(patience.max(Duration::from_millis(CALL_PATIENCE_MS)));
         if let Some(readers) = self.readers.get() {
             readers.stop();
@@ -495,8 +493,9 @@ impl Shared {
         self.stage().serves()?;
         self.forget_now_and_then(now);
         let lent = self.sessions.lend(now, || self.open_session())?;
-        // SeqCst: pairs with the fence in `wind_up`.
-        fence(Ordering::SeqCst);
+        // Who winds up has the stage go on and then exchanges what is in each place. Had it come to this one first, there
+        // would have been nothing to lend; if it comes later, it waits for this call; and if it gives up on this call, the
+        // next loan sees the stage, which the exchange handed on.
         self.stage().serves()?;
         let mut inside = Inside { shared: self, lent, is_done: false };
         let result = work(&mut inside.lent);
