@@ -27,7 +27,8 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
     elif has sudo; then
-        sudo "$@"
+        # shellcheck disable=SC2086 # Nothing, or the option not to ask.
+        sudo ${UNATTENDED:+-n} "$@"
     else
         complain "not root and no sudo: run this as root: $*"
         return 2
@@ -45,25 +46,44 @@ apt_install() {
 # elapsed SECONDS: as 3:07.
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
-# within SECONDS COMMAND...: runs a program or a function, errexit off, and ends it with all that it started, at 143, if it
-# takes longer: what waits for ever is then a failure that has a name. What it says of that goes to standard error.
+# end_group PROCESS SECONDS: ends the process group that PROCESS is the first of; what still runs after SECONDS is killed.
+end_group() {
+    local turn
+    kill -- -"$1" 2>/dev/null || return 0
+    for ((turn = 0; turn < $2 * 5; turn++)); do
+        kill -0 -- -"$1" 2>/dev/null || return 0
+        sleep 0.2
+    done
+    kill -KILL -- -"$1" 2>/dev/null || true
+}
+
+# within SECONDS COMMAND...: runs a program or a function, errexit off and nobody there to answer questions, and if it takes
+# longer ends it with all that it started and returns 143: what waits for ever is then a failure that has a name. What it says
+# of that goes to standard error.
 within() {
-    local limit=$1 began=$SECONDS job watcher code=0
+    local limit=$1 job watcher code=0
     shift
+    if [ "$limit" -le 0 ]; then
+        complain "not begun: no time is left"
+        return 143
+    fi
     # Process groups of their own, so that nothing of them stays behind.
     set -m
-    (set +e && "$@") &
+    (set +e && export UNATTENDED=1 && "$@") &
     job=$!
-    (sleep "$limit" && kill -- -"$job" && sleep 10 && kill -KILL -- -"$job") >/dev/null 2>&1 &
+    (sleep "$limit" && kill -- -"$job") >/dev/null 2>&1 &
     watcher=$!
     set +m
     # shellcheck disable=SC2064 # The processes are known now.
-    trap "kill -- -$job -$watcher 2>/dev/null; exit 130" INT TERM
+    trap "end_group $job 3; end_group $watcher 3; exit 130" INT TERM HUP
     wait "$job" || code=$?
-    trap - INT TERM
+    trap - INT TERM HUP
     kill -- -"$watcher" 2>/dev/null || true
-    wait "$watcher" 2>/dev/null || true
-    [ $((SECONDS - began)) -lt "$limit" ] || complain "ended after $(elapsed "$limit"), which is all it may take"
+    if wait "$watcher" 2>/dev/null; then
+        end_group "$job" 10
+        complain "ended after $(elapsed "$limit"), which is all it may take"
+        code=143
+    fi
     return "$code"
 }
 

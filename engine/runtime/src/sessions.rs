@@ -198,8 +198,9 @@ impl Drop for Lent<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            // Nobody else puts anything here, so nothing is dropped by this.
-            self.sessions.places[self.place].session.store(Some(session));
+            // Nobody else puts anything here, so nothing is dropped by this. An exchange, as `close` makes: whoever lends it
+            // again after `close` gave up on it sees what came before that.
+            drop(self.sessions.places[self.place].session.swap(Some(session)));
         }
     }
 }
