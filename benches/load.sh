@@ -26,9 +26,9 @@ known_numbers=50000
 cargo build --release --quiet -p herald -p herald-load
 has taskset || fail "taskset is not installed (Debian: util-linux)"
 
-# serve RETENTION: a server with nothing in it.
+# serve RETENTION: a server with nothing in it. What batches store within two seconds fits, at three million a second.
 serve() {
-    start herald "$herald" serve --dev --data "$scratch/data" --durability memory --memory 2GiB --retention "$1" \
+    start herald "$herald" serve --dev --data "$scratch/data" --durability memory --memory 5GiB --retention "$1" \
         --reactors 1
 }
 
