@@ -25,8 +25,8 @@ const SERIAL_MAX: u64 = (1 << SERIAL_BITS) - 1;
 
 /// What is handed out under handles of one kind.
 ///
-/// Where looking up is on the way of every call, threads must not meet: with several `COPIES` each thread reads one of
-/// its own, with locks and counts of references of its own, and who changes something changes all.
+/// What every call of every thread takes a reference to must not be where threads meet: with several `COPIES` each thread
+/// has one of its own, with locks and counts of references of its own, and who changes something changes all.
 pub(crate) struct Table<T, const COPIES: usize = 1> {
     /// 1 to 7: the top bits of a handle, which make it no address of a program.
     kind: u64,
