@@ -62,9 +62,11 @@ pub(crate) const CAMPAIGN: Sizes = Sizes {
     fill_cycles: 100,
 };
 
-/// Memory of a service, as it is given: for all that is stored within one retention. A start touches all of it.
-pub(crate) const MEMORY: &str = "64MiB";
-/// What may live beyond it, in the lives that go beyond: as much again, which is more than a life stores.
+/// Memory of a service, as it is given: for all that is stored within one retention, also by what went beyond it in the
+/// life before. With less a start without `beyond_memory` is refused by rights: with `buffered` a quick machine had 16,688
+/// placements more than 64 MiB hold. A start touches all of it.
+pub(crate) const MEMORY: &str = "128MiB";
+/// What may live beyond it, in the lives that go beyond: more than a life stores.
 pub(crate) const BEYOND_MEMORY: &str = "64MiB";
 /// How often the service is killed while its disk is full.
 pub(crate) const KILLS_WHILE_FULL: u32 = 3;
