@@ -39,6 +39,10 @@ const TOY_TYPE: u16 = 5;
 const HANDLE: u64 = FIRST_EPOCH;
 const INPUT_BYTES: usize = 98;
 const SECRET_BYTES: usize = 64;
+/// Below it are the truncated ids of the toy's keys.
+const TOY_TRUNCATED_IDS: u8 = 64 * TOY_CLASSES;
+/// As many as a service has at the most.
+const TOY_CLASSES: u8 = 3;
 const KEY_FILE: &str = "voprf-key";
 const ID_FILE: &str = "voprf-id";
 const PUBLIC_FILE: &str = "voprf-public";
@@ -47,7 +51,13 @@ const TOKENS_FILE: &str = "voprf-tokens";
 /// Makes a key and so many tokens, for all lives of a race.
 pub(crate) fn make(folder: &Path, tokens: u32, challenge_digest: [u8; 32]) -> Result<(), AnyError> {
     let plugin = open()?;
-    let NewKey { secret, id, public_key, agreement_key, .. } = plugin.key_make().map_err(in_words)?;
+    let NewKey { secret, id, public_key, agreement_key, .. } = loop {
+        let key = plugin.key_make().map_err(in_words)?;
+        // It stands among the toy's keys, and truncated ids differ.
+        if key.id[31] >= TOY_TRUNCATED_IDS {
+            break key;
+        }
+    };
     plugin.key_add(KeyHandle(HANDLE), &secret).map_err(in_words)?;
     let (wanted, together) = (usize::try_from(tokens)?, usize::try_from(plugin.count_max())?);
     let mut bytes = Vec::with_capacity(wanted * (INPUT_BYTES + SECRET_BYTES));
@@ -157,7 +167,7 @@ fn toy_key(epoch: u64, class: Class) -> ([u8; 32], Vec<u8>) {
     let mut id = [0; 32];
     id.copy_from_slice(digest(&SHA256, &public_key).as_ref());
     // Truncated ids differ.
-    id[31] = u8::try_from(epoch % 64 * 3).unwrap_or(0) + class.0;
+    id[31] = u8::try_from(epoch % 64).unwrap_or(0) * TOY_CLASSES + class.0;
     (id, public_key)
 }
 
