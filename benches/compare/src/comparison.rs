@@ -29,7 +29,7 @@ use crate::stores::{
     Batched, Cached, Chasing, Copying, Indexing, Listed, Lists, Mapped, Memcached, Raw, Redis, Retrieving,
     Served, ServedBatched, Storing, Writes,
 };
-use crate::workload::{BEGIN, Distribution, Workload};
+use crate::workload::{BEGIN, Distribution, Picked, Workload};
 
 /// Bytes of a body given to the service: the smallest size it takes.
 const SERVED_BODY_BYTES: usize = herald_core::limits::BODY_BUCKETS_BYTES[0];
@@ -37,6 +37,7 @@ const INDEXED_COPY: &str = "memcpy, and one random word of an index";
 #[cfg(target_arch = "x86_64")]
 const STREAM: &str = "copy past the caches";
 const LISTS: &str = "lists of the same records, without a log";
+const LOG_OF_ONE: &str = "log, numbers with one live record";
 const LOG_BATCHED: &str = "log, batches of 64";
 const SERVICE_BATCHED: &str = "service over the log, batches of 64";
 const SERVICE: &str = "service over the log";
@@ -50,13 +51,14 @@ const ROCKS_SINGLE_LOGGED: &str = "RocksDB, a Put each, write-ahead log";
 const ROCKS_BATCHED_LOGGED: &str = "RocksDB, batches of 64, write-ahead log";
 
 /// Which rows of the targets are whose.
-pub(crate) const ROWS: [(&str, Mix, &str); 14] = [
+pub(crate) const ROWS: [(&str, Mix, &str); 15] = [
     (COPY, Mix::STORE, "memcpy"),
     (INDEXED_COPY, Mix::STORE, "indexed_copy"),
     (READS, Mix::RETRIEVE, "memory_read"),
     (LISTS, Mix::RETRIEVE, "lists"),
     (LOG, Mix::STORE, "store"),
     (LOG, Mix::RETRIEVE, "retrieve"),
+    (LOG_OF_ONE, Mix::RETRIEVE, "retrieve_of_one"),
     (LOG_BATCHED, Mix::STORE, "store_batch"),
     (LOG_BATCHED, Mix::RETRIEVE, "retrieve_batch"),
     (MAP, Mix::STORE, "dashmap_store"),
@@ -295,7 +297,10 @@ fn log_beside_memory(
                 if mix == Mix::RETRIEVE {
                     course.keep_up(&mut lists);
                     let mut listed: Vec<_> = (0..threads).map(|_| Listed(&lists)).collect();
-                    turn(LISTS, mix, sound(course.run_retrieves(&mut listed, plan.run)?, case.0)?);
+                    let listed = course.run_retrieves(&mut listed, Picked::AsStored, plan.run)?;
+                    turn(LISTS, mix, sound(listed, case.0)?);
+                    let of_one = course.run_retrieves(&mut handles, Picked::WithOne, plan.run)?;
+                    turn(LOG_OF_ONE, mix, sound(of_one, case.0)?);
                 }
                 turn(LOG, mix, run(plan, course, &mut handles, case)?);
                 turn(LOG_BATCHED, mix, run(plan, course, &mut in_batches(&mut handles), case)?);

@@ -13,7 +13,7 @@ use herald_core::{TelephoneNumber, Timestamp};
 use crate::failure::Failure;
 use crate::limits::{BLOCK_OPERATIONS, MIXED_RUN_LIVE_SHARE, PICKS, PROOFS};
 use crate::stores::{Chasing, Lists, Placement, Retrieving, Storing};
-use crate::workload::{Sequence, Workload, narrow, wide};
+use crate::workload::{Picked, Sequence, Workload, narrow, wide};
 
 /// What is done: blocks of stores and blocks of retrieves by turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl<'a> Course<'a> {
         if mix == Mix::STORE {
             return self.run_stores(stores, run);
         }
-        let (begin, picks) = (self.end(), self.workload.picks(self.end()));
+        let (begin, picks) = (self.end(), self.workload.picks(self.end(), Picked::AsStored));
         let (stored_max, picked) = (self.workload.live_count() / MIXED_RUN_LIVE_SHARE, AtomicU64::new(0));
         on_threads(
             stores,
@@ -134,13 +134,14 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Retrieves as [`run`](Self::run), from what stores nothing.
+    /// Retrieves as [`run`](Self::run), from what need not store anything, numbers picked in one way or the other.
     pub(crate) fn run_retrieves<S: Retrieving>(
         &self,
         stores: &mut [S],
+        picked: Picked,
         run: Duration,
     ) -> Result<Rate, Failure> {
-        let (picks, picked) = (self.workload.picks(self.end()), AtomicU64::new(0));
+        let (picks, picked) = (self.workload.picks(self.end(), picked), AtomicU64::new(0));
         on_threads(
             stores,
             |began| began.elapsed() < run,

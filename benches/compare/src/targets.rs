@@ -50,7 +50,7 @@ impl Target {
 const NOT_HELD: &str = "**no**";
 
 /// All of them, in the order of the table.
-const TARGETS: [Target; 47] = [
+const TARGETS: [Target; 49] = [
     target("store, one thread", Row("store_1t"), AtLeast(7.0), "M/s"),
     target("store in batches, one thread", Row("store_batch_1t"), AtLeast(8.5), "M/s"),
     target("store over DashMap of Vec", Ratio("store_1t", "dashmap_store_1t"), AtLeast(6.0), ""),
@@ -66,6 +66,18 @@ const TARGETS: [Target; 47] = [
         .under(Row("lists_2t"), "lists of the same records, without a log"),
     target("live records that those retrieves showed, one thread", Row("retrieve_1t_bodies"), Beside, "M/s"),
     target("live records that those retrieves showed, two threads", Row("retrieve_2t_bodies"), Beside, "M/s"),
+    target(
+        "retrieve of numbers with one live record, one thread",
+        Row("retrieve_of_one_1t"),
+        AtLeast(3.0),
+        "M/s",
+    ),
+    target(
+        "retrieve of numbers with one live record, two threads",
+        Row("retrieve_of_one_2t"),
+        AtLeast(5.5),
+        "M/s",
+    ),
     target("retrieve in batches, one thread", Row("retrieve_batch_1t"), AtLeast(4.0), "M/s"),
     target("retrieve in batches, two threads", Row("retrieve_batch_2t"), AtLeast(7.0), "M/s"),
     target("store while the oldest expire over store before", Row("expiry_ratio"), AtLeast(0.9), ""),

@@ -3,6 +3,7 @@
 //! Everything follows from the index, so that what is live can be named without writing it down. Knows nothing
 //! of the stores.
 
+use std::iter;
 use std::ops::Range;
 
 use herald_core::{Random, TelephoneNumber, Timestamp};
@@ -80,6 +81,15 @@ const fn scattered(rank: u64) -> u64 {
     rank * 7_368_787 % NUMBERS
 }
 
+/// Which numbers are retrieved. Each has a live placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Picked {
+    /// As placements come: some numbers have several.
+    AsStored,
+    /// Those that have one placement and no other.
+    WithOne,
+}
+
 /// Which placements there are. The same for every store of the same body size.
 pub(crate) struct Workload<'a> {
     draws: &'a [TelephoneNumber],
@@ -147,11 +157,29 @@ impl<'a> Workload<'a> {
     }
 
     /// Numbers to retrieve, drawn at random: each has a placement among the younger half of [`Self::live`].
-    pub(crate) fn picks(&self, end: u64) -> Vec<TelephoneNumber> {
+    pub(crate) fn picks(&self, end: u64, picked: Picked) -> Vec<TelephoneNumber> {
         let live = self.live(end);
         let half = (live.end - live.start) / 2;
         let mut random = Sequence::new(end);
-        (0..PICKS).map(|_| self.number(live.end - 1 - random.below(half))).collect()
+        let drawn = iter::repeat_with(|| self.number(live.end - 1 - random.below(half)));
+        match picked {
+            Picked::AsStored => drawn.take(PICKS).collect(),
+            Picked::WithOne => {
+                let often = self.stored_often(end);
+                drawn.filter(|number| often.binary_search(&number.to_bits()).is_err()).take(PICKS).collect()
+            }
+        }
+    }
+
+    /// The numbers of more than one of the placements that may be live, in order.
+    fn stored_often(&self, end: u64) -> Vec<u64> {
+        let may_live = end.saturating_sub(self.fill_count)..end;
+        let mut numbers: Vec<_> = may_live.map(|index| self.number(index).to_bits()).collect();
+        numbers.sort_unstable();
+        let mut often: Vec<_> =
+            numbers.array_windows().filter(|[one, next]| one == next).map(|[one, _]| *one).collect();
+        often.dedup();
+        often
     }
 }
 
@@ -197,7 +225,7 @@ impl Sequence {
     }
 
     fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let words = std::iter::repeat_with(|| self.next().to_le_bytes());
+        let words = iter::repeat_with(|| self.next().to_le_bytes());
         words.flatten().take(length).collect()
     }
 }
@@ -242,6 +270,24 @@ mod tests {
         let expected: f64 = (1..=100).map(|rank| f64::from(rank).powf(-ZIPF_EXPONENT)).sum();
         let found = f64::from(counts.iter().sum::<u32>());
         assert!((found / f64::from(draws) / (expected / zipf.zeta) - 1.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn picks_with_one_have_no_other_that_may_live() {
+        let mut random = Sequence::new(8);
+        let draws: Vec<_> = (0..2000).map(|_| number(random.below(1000))).collect();
+        let workload = Workload::of_live(&draws, 600, 1);
+        let end = workload.fill_count() + 500;
+        let may_live = end - workload.fill_count()..end;
+        let counts = |picked| -> Vec<_> {
+            let picks = workload.picks(end, picked).into_iter().take(500);
+            picks
+                .map(|pick| may_live.clone().filter(|&index| workload.number(index) == pick).count())
+                .collect()
+        };
+        assert!(counts(Picked::WithOne).iter().all(|&count| count == 1));
+        // The control.
+        assert!(counts(Picked::AsStored).iter().any(|&count| count > 1));
     }
 
     #[test]
