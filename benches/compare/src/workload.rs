@@ -177,7 +177,7 @@ impl<'a> Workload<'a> {
         let mut numbers: Vec<_> = may_live.map(|index| self.number(index).to_bits()).collect();
         numbers.sort_unstable();
         let mut often: Vec<_> =
-            numbers.array_windows().filter(|[one, next]| one == next).map(|[one, _]| *one).collect();
+            numbers.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
         often.dedup();
         often
     }
