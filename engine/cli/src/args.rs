@@ -78,7 +78,7 @@ pub(crate) enum Command {
     /// Watch what an engine does, live, by reading its metrics (property metrics_listen). Ctrl-C ends it.
     Top(Top),
     /// Measure what this machine makes of the engine: stores and retrieves in process, beside the limits of its
-    /// memory and disk. About 20 seconds.
+    /// memory and disk. About 20 seconds, and what the system needs to hand out memory.
     Bench(Bench),
     /// Play a whole call on this machine, step by step, with a service that is killed on the way.
     Demo,

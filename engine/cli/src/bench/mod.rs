@@ -1,4 +1,5 @@
-//! `herald bench`: what this machine makes of the engine, in about twenty seconds.
+//! `herald bench`: what this machine makes of the engine, in about twenty seconds and what the
+//! system needs to hand out memory.
 //!
 //! Stores and retrieves go through [`Engine`] as a host in the same process calls it. What they are compared with
 //! is measured in the same run: copies of the same bodies in memory, and a plain writer that syncs as often in the
