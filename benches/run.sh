@@ -2,7 +2,7 @@
 # Measures and writes docs/PERF.md: runs the section scripts in order, judges the targets, draws the plots.
 #
 # A section is benches/NAME.sh. It builds what it needs, prints its Markdown on standard output (a ### title, tables,
-# at most a line of prose each) and what it is doing on standard error, takes four minutes at most, seconds with
+# at most a line of prose each) and what it is doing on standard error, takes some minutes, seconds with
 # BENCH_QUICK=1, and fails rather than print a figure that means nothing. It is given
 #   BENCH_RESULTS  a file to append figures to, a line each: row<TAB>value<TAB>unit<TAB>least<TAB>most. The value is a
 #                  median in the unit of the target; `record` in scripts/lib.sh writes such a line.

@@ -57,8 +57,10 @@ const TARGETS: [Target; 49] = [
     target("store over moka", Ratio("store_1t", "moka_store_1t"), AtLeast(12.0), ""),
     target("store over memcpy of the same bytes", Ratio("store_1t", "memcpy_1t"), AtLeast(0.6), "")
         .under(Ratio("indexed_copy_1t", "memcpy_1t"), "memcpy and one random word of an index"),
-    target("store, two threads over one", Ratio("store_2t", "store_1t"), AtLeast(1.8), "")
-        .under(Ratio("memcpy_2t", "memcpy_1t"), "memcpy by two threads over one"),
+    target("store, two threads over one", Ratio("store_2t", "store_1t"), AtLeast(1.8), "").under(
+        Ratio("indexed_copy_2t", "indexed_copy_1t"),
+        "memcpy and one random word, two threads over one",
+    ),
     target("store, two threads", Row("store_2t"), AtLeast(13.0), "M/s"),
     target("store in batches, two threads", Row("store_batch_2t"), AtLeast(15.0), "M/s"),
     target("retrieve, one thread", Row("retrieve_1t"), AtLeast(3.0), "M/s")
@@ -95,7 +97,12 @@ const TARGETS: [Target; 49] = [
     ),
     target("write amplification within the budget", Row("write_amplification"), AtMost(1.1), ""),
     target("write amplification beyond the budget", Row("write_amplification_beyond"), AtMost(2.1), ""),
-    target("memory beyond the bytes stored, without the index", Row("bytes_beyond"), AtMost(64.0), "B"),
+    target(
+        "memory beyond the bytes stored, without the index, bodies of 640 bytes",
+        Row("bytes_beyond"),
+        AtMost(64.0),
+        "B",
+    ),
     target("C ABI over the Rust call", Row("c_abi_ns"), AtMost(60.0), "ns"),
     target("verify, chain in the cache, over its P-256 verify", Row("verify_ratio"), AtMost(1.3), ""),
     target("seal for X25519 over HPKE's seal", Row("seal_x25519_ratio"), AtMost(1.15), ""),
@@ -183,7 +190,9 @@ impl Target {
         let Some(Ceiling { figure, what }) = &self.ceiling else { return verdict.to_owned() };
         match figure.of(rows) {
             Some(most)
-                if self.bound.verdict(value) == NOT_HELD && self.bound.verdict(most.median) == NOT_HELD =>
+                if self.bound.verdict(value) == NOT_HELD
+                    && self.bound.verdict(most.median) == NOT_HELD
+                    && value <= most.median =>
             {
                 let unit = if self.unit.is_empty() { "x" } else { self.unit };
                 format!("{verdict}; {what}: {} {unit}", digits(most.median))
@@ -278,6 +287,8 @@ mod tests {
         let no = "≥ 0.6 x | 0.400 (0.400 to 0.400) x | **no**";
         check(&of(limit), what, &format!("{no}; memcpy and one random word of an index: 0.500 x |"));
         check(&of(""), what, &format!("{no} |"));
+        // What was beaten is no limit.
+        check(&of("indexed_copy_1t\t3\tM/s\t3\t3\n"), what, &format!("{no} |"));
         check(&of("indexed_copy_1t\t7\tM/s\t7\t7\n"), what, &format!("{no} |"));
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use herald_admission::limits::CLASSES_MAX;
 use herald_admission::{Class, IssuerKey, Redemption, TokenInput};
 use herald_plugin_sdk::harness::RateControl;
 use herald_plugin_sdk::{
@@ -41,8 +42,9 @@ const INPUT_BYTES: usize = 98;
 const SECRET_BYTES: usize = 64;
 /// Below it are the truncated ids of the toy's keys.
 const TOY_TRUNCATED_IDS: u8 = 64 * TOY_CLASSES;
-/// As many as a service has at the most.
-const TOY_CLASSES: u8 = 3;
+const TOY_CLASSES: u8 = CLASSES_MAX as u8;
+/// Keys made until one has an id apart from the toy's: a quarter of them have.
+const KEY_TRIES_MAX: u32 = 256;
 const KEY_FILE: &str = "voprf-key";
 const ID_FILE: &str = "voprf-id";
 const PUBLIC_FILE: &str = "voprf-public";
@@ -51,13 +53,12 @@ const TOKENS_FILE: &str = "voprf-tokens";
 /// Makes a key and so many tokens, for all lives of a race.
 pub(crate) fn make(folder: &Path, tokens: u32, challenge_digest: [u8; 32]) -> Result<(), AnyError> {
     let plugin = open()?;
-    let NewKey { secret, id, public_key, agreement_key, .. } = loop {
-        let key = plugin.key_make().map_err(in_words)?;
-        // It stands among the toy's keys, and truncated ids differ.
-        if key.id[31] >= TOY_TRUNCATED_IDS {
-            break key;
-        }
-    };
+    // It stands among the toy's keys, and truncated ids differ.
+    let is_apart =
+        |key: &Result<NewKey, String>| key.as_ref().map_or(true, |key| key.id[31] >= TOY_TRUNCATED_IDS);
+    let mut keys = (0..KEY_TRIES_MAX).map(|_| plugin.key_make().map_err(in_words));
+    let NewKey { secret, id, public_key, agreement_key, .. } =
+        keys.find(is_apart).ok_or("each key's id ends like one of the toy's; look at the plugin")??;
     plugin.key_add(KeyHandle(HANDLE), &secret).map_err(in_words)?;
     let (wanted, together) = (usize::try_from(tokens)?, usize::try_from(plugin.count_max())?);
     let mut bytes = Vec::with_capacity(wanted * (INPUT_BYTES + SECRET_BYTES));
