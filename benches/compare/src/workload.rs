@@ -166,7 +166,10 @@ impl<'a> Workload<'a> {
             Picked::AsStored => drawn.take(PICKS).collect(),
             Picked::WithOne => {
                 let often = self.stored_often(end);
-                drawn.filter(|number| often.binary_search(&number.to_bits()).is_err()).take(PICKS).collect()
+                let is_alone = |number: &TelephoneNumber| often.binary_search(&number.to_bits()).is_err();
+                let mut drawable = live.end - half..live.end;
+                assert!(drawable.any(|index| is_alone(&self.number(index))), "each number is stored often");
+                drawn.filter(is_alone).take(PICKS).collect()
             }
         }
     }
