@@ -39,15 +39,19 @@ ceiling() { awk -v log_rate="$(figure "$1" 13)" -v plain="$(figure "$1" 4)" 'BEG
 row() { record "$1" "$2" "$3" "$2" "$2"; }
 
 buffered="\`buffered\`, generations fit in memory" synced="\`synced\`, generations fit in memory"
+buffered_beyond="\`buffered\`, generations do not fit" synced_beyond="\`synced\`, generations do not fit"
 row buffered_ratio "$(figure "$buffered" 6)" x
 row synced_ratio "$(figure "$synced" 6)" x
 row buffered_ceiling "$(ceiling "$buffered")" x
 row synced_ceiling "$(ceiling "$synced")" x
+row buffered_beyond_ratio "$(figure "$buffered_beyond" 6)" x
+row synced_beyond_ratio "$(figure "$synced_beyond" 6)" x
+row buffered_beyond_ceiling "$(ceiling "$buffered_beyond")" x
+row synced_beyond_ceiling "$(ceiling "$synced_beyond")" x
 row buffered_of_memory "$(awk -v of="$(figure "\`buffered\`, the same burst" 2)" -v all="$(figure "\`memory\`, a burst" 2)" \
     'BEGIN { printf "%.3f", of / all }')" x
 row write_amplification "$(both "$buffered" "$synced" 7 | tail -n 1)" x
-row write_amplification_beyond \
-    "$(both "\`buffered\`, generations do not fit" "\`synced\`, generations do not fit" 7 | tail -n 1)" x
+row write_amplification_beyond "$(both "$buffered_beyond" "$synced_beyond" 7 | tail -n 1)" x
 recovered=$(figure "\`buffered\`, a restart while all of it lives" 11)
 # Where the last forced write took so long that all had expired, the cell is empty, and the target has no figure.
 [ "$recovered" = 0 ] || row recovery_mps "$(awk -v thousand="$recovered" 'BEGIN { printf "%.3f", thousand / 1000 }')" M/s

@@ -37,13 +37,13 @@ done
 
 scratch=$(mktemp -d)
 # A virtual machine may give memory that lies free back to the machine below it, and wait for each page of it that is used
-# again: a journal that begins in such memory measures the hypervisor. Where the kernel has the switch, free memory is kept
-# for as long as a section lasts, and each section finds it touched.
-reporting=/sys/module/page_reporting/parameters/min_free_ms
-keep_ms=100000
-reported_after=''
+# again: a journal that begins in such memory measures the hypervisor. Where the kernel has the switch, only blocks larger
+# than any are given back while this runs, so none, and each section finds free memory touched.
+reporting=/sys/module/page_reporting/parameters/page_reporting_order
+keep_order=11
+reported_before=''
 restore() {
-    [ -z "$reported_after" ] || echo "$reported_after" >"$reporting"
+    [ -z "$reported_before" ] || echo "$reported_before" >"$reporting"
     rm -rf "$scratch"
 }
 trap restore EXIT
@@ -74,8 +74,8 @@ touch_memory() {
 }
 pages="$(touch_memory 256) µs as found"
 if [ -w "$reporting" ]; then
-    reported_after=$(cat "$reporting")
-    echo "$keep_ms" >"$reporting"
+    reported_before=$(cat "$reporting")
+    echo "$keep_order" >"$reporting"
     touch_memory >"$scratch/touched"
     pages="$pages, $(touch_memory 256) µs while free memory is kept from the hypervisor, as in all sections"
 fi

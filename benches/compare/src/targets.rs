@@ -50,7 +50,7 @@ impl Target {
 const NOT_HELD: &str = "**no**";
 
 /// All of them, in the order of the table.
-const TARGETS: [Target; 49] = [
+const TARGETS: [Target; 51] = [
     target("store, one thread", Row("store_1t"), AtLeast(7.0), "M/s"),
     target("store in batches, one thread", Row("store_batch_1t"), AtLeast(8.5), "M/s"),
     target("store over DashMap of Vec", Ratio("store_1t", "dashmap_store_1t"), AtLeast(6.0), ""),
@@ -89,6 +89,20 @@ const TARGETS: [Target; 49] = [
         .under(Row("buffered_ceiling"), "a plain writer with a log's duties"),
     target("`synced` over a plain writer's bytes", Row("synced_ratio"), AtLeast(0.8), "")
         .under(Row("synced_ceiling"), "a plain writer with a log's duties"),
+    target(
+        "`buffered` beyond the budget: all it writes over a plain writer's bytes",
+        Row("buffered_beyond_ratio"),
+        AtLeast(0.8),
+        "",
+    )
+    .under(Row("buffered_beyond_ceiling"), "a plain writer with a log's duties"),
+    target(
+        "`synced` beyond the budget: all it writes over a plain writer's bytes",
+        Row("synced_beyond_ratio"),
+        AtLeast(0.8),
+        "",
+    )
+    .under(Row("synced_beyond_ceiling"), "a plain writer with a log's duties"),
     target(
         "`buffered` over `memory` until the disk is the limit",
         Row("buffered_of_memory"),

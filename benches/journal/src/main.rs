@@ -24,7 +24,7 @@ use herald_journal::{Durability, Fault};
 use herald_log::LogError;
 
 use crate::limits::ROUNDS_MAX;
-use crate::plain::{Duty, Rhythm, Written};
+use crate::plain::{Duty, Kept, Rhythm, Written};
 use crate::report::{Course, Figures};
 use crate::rig::{Setup, Until};
 use crate::workload::Bodies;
@@ -42,10 +42,10 @@ struct Options {
     #[arg(long, default_value_t = 6.0)]
     seconds: f64,
     /// Memory of the log, in MiB.
-    #[arg(long, default_value_t = 3072)]
+    #[arg(long, default_value_t = 5120)]
     arena_mib: usize,
     /// Memory for the journal's generations where they are to fit, in MiB.
-    #[arg(long, default_value_t = 6144)]
+    #[arg(long, default_value_t = 9216)]
     journal_mib: usize,
     /// Milliseconds a placement lives.
     #[arg(long, default_value_t = 2000)]
@@ -54,7 +54,7 @@ struct Options {
     #[arg(long, default_value = "")]
     only: String,
     /// Stores that wait for their commit at once in `synced`.
-    #[arg(long, default_value_t = 32768)]
+    #[arg(long, default_value_t = 131_072)]
     in_flight: usize,
     /// Measure retention beyond memory instead, once.
     #[arg(long)]
@@ -184,7 +184,8 @@ fn round_of(
         _ if matches!(until, Until::Stores(_)) => None,
         durability => Some(plain_beside(folder.path(), durability, bodies, &outcome, Duty::None)?),
     };
-    let duty = Duty::Log(kept_bytes(options, &outcome));
+    let duty =
+        Duty::Log(Kept { bytes: kept_bytes(options, &outcome), files: kept_files(options.retention_ms) });
     let log = plain
         .is_some()
         .then(|| plain_beside(folder.path(), course.durability(), bodies, &outcome, duty))
@@ -210,6 +211,11 @@ const HANDLES: usize = 2;
 /// How long, in ms, a record stays in RocksDB's memory: for a retention and the generation in which that ends.
 const fn kept_ms(retention_ms: u64) -> u64 {
     retention_ms + herald_journal::limits::generation_ms(retention_ms)
+}
+
+/// Generations in that time.
+const fn kept_files(retention_ms: u64) -> u64 {
+    kept_ms(retention_ms) / herald_journal::limits::generation_ms(retention_ms)
 }
 
 /// Bytes of records in RocksDB's memory once as many go as come.

@@ -1,10 +1,12 @@
-//! The yardsticks: a file written from its beginning to its end, forced to the disk in the journal's rhythm; and one
-//! whose writer does the least that any write-ahead log must do whose content can be read back from memory.
+//! The yardsticks: a file written from its beginning to its end, forced to the disk in the journal's rhythm; and files whose
+//! writer does the least that any write-ahead log must do whose content expires and can be read back from memory.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::limits::{PLAIN_BLOCK_BYTES, PLAIN_SOURCE_BYTES};
@@ -24,9 +26,18 @@ pub(crate) enum Rhythm {
 pub(crate) enum Duty {
     /// Nothing: it writes one block again and again, which stays in the processor's cache.
     None,
-    /// As a log: each block comes from memory, is summed up and copied to memory of its own, and the newest copies are
-    /// kept, so many bytes of them.
-    Log(u64),
+    /// As a log: each block comes from memory, is summed up and copied to memory of its own, and the newest are kept, there
+    /// and on the disk.
+    Log(Kept),
+}
+
+/// What a log keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// Bytes of the newest blocks, which have not expired.
+    pub(crate) bytes: u64,
+    /// Files that they are in: what expires goes with its file.
+    pub(crate) files: u64,
 }
 
 /// What writing cost.
@@ -50,22 +61,27 @@ pub(crate) fn write(
     let source: Vec<u8> = content.iter().copied().cycle().take(source_bytes).collect();
     let mut blocks = source.chunks_exact(PLAIN_BLOCK_BYTES).cycle();
     let mut copies = Copies::default();
-    if let Duty::Log(kept_bytes) = duty {
+    let mut files = Files::begin(folder, duty)?;
+    if let Duty::Log(kept) = duty {
         // As many go as come from the beginning, as in the journal.
-        blocks.by_ref().take_while(|block| copies.add(block, kept_bytes)).for_each(drop);
+        for block in blocks.by_ref() {
+            files.write(block)?;
+            if !copies.add(block, kept.bytes) {
+                break;
+            }
+        }
+        files.newest.sync_data()?;
     }
-    let path = folder.join("plain");
-    let mut file = File::create(&path)?;
     let (began, mut synced_at, processor_began) =
         (Instant::now(), Instant::now(), processor::of_this_thread());
     let (mut left, mut unsynced) = (bytes, 0);
     while left > 0 {
         let length = PLAIN_BLOCK_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX));
         let block = &blocks.next().expect("blocks in a circle")[..length];
-        if let Duty::Log(kept_bytes) = duty {
-            let _ = copies.add(block, kept_bytes);
+        if let Duty::Log(kept) = duty {
+            let _ = copies.add(block, kept.bytes);
         }
-        file.write_all(block)?;
+        files.write(block)?;
         left -= length as u64;
         unsynced += length as u64;
         let is_due = match rhythm {
@@ -73,7 +89,7 @@ pub(crate) fn write(
             Rhythm::Bytes(share) => unsynced >= share,
         };
         if is_due || left == 0 {
-            file.sync_data()?;
+            files.newest.sync_data()?;
             (synced_at, unsynced) = (Instant::now(), 0);
         }
     }
@@ -82,10 +98,63 @@ pub(crate) fn write(
         bytes_per_s: bytes as f64 / began.elapsed().as_secs_f64(),
         processor_ns_per_byte: processor.as_nanos() as f64 / bytes as f64,
     };
-    drop(file);
-    std::fs::remove_file(path)?;
+    files.remove_all()?;
     std::hint::black_box(copies.sum);
     Ok(written)
+}
+
+/// One file, or as many as hold what a log keeps and one that grows; older ones go, beside the writer.
+struct Files {
+    folder: PathBuf,
+    newest: File,
+    paths: VecDeque<PathBuf>,
+    newest_bytes: u64,
+    kept: Option<Kept>,
+    begun: u64,
+    removing: mpsc::Sender<PathBuf>,
+    remover: thread::JoinHandle<std::io::Result<()>>,
+}
+
+impl Files {
+    fn begin(folder: &Path, duty: Duty) -> std::io::Result<Self> {
+        let path = folder.join("plain-0");
+        let (removing, removed) = mpsc::channel::<PathBuf>();
+        Ok(Self {
+            folder: folder.to_owned(),
+            newest: File::create(&path)?,
+            paths: VecDeque::from([path]),
+            newest_bytes: 0,
+            kept: if let Duty::Log(kept) = duty { Some(kept) } else { None },
+            begun: 1,
+            removing,
+            remover: thread::spawn(move || removed.iter().try_for_each(std::fs::remove_file)),
+        })
+    }
+
+    fn write(&mut self, block: &[u8]) -> std::io::Result<()> {
+        if let Some(kept) = self.kept.filter(|kept| self.newest_bytes >= kept.bytes / kept.files) {
+            // A forced write is of the newest file only.
+            self.newest.sync_data()?;
+            let path = self.folder.join(format!("plain-{}", self.begun));
+            self.newest = File::create(&path)?;
+            self.paths.push_back(path);
+            (self.newest_bytes, self.begun) = (0, self.begun + 1);
+            if self.paths.len() as u64 > kept.files + 1 {
+                let oldest = self.paths.pop_front().expect("more than one");
+                self.removing.send(oldest).map_err(std::io::Error::other)?;
+            }
+        }
+        self.newest_bytes += block.len() as u64;
+        self.newest.write_all(block)
+    }
+
+    fn remove_all(self) -> std::io::Result<()> {
+        let Self { paths, removing, remover, .. } = self;
+        // Nobody receives any more if one could not be removed, which the thread then tells.
+        let _ = paths.into_iter().try_for_each(|path| removing.send(path));
+        drop(removing);
+        remover.join().expect("the thread that removes does not panic")
+    }
 }
 
 /// What a log keeps in memory, and the sum of all it has seen.

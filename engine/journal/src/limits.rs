@@ -32,8 +32,8 @@ pub const BUSY_PASS_BYTES: usize = 4 << 20;
 /// Memory of RocksDB for blocks not yet flushed, in bytes, when nothing is configured. Generations that expire
 /// within it are never written a second time; beyond it the oldest are flushed to sorted files.
 pub const MEMORY_BYTES_DEFAULT: usize = 512 * 1024 * 1024;
-/// In `buffered` durability, time between passes: an acknowledged placement reaches the kernel within this and
-/// the time of one pass.
+/// In `buffered` durability, time between passes at most: an acknowledged placement reaches the kernel within this and
+/// the time of one pass. Behind a busy pass it begins anew at 1 ms, and grows by as much with each that is not busy.
 pub const BUFFERED_PASS_MS: u64 = 20;
 /// In `buffered` durability, time between calls that force the kernel's buffers to the disk.
 pub const BUFFERED_SYNC_MS: u64 = 1_000;
@@ -70,6 +70,9 @@ pub const RETENTIONS_MAX: usize = 64;
 /// Sorted files of the journal that RocksDB holds open, each with its index in memory, some 50 KiB of 64 MiB. A generation
 /// of messages may come to many, since they are not merged; beyond this one is opened for each read of those unread longest.
 pub const OPEN_FILES_MAX: i32 = 512;
+/// Cuts of the write-ahead log whose flush may be under way or to come, and one more: the next waits for one to end. A
+/// generation takes two, and a busy disk some hundred milliseconds for each.
+pub const CUTS_UNDER_WAY_MAX: i32 = 16;
 /// Bytes of a token's id and of what it was spent on: no two tokens share 16 bytes of a hash.
 pub const SPENT_NAME_BYTES: usize = 16;
 /// Memory of RocksDB for the spent marks of one epoch, in bytes, before they go to a file: some 100,000 of them.

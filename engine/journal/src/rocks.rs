@@ -22,7 +22,7 @@ use rocksdb::{
 use crate::block::Span;
 use crate::folder::Folder;
 use crate::keeper::{Db, ReadFault, RocksKeeper, SharedDb};
-use crate::limits::{BATCH_BYTES, OPEN_FILES_MAX};
+use crate::limits::{BATCH_BYTES, CUTS_UNDER_WAY_MAX, OPEN_FILES_MAX};
 use crate::processor;
 use crate::recovery::{self, Indexed, Together};
 use crate::retentions::Retentions;
@@ -447,8 +447,9 @@ fn restored<'a>(record: &RecordRef<'a>, latest: Timestamp) -> NewPlacement<'a> {
     NewPlacement { expires_at: placement.expires_at.min(latest), ..placement }
 }
 
+/// With room for all that a batch may come to, so that it is not copied once more to grow.
 fn new_batch() -> WriteBatch {
-    WriteBatch::with_capacity_bytes(BATCH_BYTES + BATCH_BYTES / 8)
+    WriteBatch::with_capacity_bytes(2 * BATCH_BYTES + BATCH_BYTES / 8)
 }
 
 fn db_options(memory_bytes: usize) -> Result<Options, Fault> {
@@ -488,7 +489,7 @@ fn open_db(
     let generations = names.iter().filter_map(|name| generation_of(name)).collect();
     let families = names.into_iter().map(|name| {
         let options = match &*name {
-            DEFAULT_FAMILY => Options::default(),
+            DEFAULT_FAMILY => metas_options(),
             name if is_of_vault(name) => vault_options(),
             _ => family_options(memory_bytes),
         };
@@ -522,6 +523,14 @@ fn sync_logs(path: &Path) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
+}
+
+/// Small values, few of them. Each [`cut`](BlockStore::cut) flushes this family behind the call, which may take as long as
+/// the disk is busy; as many cuts as come within that must not wait for one another.
+fn metas_options() -> Options {
+    let mut options = Options::default();
+    options.set_max_write_buffer_number(CUTS_UNDER_WAY_MAX);
+    options
 }
 
 /// A generation: few large values, read once if ever. Sealed bytes do not compress.

@@ -136,6 +136,7 @@ impl JournalThread {
             clock,
             report: Box::new(report),
             sync_began_at: Timestamp::default(),
+            idle_passes: BUFFERED_PASS_MS,
             is_hanging: false,
             unread_told: (0, None),
         };
@@ -222,6 +223,11 @@ const fn unsynced_ms_max(durability: Durability) -> u64 {
     }
 }
 
+/// Whether a pass wrote so much that the next is to follow at once.
+fn is_busy(outcome: &Result<PassOutcome, Fault>) -> bool {
+    outcome.as_ref().is_ok_and(|outcome| outcome.written_bytes >= BUSY_PASS_BYTES)
+}
+
 fn since(moment_ms: &AtomicU64, now: Timestamp) -> u64 {
     // Relaxed: a hint, as whatever is shared of the progress.
     now.millis_since(Timestamp::from_millis(moment_ms.load(Ordering::Relaxed)))
@@ -254,6 +260,8 @@ struct Driver<S> {
     report: Report,
     /// When the pass began whose bytes were last to be forced, whatever came of it.
     sync_began_at: Timestamp,
+    /// Passes since the last that was busy.
+    idle_passes: u64,
     /// Whether it was told that the disk hangs.
     is_hanging: bool,
     /// How many unread records were told, and when last.
@@ -272,7 +280,10 @@ impl<S: BlockStore> Driver<S> {
                     let ended = self.syncing.take_ended().map_or(Ok(()), |ended| self.end_sync(ended));
                     outcome = ended.and(outcome);
                 }
-                Demand::Pass => outcome = self.pass(false),
+                Demand::Pass => {
+                    outcome = self.pass(false);
+                    self.idle_passes = if is_busy(&outcome) { 0 } else { self.idle_passes + 1 };
+                }
             }
         }
         // Whether it succeeds or not, it was reported.
@@ -283,8 +294,9 @@ impl<S: BlockStore> Driver<S> {
     fn patience_after(&self, outcome: &Result<PassOutcome, Fault>) -> (Duration, Duration) {
         let millis = match (outcome, self.journal.durability()) {
             (Err(_), _) => RETRY_MS,
-            (Ok(outcome), _) if outcome.written_bytes >= BUSY_PASS_BYTES => 0,
-            (Ok(_), Durability::Buffered) => BUFFERED_PASS_MS,
+            (Ok(_), _) if is_busy(outcome) => 0,
+            // Those who store may have waited for the busy pass before, and go on only now.
+            (Ok(_), Durability::Buffered) => BUFFERED_PASS_MS.min(self.idle_passes),
             (Ok(_), _) => IDLE_PASS_MS,
         };
         let rest_millis = match outcome {
