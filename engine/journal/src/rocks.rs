@@ -447,7 +447,8 @@ fn restored<'a>(record: &RecordRef<'a>, latest: Timestamp) -> NewPlacement<'a> {
     NewPlacement { expires_at: placement.expires_at.min(latest), ..placement }
 }
 
-/// With room for all that a batch may come to, so that it is not copied once more to grow.
+/// With room for all that a batch may come to where segments have no more than [`BATCH_BYTES`], so that it is not copied once
+/// more to grow.
 fn new_batch() -> WriteBatch {
     WriteBatch::with_capacity_bytes(2 * BATCH_BYTES + BATCH_BYTES / 8)
 }

@@ -260,7 +260,7 @@ struct Driver<S> {
     report: Report,
     /// When the pass began whose bytes were last to be forced, whatever came of it.
     sync_began_at: Timestamp,
-    /// Passes since the last that was busy.
+    /// Passes since the last that was busy, each worth a millisecond more of rest.
     idle_passes: u64,
     /// Whether it was told that the disk hangs.
     is_hanging: bool,
