@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use herald_core::json::Object;
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::IssuerKey;
@@ -29,7 +30,7 @@ struct Document {
     #[serde(rename = "issuer-request-uri")]
     request_uri: String,
     #[serde(rename = "token-keys")]
-    keys: Vec<Entry>,
+    keys: Vec<Object<Entry>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,7 +59,7 @@ pub fn write(settings: &Settings, keys: &[Arc<IssuerKey>]) -> String {
         let policy = settings.classes.get(usize::from(key.class.0))?;
         let second_of = |epoch: u64| epoch.saturating_mul(settings.epoch_ms) / 1000;
         let agreement_key = (!key.agreement_key.is_empty()).then(|| URL_SAFE.encode(&key.agreement_key));
-        Some(Entry {
+        Some(Object(Entry {
             token_type: settings.token_type,
             token_key: URL_SAFE.encode(&key.public_key),
             not_before: Some(second_of(key.epoch)),
@@ -67,7 +68,7 @@ pub fn write(settings: &Settings, keys: &[Arc<IssuerKey>]) -> String {
             stores: Some(policy.stores),
             agreement_key,
             mac: Some(settings.suite.name().to_owned()),
-        })
+        }))
     };
     let document =
         Document { request_uri: REQUEST_PATH.to_owned(), keys: keys.iter().filter_map(entry).collect() };
@@ -126,7 +127,7 @@ impl Directory {
         if body.len() > DIRECTORY_BYTES_MAX {
             return Err(NotADirectory);
         }
-        let document: Document = serde_json::from_slice(body).map_err(|_| NotADirectory)?;
+        let Object(document): Object<Document> = serde_json::from_slice(body).map_err(|_| NotADirectory)?;
         let keys = document.keys.into_iter().take(DIRECTORY_KEYS_MAX).filter_map(OfferedKey::of).collect();
         Ok(Self { request_uri: document.request_uri, keys })
     }
@@ -139,7 +140,7 @@ impl Directory {
 }
 
 impl OfferedKey {
-    fn of(entry: Entry) -> Option<Self> {
+    fn of(Object(entry): Object<Entry>) -> Option<Self> {
         let agreement_key = entry.agreement_key.map_or(Some(Vec::new()), |key| decoded(&key).ok())?;
         Some(Self {
             token_type: entry.token_type,
@@ -204,7 +205,9 @@ mod tests {
         let key = directory.key_for(2, "", 1_686_913_810).unwrap();
         assert_eq!((key.public_key.len(), key.suite, key.stores), (4, None, 1));
         let huge = format!("{}{plain}", " ".repeat(DIRECTORY_BYTES_MAX));
-        for wrong in ["", "{}", "[]", "{\"token-keys\":[]}", huge.as_str()] {
+        let entry_as_array =
+            r#"{"issuer-request-uri":"","token-keys":[[2,"MI-_AA",null,null,null,null,null,null]]}"#;
+        for wrong in ["", "{}", "[]", "{\"token-keys\":[]}", r#"["",[]]"#, entry_as_array, huge.as_str()] {
             assert_eq!(Directory::read(wrong.as_bytes()), Err(NotADirectory));
         }
     }

@@ -7,6 +7,7 @@
 pub mod batch;
 mod class;
 mod cover;
+pub mod json;
 pub mod limits;
 mod name;
 mod number;

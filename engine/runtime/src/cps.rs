@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herald_core::batch::{self, NotABatch, Outcome, Retrieved, Stored};
+use herald_core::json::Object;
 use herald_core::{PlacementClass, PlacementId, TelephoneNumber};
 use herald_net::{Bytes, ClientError, Method, Request, Response, header};
 use herald_stir::bundle::{self, Area, Listing};
@@ -233,7 +234,7 @@ pub(crate) fn tokens_left(response: &Response<Bytes>) -> Option<u32> {
 
 fn problem(response: &Response<Bytes>) -> Option<ProblemText<'_>> {
     let body = Some(response.body()).filter(|body| body.len() <= PROBLEM_BYTES_MAX)?;
-    serde_json::from_slice(body).ok()
+    serde_json::from_slice(body).ok().map(|Object(problem)| problem)
 }
 
 /// What is read of a refusal's body (RFC 9457).
@@ -251,7 +252,7 @@ struct ProblemText<'a> {
 #[derive(Deserialize)]
 struct ListText<'a> {
     #[serde(borrow)]
-    ppts: Vec<ItemText<'a>>,
+    ppts: Vec<Object<ItemText<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -273,8 +274,8 @@ fn printable(text: &str) -> String {
 }
 
 fn parse_inline(body: &[u8]) -> Option<Vec<RetrievedItem>> {
-    let list: ListText = serde_json::from_slice(body).ok()?;
-    let item = |item: ItemText| {
+    let Object(list): Object<ListText> = serde_json::from_slice(body).ok()?;
+    let item = |Object(item): Object<ItemText>| {
         let body = URL_SAFE_NO_PAD.decode(item.passport.as_bytes()).ok()?;
         is_reference(&item.href).then(|| RetrievedItem { href: item.href.into_owned(), body })
     };
@@ -379,6 +380,8 @@ mod tests {
             (r#"{"ppts":[{"href":"/a b","passport":""}]}"#.to_owned(), None),
             (r#"{"ppts":[{"href":"/a","passport":"*"}]}"#.to_owned(), None),
             ("{}".to_owned(), None),
+            (format!("[[{item}]]"), None),
+            (r#"{"ppts":[["/a","AQI"]]}"#.to_owned(), None),
         ] {
             assert_eq!(read(body.clone()), count, "{}", &body[..body.len().min(100)]);
         }
@@ -402,6 +405,8 @@ mod tests {
             let told = matches!(refused(status, kind), Err(CpsError::TokensWanted));
             assert_eq!(told, is_for_tokens, "{status} {kind}");
         }
+        let array = answer(400, r#"["why","urn:herald:problem:batch"]"#.to_owned());
+        assert!(!matches!(stored_batch(&array, &Vec::new()), Err(CpsError::TokensWanted)));
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn check_directory(body: &[u8]) {
     assert!(body.len() <= DIRECTORY_BYTES_MAX && directory.keys.len() <= DIRECTORY_KEYS_MAX);
     // Texts in members that are passed over need not be any.
     let Ok(document) = serde_json::from_slice::<Value>(body) else { return };
-    let entries = document["token-keys"].as_array().expect("keys are a list");
+    let entries = document["token-keys"].as_array().expect("keys are a list of an object");
     let plain: Vec<_> = entries.iter().take(DIRECTORY_KEYS_MAX).filter_map(plain_key).collect();
     let read: Vec<_> = directory.keys.iter().map(|key| (key.token_type, key.public_key.clone())).collect();
     assert_eq!(read, plain, "other keys than a plain reader finds");
