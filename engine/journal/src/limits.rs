@@ -73,6 +73,9 @@ pub const OPEN_FILES_MAX: i32 = 512;
 /// Cuts of the write-ahead log whose flush may be under way or to come, and one more: the next waits for one to end. A
 /// generation takes two, and a busy disk some hundred milliseconds for each.
 pub const CUTS_UNDER_WAY_MAX: i32 = 16;
+/// Bytes written to a file after which the kernel is asked to begin writing them back. Otherwise a generation is copied to
+/// a sorted file while the disk does not know of it, and waited for as a whole when it is forced.
+pub const WRITEBACK_BYTES: u64 = 8 << 20;
 /// Bytes of a token's id and of what it was spent on: no two tokens share 16 bytes of a hash.
 pub const SPENT_NAME_BYTES: usize = 16;
 /// Memory of RocksDB for the spent marks of one epoch, in bytes, before they go to a file: some 100,000 of them.

@@ -22,7 +22,7 @@ use rocksdb::{
 use crate::block::Span;
 use crate::folder::Folder;
 use crate::keeper::{Db, ReadFault, RocksKeeper, SharedDb};
-use crate::limits::{BATCH_BYTES, CUTS_UNDER_WAY_MAX, OPEN_FILES_MAX};
+use crate::limits::{BATCH_BYTES, CUTS_UNDER_WAY_MAX, OPEN_FILES_MAX, WRITEBACK_BYTES};
 use crate::processor;
 use crate::recovery::{self, Indexed, Together};
 use crate::retentions::Retentions;
@@ -463,7 +463,8 @@ fn db_options(memory_bytes: usize) -> Result<Options, Fault> {
     // behind it was: with recovery to a point in time it would end at the tear.
     options.set_wal_recovery_mode(DBRecoveryMode::SkipAnyCorruptedRecord);
     options.set_db_write_buffer_size(memory_bytes);
-    options.set_wal_bytes_per_sync(8 << 20);
+    options.set_wal_bytes_per_sync(WRITEBACK_BYTES);
+    options.set_bytes_per_sync(WRITEBACK_BYTES);
     options.set_avoid_unnecessary_blocking_io(true);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);
