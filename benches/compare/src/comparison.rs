@@ -18,7 +18,7 @@ use herald_log::{LogHandle, PlacementLog};
 use memmap2::{Advice, MmapMut};
 
 use crate::failure::Failure;
-use crate::limits::{RUN_SECONDS_MAX, SEGMENT_BYTES, THREADS_MAX, ZIPF_FILL_SHARE};
+use crate::limits::{RUN_SECONDS_MAX, SEGMENT_BYTES, THREADS_MAX, WORDS_PER_RECORD, ZIPF_FILL_SHARE};
 use crate::measure::{self, Course, Mix, Rate};
 use crate::report::{self, COPY, Case, Figure, LOG, READS};
 use crate::results;
@@ -261,9 +261,8 @@ fn log_beside_memory(
 ) -> Result<Vec<Figure>, Failure> {
     let (mut arena, mut lists_arena) = (copy_arena(plan)?, copy_arena(plan)?);
     let mut lists = Lists::new(&mut lists_arena);
-    let index: Vec<AtomicU64> = (0..(plan.arena_bytes / record_bytes(BODY_BYTES)).next_power_of_two())
-        .map(|_| AtomicU64::new(0))
-        .collect();
+    let words = plan.arena_bytes / record_bytes(BODY_BYTES) * WORDS_PER_RECORD;
+    let index: Vec<AtomicU64> = (0..words).map(|_| AtomicU64::new(0)).collect();
     let mut figures = Vec::new();
     for threads in 1..=THREADS_MAX {
         let mut handles = handles(log, threads)?;

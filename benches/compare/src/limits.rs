@@ -37,8 +37,8 @@ pub(crate) const LIVE_PERCENT: usize = 60;
 /// A run of stores and retrieves ends when this share 1/n of all that is live has been stored in it, so that
 /// what was picked before it is still live.
 pub(crate) const MIXED_RUN_LIVE_SHARE: u64 = 3;
-/// Lists for each record that the plain lists hold: as many as the log has buckets.
-pub(crate) const LISTS_PER_RECORD: usize = 4;
+/// Words of an index for each record, of plain lists as of plain copies: as many as the log has buckets.
+pub(crate) const WORDS_PER_RECORD: usize = 4;
 /// Distinct bodies. Together they fit the first-level cache, as a body just received would.
 pub(crate) const BODIES: usize = 32;
 

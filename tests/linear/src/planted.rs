@@ -47,11 +47,11 @@ impl Bug {
 /// How wrong the clock of a broken store is.
 const WRONG_BY_MS: u64 = 20;
 
-/// A store with a bug.
+/// A store with a bug, or without: what stands around it must not break it by itself.
 #[derive(Debug)]
 pub struct Planted<S> {
     store: S,
-    bug: Bug,
+    bug: Option<Bug>,
     appends: u64,
     held: Vec<Item>,
 }
@@ -65,8 +65,8 @@ struct Item {
 }
 
 impl<S: PlacementStore> Planted<S> {
-    /// Breaks `store`.
-    pub const fn new(store: S, bug: Bug) -> Self {
+    /// Breaks `store`, if there is a bug.
+    pub const fn new(store: S, bug: Option<Bug>) -> Self {
         Self { store, bug, appends: 0, held: Vec::new() }
     }
 
@@ -98,24 +98,24 @@ impl<S: PlacementStore> PlacementStore for Planted<S> {
         self.appends += 1;
         let is_chosen = self.appends.is_multiple_of(16);
         match self.bug {
-            Bug::Lost if is_chosen => Ok(()),
-            Bug::Doubled if is_chosen => {
+            Some(Bug::Lost) if is_chosen => Ok(()),
+            Some(Bug::Doubled) if is_chosen => {
                 self.store.append(placement, records_max, now)?;
                 self.store.append(placement, u32::MAX, now)
             }
-            Bug::PublishedLate => {
+            Some(Bug::PublishedLate) => {
                 let &NewPlacement { number, id, expires_at, body } = placement;
                 self.held.push(Item { number: Some(number), id, expires_at, body: body.to_vec() });
                 Ok(())
             }
-            Bug::BoundRaced => {
+            Some(Bug::BoundRaced) => {
                 if self.count(placement.number, now) >= records_max {
                     return Err(Refusal::NumberFull);
                 }
                 thread::yield_now();
                 self.store.append(placement, u32::MAX, now)
             }
-            Bug::KeptLonger => {
+            Some(Bug::KeptLonger) => {
                 let lifetime_ms = placement.expires_at.millis_since(now);
                 let expires_at = placement.expires_at.plus_millis(lifetime_ms / 2);
                 self.store.append(&NewPlacement { expires_at, ..*placement }, records_max, now)
@@ -132,8 +132,8 @@ impl<S: PlacementStore> PlacementStore for Planted<S> {
     ) {
         self.publish_held(now);
         let asked = match self.bug {
-            Bug::ShownExpired => Timestamp::from_millis(now.as_millis() - WRONG_BY_MS),
-            Bug::HiddenEarly => now.plus_millis(WRONG_BY_MS),
+            Some(Bug::ShownExpired) => Timestamp::from_millis(now.as_millis() - WRONG_BY_MS),
+            Some(Bug::HiddenEarly) => now.plus_millis(WRONG_BY_MS),
             _ => now,
         };
         let mut items = Vec::new();
@@ -141,7 +141,7 @@ impl<S: PlacementStore> PlacementStore for Planted<S> {
             let PlacementRef { id, expires_at, body } = item;
             items.push(Item { number: None, id, expires_at, body: body.to_vec() });
         });
-        if self.bug == Bug::Swapped && items.len() >= 2 {
+        if self.bug == Some(Bug::Swapped) && items.len() >= 2 {
             items.swap(0, 1);
         }
         for item in &items {
@@ -157,7 +157,7 @@ impl<S: PlacementStore> PlacementStore for Planted<S> {
         results: &mut [Result<(), Refusal>],
     ) {
         let mut each: Vec<_> = placements.iter().zip(results).collect();
-        if self.bug == Bug::BatchReversed {
+        if self.bug == Some(Bug::BatchReversed) {
             each.reverse();
         }
         for (placement, result) in each {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use herald_core::limits::{BODY_BUCKETS_BYTES, RECORDS_PER_NUMBER_MAX};
-use herald_core::{Clock, NewPlacement, PlacementId, PlacementStore, TelephoneNumber, Timestamp};
+use herald_core::{Clock, NewPlacement, PlacementId, PlacementStore, Refusal, TelephoneNumber, Timestamp};
 use herald_log::{LogConfig, LogHandle, PlacementLog};
 use herald_runtime::{Config, Engine, EngineErrorKind, Environment, SystemRandom};
 
@@ -146,21 +146,21 @@ fn appends_after(threads: usize, first: fn()) -> Vec<Work> {
     (0..threads).map(work).collect()
 }
 
-/// Each [`TOGETHER`]th time appends for all of them.
+/// Each [`TOGETHER`]th time appends for all of them; each time says whether its own placement was taken.
 fn batches(threads: usize) -> Vec<Work> {
     let bed = Bed::new(threads);
     let work = |_| -> Work {
         let (mut handle, clock, numbers) = (bed.handle(), bed.clock.clone(), bed.numbers.clone());
+        let mut results = [Err(Refusal::StoreFull); TOGETHER];
         Box::new(move |index| {
             let now = clock.now();
-            if index % TOGETHER as u64 != 0 {
-                return true;
+            let place = index as usize % TOGETHER;
+            if place == 0 {
+                let batch: [_; TOGETHER] =
+                    std::array::from_fn(|place| placement(&numbers, index + place as u64, now));
+                handle.append_batch(&batch, RECORDS_PER_NUMBER_MAX, now, &mut results);
             }
-            let batch: [_; TOGETHER] =
-                std::array::from_fn(|place| placement(&numbers, index + place as u64, now));
-            let mut results = [Ok(()); TOGETHER];
-            handle.append_batch(&batch, RECORDS_PER_NUMBER_MAX, now, &mut results);
-            results.iter().all(Result::is_ok)
+            results[place].is_ok()
         })
     };
     (0..threads).map(work).collect()

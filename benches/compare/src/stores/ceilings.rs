@@ -8,7 +8,7 @@ use herald_log::limits::record_bytes;
 
 use super::{Placement, Retrieving, Storing};
 use crate::failure::Failure;
-use crate::limits::LISTS_PER_RECORD;
+use crate::limits::WORDS_PER_RECORD;
 use crate::setup::{BODY_BYTES, HEADER_BYTES};
 use crate::workload::{RETENTION_MS, narrow, wide};
 
@@ -67,10 +67,9 @@ impl Storing for Indexing<'_> {
     fn store(&mut self, placements: &[Placement<'_>], _: Timestamp) -> Result<usize, Failure> {
         for placement in placements {
             self.copying.copy(placement);
-            let mixed = mixed(placement.number) >> 20;
             // Release, as whoever publishes a record must; nobody reads these.
-            let before =
-                self.index[narrow(mixed) % self.index.len()].swap(placement.index, Ordering::Release);
+            let word = &self.index[word_of(placement.number, self.index.len())];
+            let before = word.swap(placement.index, Ordering::Release);
             black_box(before);
         }
         Ok(placements.len())
@@ -119,7 +118,7 @@ pub(crate) struct Listed<'a>(pub(crate) &'a Lists<'a>);
 impl<'a> Lists<'a> {
     pub(crate) fn new(arena: &'a mut [u8]) -> Self {
         let capacity = arena.len() / record_bytes(BODY_BYTES);
-        Self { arena, heads: vec![0; capacity * LISTS_PER_RECORD], capacity: wide(capacity), end: 0 }
+        Self { arena, heads: vec![0; capacity * WORDS_PER_RECORD], capacity: wide(capacity), end: 0 }
     }
 
     /// The index from which on placements are wanted when they go up to `end`.
@@ -142,8 +141,7 @@ impl<'a> Lists<'a> {
     }
 
     fn list(&self, number: TelephoneNumber) -> usize {
-        let product = u128::from(mixed(number)) * self.heads.len() as u128;
-        narrow((product >> u64::BITS) as u64)
+        word_of(number, self.heads.len())
     }
 
     fn place(&self, index: u64) -> usize {
@@ -181,7 +179,8 @@ impl Retrieving for Listed<'_> {
     }
 }
 
-/// The high bits are the well-mixed ones.
-fn mixed(number: TelephoneNumber) -> u64 {
-    number.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// A number's word in an index of so many: by the high bits of a product, the well-mixed ones.
+fn word_of(number: TelephoneNumber, words: usize) -> usize {
+    let mixed = number.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    narrow(((u128::from(mixed) * words as u128) >> u64::BITS) as u64)
 }
