@@ -33,8 +33,8 @@ printf 'Reads are of numbers stored in the first half, each waiting for the last
 figure() { printf '%s\n' "$table" | awk -F' *[|] *' -v course="$1" -v column="$2" '$2 == course { print $(column + 1) + 0 }'; }
 # both COURSE COURSE COLUMN: the figures of two, the lesser first.
 both() { printf '%s\n%s\n' "$(figure "$1" "$3")" "$(figure "$2" "$3")" | sort -g; }
-# ceiling COURSE: what the plain log reached of the plain writer.
-ceiling() { awk -v log_rate="$(figure "$1" 13)" -v plain="$(figure "$1" 4)" 'BEGIN { printf "%.3f", log_rate / plain }'; }
+# of_plain COURSE COLUMN: what another plain writer reached of the one without duties.
+of_plain() { awk -v rate="$(figure "$1" "$2")" -v plain="$(figure "$1" 4)" 'BEGIN { printf "%.3f", rate / plain }'; }
 # row ROW VALUE UNIT: a median whose spread is not kept.
 row() { record "$1" "$2" "$3" "$2" "$2"; }
 
@@ -42,12 +42,16 @@ buffered="\`buffered\`, generations fit in memory" synced="\`synced\`, generatio
 buffered_beyond="\`buffered\`, generations do not fit" synced_beyond="\`synced\`, generations do not fit"
 row buffered_ratio "$(figure "$buffered" 6)" x
 row synced_ratio "$(figure "$synced" 6)" x
-row buffered_ceiling "$(ceiling "$buffered")" x
-row synced_ceiling "$(ceiling "$synced")" x
+row buffered_ceiling "$(of_plain "$buffered" 16)" x
+row buffered_log "$(of_plain "$buffered" 13)" x
+row synced_ceiling "$(of_plain "$synced" 16)" x
+row synced_log "$(of_plain "$synced" 13)" x
 row buffered_beyond_ratio "$(figure "$buffered_beyond" 6)" x
 row synced_beyond_ratio "$(figure "$synced_beyond" 6)" x
-row buffered_beyond_ceiling "$(ceiling "$buffered_beyond")" x
-row synced_beyond_ceiling "$(ceiling "$synced_beyond")" x
+row buffered_beyond_ceiling "$(of_plain "$buffered_beyond" 16)" x
+row buffered_beyond_log "$(of_plain "$buffered_beyond" 13)" x
+row synced_beyond_ceiling "$(of_plain "$synced_beyond" 16)" x
+row synced_beyond_log "$(of_plain "$synced_beyond" 13)" x
 row buffered_of_memory "$(awk -v of="$(figure "\`buffered\`, the same burst" 2)" -v all="$(figure "\`memory\`, a burst" 2)" \
     'BEGIN { printf "%.3f", of / all }')" x
 row write_amplification "$(both "$buffered" "$synced" 7 | tail -n 1)" x

@@ -25,7 +25,7 @@ use herald_log::LogError;
 
 use crate::limits::ROUNDS_MAX;
 use crate::plain::{Duty, Kept, Rhythm, Written};
-use crate::report::{Course, Figures};
+use crate::report::{Course, Figures, Yardsticks};
 use crate::rig::{Setup, Until};
 use crate::workload::Bodies;
 
@@ -141,7 +141,7 @@ fn measure(options: &Options) -> Result<Figures, Failure> {
     Ok(figures)
 }
 
-/// One run, and the plain writer after it where there is something to compare.
+/// One run, and the plain writers after it where there is something to compare.
 fn round_of(
     options: &Options,
     course: Course,
@@ -179,18 +179,17 @@ fn round_of(
     };
     let folder = tempfile::tempdir_in(&options.folder).map_err(Failure::Disk)?;
     let outcome = rig::run(&folder.path().join("journal"), &setup, bodies, until)?;
-    let plain = match course.durability() {
+    let yardsticks = match course.durability() {
         Durability::Memory => None,
         _ if matches!(until, Until::Stores(_)) => None,
-        durability => Some(plain_beside(folder.path(), durability, bodies, &outcome, Duty::None)?),
+        durability => {
+            let kept = Kept { bytes: kept_bytes(options, &outcome), files: kept_files(options.retention_ms) };
+            let beside = |duty| plain_beside(folder.path(), durability, bodies, &outcome, duty);
+            let [writer, remover, log] = [Duty::None, Duty::Removing(kept), Duty::Log(kept)].map(beside);
+            Some(Yardsticks { writer: writer?, remover: remover?, log: log? })
+        }
     };
-    let duty =
-        Duty::Log(Kept { bytes: kept_bytes(options, &outcome), files: kept_files(options.retention_ms) });
-    let log = plain
-        .is_some()
-        .then(|| plain_beside(folder.path(), course.durability(), bodies, &outcome, duty))
-        .transpose()?;
-    figures.add(course, outcome, plain, log);
+    figures.add(course, outcome, yardsticks);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
-//! The yardsticks: a file written from its beginning to its end, forced to the disk in the journal's rhythm; and files whose
-//! writer does the least that any write-ahead log must do whose content expires and can be read back from memory.
+//! The yardsticks: a file written from its beginning to its end, forced to the disk in the journal's rhythm; the same in
+//! files that go when what is in them has expired; and files whose writer besides does the least that any write-ahead log must
+//! do whose content can be read back from memory.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -26,12 +27,22 @@ pub(crate) enum Rhythm {
 pub(crate) enum Duty {
     /// Nothing: it writes one block again and again, which stays in the processor's cache.
     None,
-    /// As a log: each block comes from memory, is summed up and copied to memory of its own, and the newest are kept, there
-    /// and on the disk.
+    /// The newest blocks are kept, and older files removed by a second thread.
+    Removing(Kept),
+    /// As a log: each block also comes from memory, is summed up and copied to memory of its own, where the newest are kept too.
     Log(Kept),
 }
 
-/// What a log keeps.
+impl Duty {
+    const fn kept(self) -> Option<Kept> {
+        match self {
+            Self::None => None,
+            Self::Removing(kept) | Self::Log(kept) => Some(kept),
+        }
+    }
+}
+
+/// What is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept {
     /// Bytes of the newest blocks, which have not expired.
@@ -57,17 +68,18 @@ pub(crate) fn write(
     rhythm: Rhythm,
     duty: Duty,
 ) -> std::io::Result<Written> {
-    let source_bytes = if matches!(duty, Duty::None) { PLAIN_BLOCK_BYTES } else { PLAIN_SOURCE_BYTES };
+    let is_log = matches!(duty, Duty::Log(_));
+    let source_bytes = if is_log { PLAIN_SOURCE_BYTES } else { PLAIN_BLOCK_BYTES };
     let source: Vec<u8> = content.iter().copied().cycle().take(source_bytes).collect();
     let mut blocks = source.chunks_exact(PLAIN_BLOCK_BYTES).cycle();
-    let mut copies = Copies::default();
-    let mut files = Files::begin(folder, duty)?;
-    if let Duty::Log(kept) = duty {
+    let mut copies = is_log.then(Copies::default);
+    let mut files = Files::begin(folder, duty.kept())?;
+    if let Some(kept) = duty.kept() {
         // As many go as come from the beginning, as in the journal.
-        for block in blocks.by_ref() {
+        for block in blocks.by_ref().take(kept.bytes as usize / PLAIN_BLOCK_BYTES) {
             files.write(block)?;
-            if !copies.add(block, kept.bytes) {
-                break;
+            if let Some(copies) = &mut copies {
+                copies.add(block, kept.bytes);
             }
         }
         files.newest.sync_data()?;
@@ -78,8 +90,8 @@ pub(crate) fn write(
     while left > 0 {
         let length = PLAIN_BLOCK_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX));
         let block = &blocks.next().expect("blocks in a circle")[..length];
-        if let Duty::Log(kept) = duty {
-            let _ = copies.add(block, kept.bytes);
+        if let (Duty::Log(kept), Some(copies)) = (duty, &mut copies) {
+            copies.add(block, kept.bytes);
         }
         files.write(block)?;
         left -= length as u64;
@@ -99,11 +111,11 @@ pub(crate) fn write(
         processor_ns_per_byte: processor.as_nanos() as f64 / bytes as f64,
     };
     files.remove_all()?;
-    std::hint::black_box(copies.sum);
+    std::hint::black_box(copies.map(|copies| copies.sum));
     Ok(written)
 }
 
-/// One file, or as many as hold what a log keeps and one that grows; older ones go, beside the writer.
+/// One file, or as many as hold what is kept and one that grows; older ones go, beside the writer.
 struct Files {
     folder: PathBuf,
     newest: File,
@@ -116,7 +128,7 @@ struct Files {
 }
 
 impl Files {
-    fn begin(folder: &Path, duty: Duty) -> std::io::Result<Self> {
+    fn begin(folder: &Path, kept: Option<Kept>) -> std::io::Result<Self> {
         let path = folder.join("plain-0");
         let (removing, removed) = mpsc::channel::<PathBuf>();
         Ok(Self {
@@ -124,7 +136,7 @@ impl Files {
             newest: File::create(&path)?,
             paths: VecDeque::from([path]),
             newest_bytes: 0,
-            kept: if let Duty::Log(kept) = duty { Some(kept) } else { None },
+            kept,
             begun: 1,
             removing,
             remover: thread::spawn(move || removed.iter().try_for_each(std::fs::remove_file)),
@@ -166,18 +178,15 @@ struct Copies {
 }
 
 impl Copies {
-    /// Sums up the words of a block, the cheapest check there is, and keeps a copy of it instead of the oldest ones. Returns
-    /// whether there was room without giving up old ones.
-    fn add(&mut self, block: &[u8], kept_bytes_max: u64) -> bool {
+    /// Sums up the words of a block, the cheapest check there is, and keeps a copy of it instead of the oldest ones.
+    fn add(&mut self, block: &[u8], kept_bytes_max: u64) {
         let words = block.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
         self.sum = words.fold(self.sum, u64::wrapping_add);
         self.kept.push_back(block.to_vec());
         self.kept_bytes += block.len() as u64;
-        let had_room = self.kept_bytes <= kept_bytes_max;
         while self.kept_bytes > kept_bytes_max {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.kept_bytes -= oldest.len() as u64;
         }
-        had_room
     }
 }

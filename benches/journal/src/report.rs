@@ -62,10 +62,18 @@ pub(crate) struct Figures {
 struct Run {
     course: Course,
     outcome: Outcome,
-    /// The plain writer after it.
-    plain: Option<Written>,
-    /// The plain writer with a log's duties after that.
-    log: Option<Written>,
+    /// The plain writers after it.
+    plain: Option<Yardsticks>,
+}
+
+/// What plain writers did with as many bytes.
+pub(crate) struct Yardsticks {
+    /// One without duties.
+    pub(crate) writer: Written,
+    /// One that removes what has expired.
+    pub(crate) remover: Written,
+    /// One with a log's duties.
+    pub(crate) log: Written,
 }
 
 impl Run {
@@ -98,22 +106,16 @@ impl Run {
 }
 
 impl Figures {
-    pub(crate) fn add(
-        &mut self,
-        course: Course,
-        outcome: Outcome,
-        plain: Option<Written>,
-        log: Option<Written>,
-    ) {
-        self.runs.push(Run { course, outcome, plain, log });
+    pub(crate) fn add(&mut self, course: Course, outcome: Outcome, plain: Option<Yardsticks>) {
+        self.runs.push(Run { course, outcome, plain });
     }
 
     pub(crate) fn table(&self) -> String {
         let mut table = String::from(
             "| what | thousand stores/s: median (least to most) | MB/s of records | plain writer, MB/s | of the plain \
              writer | written to disk, of the plain writer | write amplification | journal's processors, ns a byte | plain writer's | MB a sync | recovered, thousand/s | \
-             of that in RocksDB's opening | plain log, MB/s | of the plain log | plain log's processors |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+             of that in RocksDB's opening | plain log, MB/s | of the plain log | plain log's processors | plain writer that removes, MB/s |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );
         for course in Course::ALL {
             let runs: Vec<&Run> = self.runs.iter().filter(|run| run.course == course).collect();
@@ -145,21 +147,27 @@ fn row(course: Course, runs: &[&Run]) -> String {
     let columns = [
         cell(median(&|run| kept(run).then(|| run.bytes_per_s() / 1e6)).map(|value| format!("{value:.0}"))),
         cell(
-            median(&|run| run.plain.map(|plain| plain.bytes_per_s / 1e6)).map(|value| format!("{value:.0}")),
+            median(&|run| run.plain.as_ref().map(|plain| plain.writer.bytes_per_s / 1e6))
+                .map(|value| format!("{value:.0}")),
         ),
         cell(
-            median(&|run| Some(run.bytes_per_s() / run.plain?.bytes_per_s))
+            median(&|run| Some(run.bytes_per_s() / run.plain.as_ref()?.writer.bytes_per_s))
                 .map(|value| format!("{value:.2}")),
         ),
         cell(
-            median(&|run| Some(run.bytes_per_s() * run.amplification() / run.plain?.bytes_per_s))
-                .map(|value| format!("{value:.2}")),
+            median(&|run| {
+                Some(run.bytes_per_s() * run.amplification() / run.plain.as_ref()?.writer.bytes_per_s)
+            })
+            .map(|value| format!("{value:.2}")),
         ),
         cell(median(&|run| kept(run).then(|| run.amplification())).map(|value| format!("{value:.2}"))),
         cell(
             median(&|run| kept(run).then(|| run.processor_ns_per_byte())).map(|value| format!("{value:.2}")),
         ),
-        cell(median(&|run| Some(run.plain?.processor_ns_per_byte)).map(|value| format!("{value:.2}"))),
+        cell(
+            median(&|run| Some(run.plain.as_ref()?.writer.processor_ns_per_byte))
+                .map(|value| format!("{value:.2}")),
+        ),
         cell(
             median(&|run| {
                 let bytes = run.outcome.record_bytes as f64 / run.outcome.figures.syncs.max(1) as f64;
@@ -181,11 +189,22 @@ fn row(course: Course, runs: &[&Run]) -> String {
             })
             .map(|value| format!("{value:.0} %")),
         ),
-        cell(median(&|run| run.log.map(|log| log.bytes_per_s / 1e6)).map(|value| format!("{value:.0}"))),
         cell(
-            median(&|run| Some(run.bytes_per_s() / run.log?.bytes_per_s)).map(|value| format!("{value:.2}")),
+            median(&|run| run.plain.as_ref().map(|plain| plain.log.bytes_per_s / 1e6))
+                .map(|value| format!("{value:.0}")),
         ),
-        cell(median(&|run| Some(run.log?.processor_ns_per_byte)).map(|value| format!("{value:.2}"))),
+        cell(
+            median(&|run| Some(run.bytes_per_s() / run.plain.as_ref()?.log.bytes_per_s))
+                .map(|value| format!("{value:.2}")),
+        ),
+        cell(
+            median(&|run| Some(run.plain.as_ref()?.log.processor_ns_per_byte))
+                .map(|value| format!("{value:.2}")),
+        ),
+        cell(
+            median(&|run| run.plain.as_ref().map(|plain| plain.remover.bytes_per_s / 1e6))
+                .map(|value| format!("{value:.0}")),
+        ),
     ];
     for column in columns {
         write!(row, " | {column}").expect("a string takes everything");
