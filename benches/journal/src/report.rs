@@ -133,7 +133,10 @@ fn row(course: Course, runs: &[&Run]) -> String {
         values.sort_by(f64::total_cmp);
         (!values.is_empty()).then(|| values[values.len() / 2])
     };
-    let cell = |text: Option<String>| text.unwrap_or_default();
+    let cell = |decimals: usize, value: &dyn Fn(&Run) -> Option<f64>| {
+        median(value).map_or_else(String::new, |value| format!("{value:.decimals$}"))
+    };
+    let plain = |run: &Run, of: fn(&Yardsticks) -> f64| run.plain.as_ref().map(of);
     let kept = |run: &Run| run.plain.is_some();
     // Where the last forced write took so long that all had expired, there was nothing to recover, and no rate.
     let recovered = |run: &Run| {
@@ -144,67 +147,33 @@ fn row(course: Course, runs: &[&Run]) -> String {
     rates.sort_by(f64::total_cmp);
     let rate = format!("{:.0} ({:.0} to {:.0})", rates[rates.len() / 2], rates[0], rates[rates.len() - 1]);
     let mut row = format!("| {} | {rate}", course.name());
+    let opening = median(&|run| {
+        let recovery = recovered(run)?;
+        Some(recovery.opened.as_secs_f64() / recovery.elapsed.as_secs_f64() * 100.0)
+    });
     let columns = [
-        cell(median(&|run| kept(run).then(|| run.bytes_per_s() / 1e6)).map(|value| format!("{value:.0}"))),
-        cell(
-            median(&|run| run.plain.as_ref().map(|plain| plain.writer.bytes_per_s / 1e6))
-                .map(|value| format!("{value:.0}")),
-        ),
-        cell(
-            median(&|run| Some(run.bytes_per_s() / run.plain.as_ref()?.writer.bytes_per_s))
-                .map(|value| format!("{value:.2}")),
-        ),
-        cell(
-            median(&|run| {
-                Some(run.bytes_per_s() * run.amplification() / run.plain.as_ref()?.writer.bytes_per_s)
-            })
-            .map(|value| format!("{value:.2}")),
-        ),
-        cell(median(&|run| kept(run).then(|| run.amplification())).map(|value| format!("{value:.2}"))),
-        cell(
-            median(&|run| kept(run).then(|| run.processor_ns_per_byte())).map(|value| format!("{value:.2}")),
-        ),
-        cell(
-            median(&|run| Some(run.plain.as_ref()?.writer.processor_ns_per_byte))
-                .map(|value| format!("{value:.2}")),
-        ),
-        cell(
-            median(&|run| {
-                let bytes = run.outcome.record_bytes as f64 / run.outcome.figures.syncs.max(1) as f64;
-                kept(run).then_some(bytes / 1e6)
-            })
-            .map(|value| format!("{value:.1}")),
-        ),
-        cell(
-            median(&|run| {
-                let recovery = recovered(run)?;
-                Some(recovery.records as f64 / recovery.elapsed.as_secs_f64() / 1e3)
-            })
-            .map(|value| format!("{value:.0}")),
-        ),
-        cell(
-            median(&|run| {
-                let recovery = recovered(run)?;
-                Some(recovery.opened.as_secs_f64() / recovery.elapsed.as_secs_f64() * 100.0)
-            })
-            .map(|value| format!("{value:.0} %")),
-        ),
-        cell(
-            median(&|run| run.plain.as_ref().map(|plain| plain.log.bytes_per_s / 1e6))
-                .map(|value| format!("{value:.0}")),
-        ),
-        cell(
-            median(&|run| Some(run.bytes_per_s() / run.plain.as_ref()?.log.bytes_per_s))
-                .map(|value| format!("{value:.2}")),
-        ),
-        cell(
-            median(&|run| Some(run.plain.as_ref()?.log.processor_ns_per_byte))
-                .map(|value| format!("{value:.2}")),
-        ),
-        cell(
-            median(&|run| run.plain.as_ref().map(|plain| plain.remover.bytes_per_s / 1e6))
-                .map(|value| format!("{value:.0}")),
-        ),
+        cell(0, &|run| kept(run).then(|| run.bytes_per_s() / 1e6)),
+        cell(0, &|run| plain(run, |plain| plain.writer.bytes_per_s / 1e6)),
+        cell(2, &|run| Some(run.bytes_per_s() / plain(run, |plain| plain.writer.bytes_per_s)?)),
+        cell(2, &|run| {
+            Some(run.bytes_per_s() * run.amplification() / plain(run, |plain| plain.writer.bytes_per_s)?)
+        }),
+        cell(2, &|run| kept(run).then(|| run.amplification())),
+        cell(2, &|run| kept(run).then(|| run.processor_ns_per_byte())),
+        cell(2, &|run| plain(run, |plain| plain.writer.processor_ns_per_byte)),
+        cell(1, &|run| {
+            let bytes = run.outcome.record_bytes as f64 / run.outcome.figures.syncs.max(1) as f64;
+            kept(run).then_some(bytes / 1e6)
+        }),
+        cell(0, &|run| {
+            let recovery = recovered(run)?;
+            Some(recovery.records as f64 / recovery.elapsed.as_secs_f64() / 1e3)
+        }),
+        opening.map_or_else(String::new, |share| format!("{share:.0} %")),
+        cell(0, &|run| plain(run, |plain| plain.log.bytes_per_s / 1e6)),
+        cell(2, &|run| Some(run.bytes_per_s() / plain(run, |plain| plain.log.bytes_per_s)?)),
+        cell(2, &|run| plain(run, |plain| plain.log.processor_ns_per_byte)),
+        cell(0, &|run| plain(run, |plain| plain.remover.bytes_per_s / 1e6)),
     ];
     for column in columns {
         write!(row, " | {column}").expect("a string takes everything");

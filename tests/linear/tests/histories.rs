@@ -37,7 +37,7 @@ fn linearizable(plan: LogPlan) {
 }
 
 #[test]
-fn each_planted_bug_is_found() {
+fn each_planted_bug_is_found_and_nothing_without_one() {
     let plan = LogPlan {
         seed: seed(3),
         operations_min: PLANTED_OPERATIONS,
