@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 cd "$root"
 
-options=(--arena-mib 4096 --runs 3 --seconds 0.25)
+options=(--arena-mib 4096 --runs 5 --seconds 0.25)
 expiry_options=(--arena-mib 2048 --runs 3)
 # What two distributions of the fill and all runs can leave there, so that nothing is evicted.
 memcached_mib=8192

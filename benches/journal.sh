@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 cd "$root"
 
-options=(--rounds 3 --seconds 5)
+options=(--rounds 5 --seconds 5)
 if [ "${BENCH_QUICK:-0}" = 1 ]; then
     options=(--rounds 1 --seconds 1 --arena-mib 512 --journal-mib 1024)
 fi

@@ -253,7 +253,10 @@ fn copy_arena(plan: Plan) -> Result<MmapMut, Failure> {
     Ok(arena)
 }
 
-/// The log and the limits of memory by turns, so that a change of the machine's mood meets all.
+/// What has a turn: who, what it does, and on how many threads.
+type Turn = (&'static str, Mix, usize);
+
+/// The log and the limits of memory by turns, on one thread and on two, so that a change of the machine's mood meets all.
 fn log_beside_memory(
     plan: Plan,
     course: &Course<'_>,
@@ -263,20 +266,16 @@ fn log_beside_memory(
     let mut lists = Lists::new(&mut lists_arena);
     let words = plan.arena_bytes / record_bytes(BODY_BYTES) * WORDS_PER_RECORD;
     let index: Vec<AtomicU64> = (0..words).map(|_| AtomicU64::new(0)).collect();
-    let mut figures = Vec::new();
-    for threads in 1..=THREADS_MAX {
-        let mut handles = handles(log, threads)?;
-        let copy_course = course.beginning_again();
-        let share_bytes = plan.arena_bytes / threads;
-        let mut figures_of_threads: Vec<(&str, Mix, Vec<Rate>)> = Vec::new();
-        for _ in 0..plan.runs {
-            let mut turn = |store, mix, rate: Rate| match figures_of_threads
-                .iter_mut()
-                .find(|(name, of, _)| (*name, *of) == (store, mix))
-            {
-                Some((_, _, runs)) => runs.push(rate),
-                None => figures_of_threads.push((store, mix, vec![rate])),
-            };
+    let mut runs: Vec<(Turn, Vec<Rate>)> = Vec::new();
+    for _ in 0..plan.runs {
+        for threads in 1..=THREADS_MAX {
+            let mut turn =
+                |store, mix, rate: Rate| match runs.iter_mut().find(|(of, _)| *of == (store, mix, threads)) {
+                    Some((_, rates)) => rates.push(rate),
+                    None => runs.push(((store, mix, threads), vec![rate])),
+                };
+            let (mut handles, copy_course) = (handles(log, threads)?, course.beginning_again());
+            let share_bytes = plan.arena_bytes / threads;
             let mut chases: Vec<_> = (1..=threads).map(|seed| Chasing::new(&arena, seed)).collect();
             turn(READS, Mix::RETRIEVE, measure::run_chases(&mut chases, plan.run)?);
             let shares = arena.chunks_exact_mut(share_bytes);
@@ -305,13 +304,15 @@ fn log_beside_memory(
                 turn(LOG_BATCHED, mix, run(plan, course, &mut in_batches(&mut handles), case)?);
             }
         }
-        figures.extend(figures_of_threads.into_iter().map(|(store, mix, runs)| {
-            let body_bytes = if store == READS { 1 } else { BODY_BYTES };
-            let distribution = Distribution::Uniform;
-            Figure::new(Case { store, distribution, mix, threads }, body_bytes, &runs)
-        }));
     }
-    Ok(figures)
+    // In the table, first what one thread does.
+    runs.sort_by_key(|((_, _, threads), _)| *threads);
+    let figures = runs.into_iter().map(|((store, mix, threads), rates)| {
+        let body_bytes = if store == READS { 1 } else { BODY_BYTES };
+        let distribution = Distribution::Uniform;
+        Figure::new(Case { store, distribution, mix, threads }, body_bytes, &rates)
+    });
+    Ok(figures.collect())
 }
 
 /// The map. What has expired under numbers that were not called again is swept between runs, off the clock.

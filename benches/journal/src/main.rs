@@ -24,7 +24,7 @@ use herald_journal::{Durability, Fault};
 use herald_log::LogError;
 
 use crate::limits::ROUNDS_MAX;
-use crate::plain::{Duty, Kept, Rhythm, Written};
+use crate::plain::{Duty, Kept, Written};
 use crate::report::{Course, Figures, Yardsticks};
 use crate::rig::{Setup, Until};
 use crate::workload::Bodies;
@@ -182,9 +182,9 @@ fn round_of(
     let yardsticks = match course.durability() {
         Durability::Memory => None,
         _ if matches!(until, Until::Stores(_)) => None,
-        durability => {
+        _ => {
             let kept = Kept { bytes: kept_bytes(options, &outcome), files: kept_files(options.retention_ms) };
-            let beside = |duty| plain_beside(folder.path(), durability, bodies, &outcome, duty);
+            let beside = |duty| plain_beside(folder.path(), bodies, &outcome, duty);
             let [writer, remover, log] = [Duty::None, Duty::Removing(kept), Duty::Log(kept)].map(beside);
             Some(Yardsticks { writer: writer?, remover: remover?, log: log? })
         }
@@ -225,14 +225,10 @@ fn kept_bytes(options: &Options, outcome: &rig::Outcome) -> u64 {
 
 fn plain_beside(
     folder: &Path,
-    durability: Durability,
     bodies: &Bodies,
     outcome: &rig::Outcome,
     duty: Duty,
 ) -> Result<Written, Failure> {
-    let rhythm = match durability {
-        Durability::Synced => Rhythm::Bytes(outcome.record_bytes / outcome.figures.syncs.max(1)),
-        _ => Rhythm::Every(Duration::from_millis(herald_journal::limits::BUFFERED_SYNC_MS)),
-    };
-    plain::write(folder, bodies.bytes(), outcome.record_bytes, rhythm, duty).map_err(Failure::Disk)
+    plain::write(folder, bodies.bytes(), outcome.record_bytes, outcome.sync_bytes(), duty)
+        .map_err(Failure::Disk)
 }

@@ -8,19 +8,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::limits::{PLAIN_BLOCK_BYTES, PLAIN_SOURCE_BYTES};
 use crate::processor;
-
-/// When the plain writer forces what it has written to the disk.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Rhythm {
-    /// Each time this much time has passed, as the journal does in `buffered`.
-    Every(Duration),
-    /// Each time this many bytes were written, as the journal did on average in `synced`.
-    Bytes(u64),
-}
 
 /// What the writer does besides writing.
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +51,12 @@ pub(crate) struct Written {
     pub(crate) processor_ns_per_byte: f64,
 }
 
-/// Writes `bytes` bytes to a new file in `folder`, the last of them forced to the disk.
+/// Writes `bytes` bytes to a new file in `folder`, forced to the disk each time `sync_bytes` were written and at the end.
 pub(crate) fn write(
     folder: &Path,
     content: &[u8],
     bytes: u64,
-    rhythm: Rhythm,
+    sync_bytes: u64,
     duty: Duty,
 ) -> std::io::Result<Written> {
     let is_log = matches!(duty, Duty::Log(_));
@@ -84,8 +75,7 @@ pub(crate) fn write(
         }
         files.newest.sync_data()?;
     }
-    let (began, mut synced_at, processor_began) =
-        (Instant::now(), Instant::now(), processor::of_this_thread());
+    let (began, processor_began) = (Instant::now(), processor::of_this_thread());
     let (mut left, mut unsynced) = (bytes, 0);
     while left > 0 {
         let length = PLAIN_BLOCK_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -96,13 +86,9 @@ pub(crate) fn write(
         files.write(block)?;
         left -= length as u64;
         unsynced += length as u64;
-        let is_due = match rhythm {
-            Rhythm::Every(span) => synced_at.elapsed() >= span,
-            Rhythm::Bytes(share) => unsynced >= share,
-        };
-        if is_due || left == 0 {
+        if unsynced >= sync_bytes || left == 0 {
             files.newest.sync_data()?;
-            (synced_at, unsynced) = (Instant::now(), 0);
+            unsynced = 0;
         }
     }
     let processor = processor::of_this_thread() - processor_began;

@@ -90,18 +90,12 @@ impl Run {
         self.outcome.record_bytes as f64 / self.outcome.elapsed.as_secs_f64()
     }
 
-    /// Bytes that RocksDB wrote.
-    fn disk_bytes(&self) -> f64 {
-        let figures = self.outcome.figures;
-        (figures.wal_bytes + figures.flushed_bytes + figures.compacted_bytes) as f64
-    }
-
     fn processor_ns_per_byte(&self) -> f64 {
         self.outcome.processor.as_nanos() as f64 / self.outcome.record_bytes as f64
     }
 
     fn amplification(&self) -> f64 {
-        self.disk_bytes() / self.outcome.record_bytes as f64
+        self.outcome.disk_bytes() as f64 / self.outcome.record_bytes as f64
     }
 }
 
@@ -161,10 +155,7 @@ fn row(course: Course, runs: &[&Run]) -> String {
         cell(2, &|run| kept(run).then(|| run.amplification())),
         cell(2, &|run| kept(run).then(|| run.processor_ns_per_byte())),
         cell(2, &|run| plain(run, |plain| plain.writer.processor_ns_per_byte)),
-        cell(1, &|run| {
-            let bytes = run.outcome.record_bytes as f64 / run.outcome.figures.syncs.max(1) as f64;
-            kept(run).then_some(bytes / 1e6)
-        }),
+        cell(1, &|run| kept(run).then(|| run.outcome.sync_bytes() as f64 / 1e6)),
         cell(0, &|run| {
             let recovery = recovered(run)?;
             Some(recovery.records as f64 / recovery.elapsed.as_secs_f64() / 1e3)

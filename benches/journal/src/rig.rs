@@ -70,6 +70,20 @@ pub(crate) struct Outcome {
     pub(crate) recovery: Option<Recovery>,
 }
 
+impl Outcome {
+    /// Bytes that RocksDB wrote.
+    pub(crate) const fn disk_bytes(&self) -> u64 {
+        let RocksFigures { wal_bytes, flushed_bytes, compacted_bytes, .. } = self.figures;
+        wal_bytes + flushed_bytes + compacted_bytes
+    }
+
+    /// How many of them for each time that it forced the write-ahead log to the disk. That it forces sorted files too is
+    /// not counted.
+    pub(crate) const fn sync_bytes(&self) -> u64 {
+        self.disk_bytes() / if self.figures.syncs == 0 { 1 } else { self.figures.syncs }
+    }
+}
+
 /// A restart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recovery {

@@ -77,6 +77,8 @@ pub struct PassOutcome {
 /// A pass whose bytes the kernel has.
 pub(crate) struct WrittenPass {
     pub(crate) number: u64,
+    /// Bytes of records, with those of passes before it that are forced together with it.
+    pub(crate) written_bytes: usize,
     /// How far the kernel had the log behind it.
     written: DrainCursor,
     pub(crate) began_at: Timestamp,
@@ -183,7 +185,7 @@ impl<S: BlockStore> Journal<S> {
             if self.config.durability != Durability::Synced {
                 self.commits.finish(number, true);
             }
-            let pass = WrittenPass { number, written: self.written.clone(), began_at: now };
+            let pass = WrittenPass { number, written_bytes, written: self.written.clone(), began_at: now };
             (PassOutcome { written_bytes }, Unsynced { pass, call })
         });
         Some(outcome.inspect_err(|_| self.fail()))
@@ -314,10 +316,9 @@ impl<S: BlockStore> Journal<S> {
         }
     }
 
-    /// What no ticket waits for. Where generations turn, the disk is forced some ten times here, one behind the other.
+    /// What no ticket waits for. Where generations turn, the disk is forced some five times here, one behind the other.
     fn keep_house(&mut self, now: Timestamp) -> Result<(), Fault> {
         if self.store.drop_over(now)? {
-            self.store.cut()?;
             self.begun = self.begun.split_off(&now.plus_millis(1));
         }
         if let Some(newest) = self.begun.last() {

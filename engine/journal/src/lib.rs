@@ -15,6 +15,8 @@
 mod block;
 mod commits;
 #[cfg(feature = "rocks")]
+mod dropping;
+#[cfg(feature = "rocks")]
 mod folder;
 mod journal;
 #[cfg(feature = "rocks")]

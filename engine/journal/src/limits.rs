@@ -4,7 +4,7 @@
 /// what is kept there, and in RocksDB's memory, lives a sixth longer than it must, and there are seven or eight
 /// generations at a time.
 pub const GENERATIONS_PER_RETENTION: u64 = 6;
-/// The shortest span of a generation in milliseconds, whatever the retention: making and dropping one costs some ten
+/// The shortest span of a generation in milliseconds, whatever the retention: making one costs some ten
 /// milliseconds.
 pub const GENERATION_MS_MIN: u64 = 1_000;
 
@@ -57,7 +57,9 @@ pub const BUFFERED_UNSYNCED_MS: u64 = 3_000;
 pub const SYNCING_PASS_MS: u64 = 1;
 /// Time between attempts to write again after a failure.
 pub const RETRY_MS: u64 = 500;
-/// Time between passes that have nothing to do but drop what has expired.
+/// Time between passes that have nothing to do but drop what has expired. In `synced` durability, behind a busy pass and
+/// behind a forced write of as much, it begins anew at 1 ms and doubles with each that is not busy: who stores goes on then,
+/// and waits first for what came before.
 pub const IDLE_PASS_MS: u64 = 1_000;
 /// Time between two notices of records that could not be read back, in milliseconds: while a disk fails there are as
 /// many as retrievals.

@@ -1,10 +1,12 @@
 //! A thread that forces to the disk what passes have written, while the next passes write.
 //!
-//! One sync at a time; it knows neither the log nor when a sync is due.
+//! One sync at a time, the next as soon as it has ended; it knows neither the log nor when a sync is due.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::commits::Commits;
 use crate::journal::{Durability, Unsynced, WrittenPass};
@@ -12,15 +14,44 @@ use crate::store::Fault;
 
 /// The syncing thread, as the journal's thread holds it.
 pub(crate) struct Syncing {
-    /// None once it is to end.
-    jobs: Option<SyncSender<Unsynced>>,
-    ended: Receiver<Ended>,
-    is_under_way: bool,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What was to be forced to the disk, and whether it was.
 pub(crate) type Ended = (WrittenPass, Result<(), Fault>);
+
+/// What both threads hold.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// To be forced next. It holds all that one before it would have.
+    next: Option<Unsynced>,
+    is_syncing: bool,
+    /// Syncs that have ended and were not yet taken, the oldest first.
+    ended: VecDeque<Ended>,
+    /// Since a sync failed, until that is taken: what it was to force is gone, and no later success says it is there.
+    has_failed: bool,
+    is_closed: bool,
+    is_broken: bool,
+}
+
+impl State {
+    fn is_under_way(&self) -> bool {
+        self.is_syncing || self.next.is_some() || !self.ended.is_empty()
+    }
+
+    fn take_ended(&mut self) -> Option<Ended> {
+        let ended = self.ended.pop_front();
+        self.has_failed &= !matches!(ended, Some((_, Err(_))));
+        ended
+    }
+}
 
 impl Syncing {
     /// Starts the thread. It tells `commits` when a sync has ended, and what that made durable in `synced` durability.
@@ -28,55 +59,68 @@ impl Syncing {
     /// # Errors
     /// If the thread cannot be started.
     pub(crate) fn start(commits: Arc<Commits>, durability: Durability) -> std::io::Result<Self> {
-        let (jobs, taken) = sync_channel(1);
-        let (told, ended) = sync_channel(1);
-        let body = move || serve(&taken, told, &commits, durability);
-        let thread = std::thread::Builder::new().name("herald-journal2".into()).spawn(body)?;
-        Ok(Self { jobs: Some(jobs), ended, is_under_way: false, thread: Some(thread) })
+        let shared = Arc::new(Shared::default());
+        let serving = Serving { shared: shared.clone(), commits, durability };
+        let thread =
+            std::thread::Builder::new().name("herald-journal2".into()).spawn(move || serving.run())?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Whether a sync has begun and its end was not yet taken.
-    pub(crate) const fn is_under_way(&self) -> bool {
-        self.is_under_way
+    /// Whether there is a sync that has not ended, or whose end was not yet taken.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.shared.state.lock().is_under_way()
     }
 
-    /// Begins a sync; none is under way.
+    /// Begins a sync, as soon as the one under way has ended. It stands for the one given before too, if that has not
+    /// begun. After a failure it is dropped, until that has been taken.
     ///
     /// # Panics
     /// If the thread has broken down.
-    pub(crate) fn begin(&mut self, unsynced: Unsynced) {
-        let jobs = self.jobs.as_ref().expect("only a drop takes it");
-        jobs.send(unsynced).expect("the thread that syncs is there");
-        self.is_under_way = true;
+    pub(crate) fn begin(&self, mut unsynced: Unsynced) {
+        let mut state = self.shared.state.lock();
+        assert!(!state.is_broken, "{BROKEN}");
+        if !state.has_failed {
+            unsynced.pass.written_bytes += state.next.take().map_or(0, |next| next.pass.written_bytes);
+            state.next = Some(unsynced);
+            self.shared.changed.notify_all();
+        }
     }
 
-    /// What the sync under way has come to, if it has ended.
+    /// Drops the sync that has not begun.
+    pub(crate) fn forget_next(&self) {
+        self.shared.state.lock().next = None;
+    }
+
+    /// What the oldest sync has come to that has ended and was not yet taken.
     ///
     /// # Panics
     /// If the thread has broken down.
-    pub(crate) fn take_ended(&mut self) -> Option<Ended> {
-        let ended = match self.ended.try_recv() {
-            Ok(ended) => Some(ended),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => panic!("the thread that syncs broke down"),
-        };
-        self.is_under_way &= ended.is_none();
-        ended
+    pub(crate) fn take_ended(&self) -> Option<Ended> {
+        let mut state = self.shared.state.lock();
+        assert!(!state.is_broken, "{BROKEN}");
+        state.take_ended()
     }
 
-    /// Waits until the sync under way has ended, if there is one.
+    /// As [`take_ended`](Self::take_ended), but waits for one that is under way.
     ///
     /// # Panics
     /// If the thread has broken down.
-    pub(crate) fn await_ended(&mut self) -> Option<Ended> {
-        core::mem::take(&mut self.is_under_way)
-            .then(|| self.ended.recv().expect("the thread that syncs is there"))
+    pub(crate) fn await_ended(&self) -> Option<Ended> {
+        let mut state = self.shared.state.lock();
+        while state.ended.is_empty() && state.is_under_way() && !state.is_broken {
+            self.shared.changed.wait(&mut state);
+        }
+        assert!(!state.is_broken, "{BROKEN}");
+        state.take_ended()
     }
 }
 
+const BROKEN: &str = "the thread that syncs broke down";
+
 impl Drop for Syncing {
     fn drop(&mut self) {
-        self.jobs = None;
+        self.shared.state.lock().is_closed = true;
+        self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // A panic was reported by the panic hook.
             let _ = thread.join();
@@ -84,27 +128,58 @@ impl Drop for Syncing {
     }
 }
 
-/// However the thread ends, also by a panic: the journal's thread looks.
-struct End<'a>(&'a Commits);
+/// What the thread has.
+struct Serving {
+    shared: Arc<Shared>,
+    commits: Arc<Commits>,
+    durability: Durability,
+}
 
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.nudge();
+impl Serving {
+    fn run(self) {
+        while let Some(Unsynced { pass, call }) = self.next() {
+            let outcome = call();
+            if outcome.is_ok() && self.durability == Durability::Synced {
+                self.commits.finish(pass.number, true);
+            }
+            self.end((pass, outcome));
+        }
+    }
+
+    /// The next sync, `None` once it is to end.
+    fn next(&self) -> Option<Unsynced> {
+        let mut state = self.shared.state.lock();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if let Some(next) = state.next.take() {
+                state.is_syncing = true;
+                return Some(next);
+            }
+            self.shared.changed.wait(&mut state);
+        }
+    }
+
+    fn end(&self, ended: Ended) {
+        let mut state = self.shared.state.lock();
+        if ended.1.is_err() {
+            state.has_failed = true;
+            state.next = None;
+        }
+        state.is_syncing = false;
+        state.ended.push_back(ended);
+        drop(state);
+        self.shared.changed.notify_all();
+        self.commits.nudge();
     }
 }
 
-fn serve(jobs: &Receiver<Unsynced>, told: SyncSender<Ended>, commits: &Commits, durability: Durability) {
-    let _end = End(commits);
-    // Goes before `_end` does, so that whoever looks then finds it gone.
-    let told = told;
-    for Unsynced { pass, call } in jobs {
-        let outcome = call();
-        if outcome.is_ok() && durability == Durability::Synced {
-            commits.finish(pass.number, true);
-        }
-        if told.send((pass, outcome)).is_err() {
-            return;
-        }
-        commits.nudge();
+impl Drop for Serving {
+    /// However the thread ends, also by a panic: the journal's thread looks.
+    fn drop(&mut self) {
+        self.shared.state.lock().is_broken = true;
+        self.shared.changed.notify_all();
+        self.commits.nudge();
     }
 }

@@ -11,7 +11,7 @@ use herald_log::PlacementLog;
 use parking_lot::Mutex;
 
 use crate::commits::{Commits, Demand};
-use crate::journal::{Durability, Journal, PassOutcome, Unsynced};
+use crate::journal::{Durability, Journal, PassOutcome, Unsynced, WrittenPass};
 use crate::limits::{
     BUFFERED_LAG_MS, BUFFERED_LAG_SHARE, BUFFERED_PASS_MS, BUFFERED_SYNC_MS, BUFFERED_UNSYNCED_MS,
     BUFFERED_WINDOW_MS, BUSY_PASS_BYTES, COMMIT_WAIT_MS, FREE_SHARE_SLOW, IDLE_PASS_MS, RETRY_MS,
@@ -129,7 +129,6 @@ impl JournalThread {
         let (log, durability) = (journal.log().clone(), journal.durability());
         let driver = Driver {
             syncing: Syncing::start(commits.clone(), durability)?,
-            unsynced: None,
             journal,
             commits: commits.clone(),
             progress: progress.clone(),
@@ -252,15 +251,13 @@ type Report = Box<dyn Fn(Notice) + Send>;
 struct Driver<S> {
     journal: Journal<S>,
     syncing: Syncing,
-    /// In `synced`, what is to be forced to the disk next.
-    unsynced: Option<Unsynced>,
     commits: Arc<Commits>,
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
     report: Report,
     /// When the pass began whose bytes were last to be forced, whatever came of it.
     sync_began_at: Timestamp,
-    /// Passes since the last that was busy, each worth a millisecond more of rest.
+    /// Passes since the last that was busy, or since the end of a sync of much, each worth more rest.
     idle_passes: u64,
     /// Whether it was told that the disk hangs.
     is_hanging: bool,
@@ -277,8 +274,9 @@ impl<S: BlockStore> Driver<S> {
             match self.commits.await_demand(rest, patience) {
                 Demand::Stop => break,
                 Demand::SyncEnded => {
-                    let ended = self.syncing.take_ended().map_or(Ok(()), |ended| self.end_sync(ended));
-                    outcome = ended.and(outcome);
+                    while let Some(ended) = self.syncing.take_ended() {
+                        outcome = self.end_sync(ended).and(outcome);
+                    }
                 }
                 Demand::Pass => {
                     outcome = self.pass(false);
@@ -295,9 +293,10 @@ impl<S: BlockStore> Driver<S> {
         let millis = match (outcome, self.journal.durability()) {
             (Err(_), _) => RETRY_MS,
             (Ok(_), _) if is_busy(outcome) => 0,
-            // Those who store may have waited for the busy pass before, and go on only now.
+            // Those who store may have waited for the busy pass before, or for its sync, and go on only now.
             (Ok(_), Durability::Buffered) => BUFFERED_PASS_MS.min(self.idle_passes),
-            (Ok(_), _) => IDLE_PASS_MS,
+            (Ok(_), Durability::Synced) => IDLE_PASS_MS.min(1 << self.idle_passes.min(32)),
+            (Ok(_), Durability::Memory) => IDLE_PASS_MS,
         };
         let rest_millis = match outcome {
             Err(_) => millis,
@@ -339,8 +338,8 @@ impl<S: BlockStore> Driver<S> {
 
     /// A pass with nothing beside it.
     fn pass_and_sync(&mut self, now: Timestamp, sync: bool) -> Result<PassOutcome, Fault> {
-        self.unsynced = None;
-        if let Some(ended) = self.syncing.await_ended() {
+        self.syncing.forget_next();
+        while let Some(ended) = self.syncing.await_ended() {
             // If it failed, this pass begins again.
             let _ = self.end_sync(ended);
         }
@@ -354,27 +353,25 @@ impl<S: BlockStore> Driver<S> {
         outcome
     }
 
-    /// Begins the sync of a pass, or does so once the one under way has ended: in `buffered` that of a later pass, as nobody
-    /// waits for this one.
+    /// Begins the sync of a pass once the one under way has ended. In `buffered` that of a later pass then, as nobody waits
+    /// for this one.
     fn sync_beside(&mut self, unsynced: Unsynced) {
-        if !self.syncing.is_under_way() {
+        if self.journal.durability() == Durability::Synced || !self.syncing.is_under_way() {
             self.sync_began_at = unsynced.pass.began_at;
             self.syncing.begin(unsynced);
-        } else if self.journal.durability() == Durability::Synced {
-            self.unsynced = Some(unsynced);
         }
     }
 
-    /// Takes the end of a sync, and begins the next if somebody waits for it.
+    /// Takes the end of a sync.
     fn end_sync(&mut self, (pass, outcome): Ended) -> Result<(), Fault> {
-        let (began_at, next) = (pass.began_at, self.unsynced.take());
+        let WrittenPass { began_at, written_bytes, .. } = pass;
         self.journal.end_sync(pass, &outcome);
         match &outcome {
             Ok(()) => {
-                self.note_synced(began_at);
-                if let Some(next) = next {
-                    self.sync_beside(next);
+                if written_bytes >= BUSY_PASS_BYTES {
+                    self.idle_passes = 0;
                 }
+                self.note_synced(began_at);
             }
             Err(fault) => {
                 self.progress.passes_failed.fetch_add(1, Ordering::Relaxed);
@@ -409,7 +406,7 @@ impl<S: BlockStore> Driver<S> {
                 }
             }
             Err(fault) => {
-                self.unsynced = None;
+                self.syncing.forget_next();
                 self.note_fault(fault);
             }
         }

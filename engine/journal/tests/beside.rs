@@ -5,10 +5,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use common::{Gate, Held, PATIENCE, TestClock, TestStore, append, body, eventually, id, new_log, number};
 use herald_core::{PlacementStore, Retention, Timestamp};
-use herald_journal::limits::BUFFERED_UNSYNCED_MS;
+use herald_journal::limits::{BUFFERED_UNSYNCED_MS, BUSY_PASS_BYTES, IDLE_PASS_MS};
 use herald_journal::{
     CommitState, Commits, Durability, Journal, JournalConfig, JournalThread, Notice, Pace, Ticket,
 };
@@ -99,6 +100,45 @@ fn what_is_stored_during_a_forced_write_waits_for_the_next_and_fails_with_either
         let is_told = matches!(&notices[..], [Notice::Failing(_), Notice::Working]);
         assert_eq!((is_told, notices.is_empty()), (!succeeds, succeeds), "{case:?}: {notices:?}");
     }
+}
+
+#[test]
+fn the_next_forced_write_does_not_wait_for_the_pass_under_way() {
+    let (mut life, first) = Life::begin(new_log(), TestStore::default(), Durability::Synced, 1);
+    let second = life.append(1);
+    eventually("the kernel has both", || life.store.0.lock().written_bytes >= 2 * common::RECORD_BYTES);
+    life.store.0.lock().write_takes = Duration::from_secs(1);
+    let third = life.append(2);
+    eventually("the third is being written", || life.store.0.lock().is_being_written());
+    life.gate.let_through(true);
+    life.gate.await_begun(2);
+    assert!(life.store.0.lock().is_being_written(), "it waited");
+    life.gate.let_through(true);
+    assert_eq!((life.wait(first), life.wait(second)), (CommitState::Durable, CommitState::Durable));
+    assert_eq!((life.commits.state(third), life.synced()), (CommitState::Pending, vec![0, 1]));
+    life.gate.open();
+    assert_eq!(life.wait(third), CommitState::Durable);
+}
+
+#[test]
+fn what_is_stored_once_much_was_forced_is_written_soon_though_nobody_asks() {
+    let count = BUSY_PASS_BYTES as u64 / common::RECORD_BYTES + 1;
+    let took = |_| {
+        let (mut life, first) = Life::begin(new_log(), TestStore::default(), Durability::Synced, count);
+        // Passes that find nothing become rare.
+        std::thread::sleep(Duration::from_millis(IDLE_PASS_MS + 100));
+        life.gate.open();
+        assert_eq!(life.wait(first), CommitState::Durable);
+        std::thread::sleep(Duration::from_millis(10));
+        let began = Instant::now();
+        append(&mut life.handle, count, START);
+        let all = (count + 1) * common::RECORD_BYTES;
+        eventually("it is written", || life.store.0.lock().written_bytes == all);
+        began.elapsed()
+    };
+    // The quickest of some, as the machine may be busy.
+    let quickest = (0..3).map(took).min().expect("some");
+    assert!(quickest < Duration::from_millis(IDLE_PASS_MS / 2), "{quickest:?}");
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct DrainCursor {
     seen: Vec<Seen>,
     /// The segment to look at next: behind the one where the last drain was broken off.
     next_index: usize,
+    /// How many segments had been opened when the first of the drains began that were broken off.
+    opened_max: u64,
 }
 
 /// How much of which tenure of a segment has been seen.
@@ -61,7 +63,8 @@ impl PlacementLog {
     /// An append that returned before this was called is among them, unless it has expired and its segment was
     /// taken back. Restored placements are not. `Break` breaks the drain off, which this then returns; the range it
     /// answered counts as seen, and the next call goes on behind it. All calls up to the one that returns `Continue`
-    /// together lend what was appended before the first of them.
+    /// together lend what was appended before the first of them, and nothing from a segment opened since: they end, however
+    /// fast others append.
     /// While a visit lasts, segments given up meanwhile are not used again, so copy and return.
     ///
     /// O(segments); the first drain of a cursor allocates. Any thread; one drain waits for another to end, so
@@ -74,11 +77,14 @@ impl PlacementLog {
         let _turn = self.drain_turn.lock();
         cursor.seen.resize(self.segments.count(), Seen::default());
         let first_index = core::mem::take(&mut cursor.next_index);
+        if first_index == 0 {
+            cursor.opened_max = self.segments.opened_count();
+        }
         for (index, seen) in cursor.seen.iter_mut().enumerate().skip(first_index) {
             let pin = self.pins.pin(self.geometry.handles_max);
             let Some(published) = self.segments.published(index, &pin) else { continue };
             let offset = if seen.sequence == published.sequence { seen.bytes } else { 0 };
-            if offset == published.bytes {
+            if offset == published.bytes || published.sequence > cursor.opened_max {
                 continue;
             }
             let flow = self.lend(index, offset, published, &pin, visit);

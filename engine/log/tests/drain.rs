@@ -96,6 +96,32 @@ fn a_drain_that_breaks_goes_on_where_it_broke() {
 }
 
 #[test]
+fn a_drain_ends_however_fast_others_append() {
+    let log = log(64, 2);
+    let (mut writer, mut body, mut stored) = (log.handle().expect("one"), [0; 1000], 0);
+    let mut fill_a_segment = || {
+        let opened = log.stats().segments_opened;
+        while log.stats().segments_opened == opened {
+            let new = placement(number(stored), id(stored, 0), 2000, &mut body);
+            writer.append(&new, 10, at(1000)).expect("room");
+            stored += 1;
+        }
+    };
+    fill_a_segment();
+    fill_a_segment();
+    let (mut cursor, mut kept) = (DrainCursor::default(), Vec::new());
+    let flow = log.drain(&mut cursor, &mut |range| {
+        fill_a_segment();
+        kept.push((range.segment, range.offset, range.bytes.to_vec(), range.expires_max));
+        ControlFlow::Continue(())
+    });
+    assert!(flow.is_continue());
+    assert_eq!(kept.iter().map(|(segment, ..)| *segment).collect::<Vec<_>>(), [1, 2]);
+    kept.extend(drain(&log, &mut cursor));
+    assert_eq!(names(&kept), Vec::from_iter(0..stored), "the next drain lends the rest");
+}
+
+#[test]
 fn ranges_of_a_segment_follow_one_another_and_segments_are_never_numbered_twice() {
     let log = log(64, 2);
     let mut cursor = DrainCursor::default();

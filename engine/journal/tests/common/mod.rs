@@ -161,6 +161,11 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// Whether a pass is handing blocks over.
+    pub fn is_being_written(&self) -> bool {
+        !self.put.is_empty()
+    }
+
     /// What is there after a power cut.
     pub fn synced(&self) -> Held {
         let mut held = Held::new();
