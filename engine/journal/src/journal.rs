@@ -77,7 +77,7 @@ pub struct PassOutcome {
 /// A pass whose bytes the kernel has.
 pub(crate) struct WrittenPass {
     pub(crate) number: u64,
-    /// Bytes of records, with those of passes before it that are forced together with it.
+    /// Bytes of records, in `synced` with those of passes before it that are forced together with it.
     pub(crate) written_bytes: usize,
     /// How far the kernel had the log behind it.
     written: DrainCursor,
@@ -316,9 +316,10 @@ impl<S: BlockStore> Journal<S> {
         }
     }
 
-    /// What no ticket waits for. Where generations turn, the disk is forced some five times here, one behind the other.
+    /// What no ticket waits for. Where generations turn, the disk is forced some ten times here, one behind the other.
     fn keep_house(&mut self, now: Timestamp) -> Result<(), Fault> {
         if self.store.drop_over(now)? {
+            self.store.cut()?;
             self.begun = self.begun.split_off(&now.plus_millis(1));
         }
         if let Some(newest) = self.begun.last() {

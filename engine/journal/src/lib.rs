@@ -15,8 +15,6 @@
 mod block;
 mod commits;
 #[cfg(feature = "rocks")]
-mod dropping;
-#[cfg(feature = "rocks")]
 mod folder;
 mod journal;
 #[cfg(feature = "rocks")]

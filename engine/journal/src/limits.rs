@@ -4,7 +4,7 @@
 /// what is kept there, and in RocksDB's memory, lives a sixth longer than it must, and there are seven or eight
 /// generations at a time.
 pub const GENERATIONS_PER_RETENTION: u64 = 6;
-/// The shortest span of a generation in milliseconds, whatever the retention: making one costs some ten
+/// The shortest span of a generation in milliseconds, whatever the retention: making and dropping one costs some ten
 /// milliseconds.
 pub const GENERATION_MS_MIN: u64 = 1_000;
 

@@ -20,7 +20,6 @@ use rocksdb::{
 };
 
 use crate::block::Span;
-use crate::dropping::Dropping;
 use crate::folder::Folder;
 use crate::keeper::{Db, ReadFault, RocksKeeper, SharedDb};
 use crate::limits::{BATCH_BYTES, CUTS_UNDER_WAY_MAX, OPEN_FILES_MAX, WRITEBACK_BYTES};
@@ -37,9 +36,8 @@ const DEFAULT_FAMILY: &str = "default";
 pub struct RocksStore {
     folder: Folder,
     memory_bytes: usize,
-    /// The generations there are, by their ends, but for those that `dropping` has been given.
+    /// The generations there are, by their ends.
     generations: BTreeSet<Timestamp>,
-    dropping: Dropping,
     retentions: Retentions,
     /// What the next write hands over.
     batch: WriteBatch,
@@ -100,16 +98,13 @@ impl RocksStore {
         processor::check()?;
         let options = db_options(memory_bytes)?;
         let (db, generations) = open_db(path, memory_bytes, &options, Access::Make)?;
-        let (db, folder) = (Arc::new(RwLock::new(Some(db))), Folder::at(path)?);
-        let no_thread = |error: std::io::Error| Fault::new(FaultKind::Io, error.to_string());
         let mut store = Self {
-            dropping: Dropping::start(db.clone(), folder.clone()).map_err(no_thread)?,
-            folder,
+            folder: Folder::at(path)?,
             memory_bytes,
             generations,
             retentions: Retentions::default(),
             batch: new_batch(),
-            db,
+            db: Arc::new(RwLock::new(Some(db))),
             access: Access::Make,
             read_fault: Arc::default(),
             doubt: Doubt::default(),
@@ -337,7 +332,6 @@ impl RocksStore {
     }
 
     fn close(&mut self) {
-        self.dropping.await_all_gone();
         let old = self.db.write().take();
         drop(old);
     }
@@ -349,17 +343,19 @@ impl BlockStore for RocksStore {
             return Ok(());
         }
         self.folder.check()?;
-        // The clock may have stepped back.
-        self.dropping.await_gone(ends_at);
         let options = family_options(self.memory_bytes);
         self.db()?.create_cf(family_name(ends_at), &options).map_err(fault)?;
         self.generations.insert(ends_at);
         Ok(())
     }
 
+    /// Flushing the default family begins a new file of the write-ahead log, so that the files before it can go with
+    /// the generations they belong to. The flush itself goes on behind this call.
     fn cut(&mut self) -> Result<(), Fault> {
         self.folder.check()?;
-        begin_new_log(&*self.db()?)
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        self.db()?.flush_opt(&options).map_err(fault)
     }
 
     fn put(&mut self, block: &Block<'_>) -> Result<(), Fault> {
@@ -393,11 +389,14 @@ impl BlockStore for RocksStore {
     }
 
     fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault> {
-        let over: BTreeSet<_> = self.generations.range(..=now).copied().collect();
-        self.generations.retain(|ends_at| *ends_at > now);
-        let is_any_over = !over.is_empty();
-        self.dropping.begin(over)?;
-        Ok(is_any_over)
+        let mut is_dropped = false;
+        let db = RwLockReadGuard::try_map(self.db.read(), Option::as_ref).map_err(|_| closed())?;
+        while let Some(&oldest) = self.generations.first().filter(|&&ends_at| ends_at <= now) {
+            db.drop_cf(&family_name(oldest)).map_err(fault)?;
+            self.generations.remove(&oldest);
+            is_dropped = true;
+        }
+        Ok(is_dropped)
     }
 
     fn forget_overwritten(&mut self) -> Result<(), Fault> {
@@ -432,14 +431,6 @@ impl Drop for RocksStore {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// Begins a new file of the write-ahead log by flushing the default family, so that the files before it can go with the
-/// generations they belong to. The flush itself goes on behind this call.
-pub(crate) fn begin_new_log(db: &Db) -> Result<(), Fault> {
-    let mut options = FlushOptions::default();
-    options.set_wait(false);
-    db.flush_opt(&options).map_err(fault)
 }
 
 /// Forces the write-ahead log to the disk. Others may write to it meanwhile.

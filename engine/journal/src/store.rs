@@ -57,7 +57,7 @@ pub trait BlockStore: Send {
     fn open_generation(&mut self, ends_at: Timestamp) -> Result<(), Fault>;
 
     /// From here on, what is written can go from the disk without what was written before, and the other way
-    /// round. Called before the first block of a generation.
+    /// round. Called before the first block of a generation and after generations were dropped.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -91,11 +91,10 @@ pub trait BlockStore: Send {
         None
     }
 
-    /// Drops every generation that is over at `now`, whole, and then [cuts](Self::cut); may go on behind this call. Returns
-    /// whether there was one.
+    /// Drops every generation that is over at `now`, whole. Returns whether there was one.
     ///
     /// # Errors
-    /// If the disk refuses, or has refused since the last call.
+    /// If the disk refuses.
     fn drop_over(&mut self, now: Timestamp) -> Result<bool, Fault>;
 
     /// Takes small values that were overwritten off the disk; where they share a file with blocks, once the generations of

@@ -18,6 +18,8 @@ pub(crate) struct Syncing {
     thread: Option<JoinHandle<()>>,
 }
 
+const BROKEN: &str = "the thread that syncs broke down";
+
 /// What was to be forced to the disk, and whether it was.
 pub(crate) type Ended = (WrittenPass, Result<(), Fault>);
 
@@ -33,7 +35,7 @@ struct State {
     /// To be forced next. It holds all that one before it would have.
     next: Option<Unsynced>,
     is_syncing: bool,
-    /// Syncs that have ended and were not yet taken, the oldest first.
+    /// Syncs that have ended and were not yet taken, the oldest first: as only one waits to be begun, two at most.
     ended: VecDeque<Ended>,
     /// Since a sync failed, until that is taken: what it was to force is gone, and no later success says it is there.
     has_failed: bool,
@@ -114,8 +116,6 @@ impl Syncing {
         state.take_ended()
     }
 }
-
-const BROKEN: &str = "the thread that syncs broke down";
 
 impl Drop for Syncing {
     fn drop(&mut self) {

@@ -257,7 +257,7 @@ struct Driver<S> {
     report: Report,
     /// When the pass began whose bytes were last to be forced, whatever came of it.
     sync_began_at: Timestamp,
-    /// Passes since the last that was busy, or since the end of a sync of much, each worth more rest.
+    /// Passes since the last that was busy, in `synced` also since the end of a sync of as much, each worth more rest.
     idle_passes: u64,
     /// Whether it was told that the disk hangs.
     is_hanging: bool,
@@ -295,7 +295,7 @@ impl<S: BlockStore> Driver<S> {
             (Ok(_), _) if is_busy(outcome) => 0,
             // Those who store may have waited for the busy pass before, or for its sync, and go on only now.
             (Ok(_), Durability::Buffered) => BUFFERED_PASS_MS.min(self.idle_passes),
-            (Ok(_), Durability::Synced) => IDLE_PASS_MS.min(1 << self.idle_passes.min(32)),
+            (Ok(_), Durability::Synced) => IDLE_PASS_MS.min(1 << self.idle_passes.saturating_sub(1).min(32)),
             (Ok(_), Durability::Memory) => IDLE_PASS_MS,
         };
         let rest_millis = match outcome {
@@ -368,7 +368,8 @@ impl<S: BlockStore> Driver<S> {
         self.journal.end_sync(pass, &outcome);
         match &outcome {
             Ok(()) => {
-                if written_bytes >= BUSY_PASS_BYTES {
+                // In `buffered` nobody waited for it.
+                if self.journal.durability() == Durability::Synced && written_bytes >= BUSY_PASS_BYTES {
                     self.idle_passes = 0;
                 }
                 self.note_synced(began_at);

@@ -322,50 +322,14 @@ fn a_cover_secret_that_was_overwritten_leaves_the_disk_with_the_placements_writt
             // A later pass.
             store.put_meta(Meta::Clock, &ends_at.as_millis().to_le_bytes());
             store.write().expect("written");
-            store.drop_over(ends_at).expect("dropped");
+            if store.drop_over(ends_at).expect("dropped") {
+                store.cut().expect("cut");
+            }
             eventually("an old secret leaves the disk", || !is_on_disk(&old));
             assert!(is_on_disk(&new), "round {round}");
             assert_eq!(store.meta(Meta::Cover), Ok(Some(new)));
         }
     }
-}
-
-#[test]
-fn a_generation_that_comes_again_while_it_is_being_dropped_is_empty_and_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = RocksStore::open(folder.path(), MEMORY).expect("a journal");
-    let ends_at = START.plus_millis(RETENTION_MS);
-    for round in 0..50 {
-        store.open_generation(ends_at).expect("made");
-        store.cut().expect("cut");
-        let (key, records) = (BlockKey { run: 1, segment: 1, offset: 0 }, records_of(round..round + 1));
-        store.put(&Block { ends_at, key, records: &records }).expect("put");
-        store.write().and_then(|()| store.sync()).expect("on the disk");
-        let mut found = Vec::new();
-        let damaged = store.for_each_live(START, RETENTION_MS, &mut |placement| found.push(placement.id));
-        assert_eq!((damaged, found), (Ok(0), vec![id(round)]));
-        // The clock goes on, and steps back.
-        assert_eq!(store.drop_over(ends_at), Ok(true));
-    }
-}
-
-#[test]
-fn why_a_generation_could_not_be_dropped_is_told_later() {
-    let parent = tempfile::tempdir().unwrap();
-    let [path, away] = ["journal", "away"].map(|name| parent.path().join(name));
-    let mut store = RocksStore::open(&path, MEMORY).expect("a journal");
-    store.open_generation(START).expect("made");
-    std::fs::rename(&path, &away).expect("moved");
-    let told = |store: &mut RocksStore| store.drop_over(START).err().map(|fault| fault.kind());
-    assert_eq!(told(&mut store), None);
-    eventually("it is told", || told(&mut store) == Some(FaultKind::Io));
-    assert_eq!(told(&mut store), None, "once");
-    std::fs::rename(&away, &path).expect("moved back");
-    store.reopen().expect("as after any failure");
-    assert_eq!(store.drop_over(START), Ok(true), "it was still there");
-    drop(store);
-    let mut store = RocksStore::open(&path, MEMORY).expect("a journal");
-    assert_eq!(store.drop_over(START), Ok(false), "a store that is dropped waits for it");
 }
 
 /// The records of the placements `indices`, one a millisecond, as a log lays them out.

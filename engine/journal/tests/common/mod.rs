@@ -85,7 +85,7 @@ pub type Held = BTreeMap<PlacementId, (TelephoneNumber, Timestamp, Vec<u8>)>;
 type Key = (Timestamp, BlockKey);
 type Blocks = BTreeMap<Key, Arc<[u8]>>;
 
-/// Where syncs beside the passes wait while it is shut.
+/// Where writes, or syncs beside the passes, wait while it is shut.
 #[derive(Default)]
 pub struct Gate {
     state: Mutex<GateState>,
@@ -96,6 +96,7 @@ pub struct Gate {
 struct GateState {
     is_shut: bool,
     begun_count: u64,
+    is_waited_at: bool,
     /// What those that may pass a shut gate come to.
     outcomes: VecDeque<Result<(), Fault>>,
 }
@@ -110,16 +111,24 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// The sync that waits, or the next, ends so.
+    /// Whether a call waits.
+    pub fn is_waited_at(&self) -> bool {
+        self.state.lock().is_waited_at
+    }
+
+    /// The call that waits, or the next, ends so.
     pub fn let_through(&self, succeeds: bool) {
         let fault = || Fault::new(FaultKind::Io, "a forced write failed, says the test");
-        self.state.lock().outcomes.push_back(succeeds.then_some(()).ok_or_else(fault));
+        let mut state = self.state.lock();
+        state.outcomes.push_back(succeeds.then_some(()).ok_or_else(fault));
+        state.is_waited_at = false;
+        drop(state);
         self.changed.notify_all();
     }
 
-    /// Returns once so many syncs have begun since the test did.
+    /// Returns once so many calls have begun since the test did.
     pub fn await_begun(&self, count: u64) {
-        eventually("a sync begins", || self.state.lock().begun_count >= count);
+        eventually("a call begins", || self.state.lock().begun_count >= count);
     }
 
     fn pass(&self) -> Result<(), Fault> {
@@ -127,7 +136,9 @@ impl Gate {
         state.begun_count += 1;
         let is_held = |state: &mut GateState| state.is_shut && state.outcomes.is_empty();
         // A test that has failed opens no gate.
+        state.is_waited_at = state.is_shut && state.outcomes.is_empty();
         let _ = self.changed.wait_while_for(&mut state, is_held, PATIENCE);
+        state.is_waited_at = false;
         state.outcomes.pop_front().unwrap_or(Ok(()))
     }
 }
@@ -152,6 +163,7 @@ pub struct Disk {
     pub written_bytes: u64,
     /// How long each write takes.
     pub write_takes: Duration,
+    pub write_gate: Arc<Gate>,
     pub sync_gate: Arc<Gate>,
     /// Whether a sync beside the passes is under way.
     is_syncing: bool,
@@ -269,8 +281,12 @@ impl BlockStore for TestStore {
     }
 
     fn write(&mut self) -> Result<(), Fault> {
-        let takes = self.0.lock().write_takes;
+        let (takes, gate) = {
+            let disk = self.0.lock();
+            (disk.write_takes, disk.write_gate.clone())
+        };
         std::thread::sleep(takes);
+        gate.pass()?;
         let disk = &mut *self.0.lock();
         disk.call()?;
         disk.written_bytes += disk.put.iter().map(|(_, records)| records.len() as u64).sum::<u64>();
